@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Typed, loud configuration: YAML (or JSON) mappings in which every key has a type, a range and, unless it is required, a
+/// default. Units stand in the key (`clock_mhz`, `capacity_kib`). Every error is an InputError whose message begins with
+/// FILE:LINE:COL. A key that nobody read is an error that lists the known keys and the nearest spelling.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nibble {
+
+/// One mapping of a configuration file: a cheap handle; copies refer to the same mapping and share the record of which keys
+/// were read and what they resolved to.
+///
+/// Use: read every key, then reject_unknown(). A mapping may hold the reserved key `sources`, a mapping from its own keys to
+/// the origin of their values (paper section, data sheet); it documents, is printed by `nibble show`, and is rejected when it
+/// names a key that the mapping does not have.
+class ConfigNode {
+ public:
+  /// Reads a file. JSON is accepted as the subset of YAML that it is. Errors: unreadable file, syntax, duplicate keys, root
+  /// not a mapping.
+  static ConfigNode load(const std::filesystem::path& file);
+  /// Reads text; `origin` stands for the file name in messages.
+  static ConfigNode parse(const std::string& text, const std::string& origin);
+
+  /// Applies "path.to.key=value" (value in YAML syntax) as if it stood in the file; messages name it "--set path.to.key".
+  /// Intermediate mappings are made when absent; list items are addressed by index. Keys are validated when they are read.
+  void apply_override(const std::string& assignment);
+
+  // Reading. Without a default the key is required. A range is inclusive.
+  std::string string(const std::string& key);
+  std::string string(const std::string& key, const std::string& fallback);
+  bool boolean(const std::string& key);
+  bool boolean(const std::string& key, bool fallback);
+  std::int64_t integer(const std::string& key, std::int64_t min, std::int64_t max);
+  std::int64_t integer(const std::string& key, std::int64_t min, std::int64_t max, std::int64_t fallback);
+  double number(const std::string& key, double min, double max);
+  double number(const std::string& key, double min, double max, double fallback);
+  /// One of `allowed`.
+  std::string choice(const std::string& key, const std::vector<std::string>& allowed);
+  std::string choice(const std::string& key, const std::vector<std::string>& allowed, const std::string& fallback);
+  /// Scalars of a sequence; an absent key without default is an error.
+  std::vector<std::string> strings(const std::string& key);
+  std::vector<std::string> strings(const std::string& key, const std::vector<std::string>& fallback);
+  std::vector<double> numbers(const std::string& key, double min, double max);
+
+  bool has(const std::string& key) const;
+  /// Marks a key as known without reading it (keys of foreign files that do not concern nibble, see allow_other_keys).
+  void ignore(const std::string& key);
+  /// Foreign files (a Hugging Face config.json): unread keys are no error in this mapping and below.
+  void allow_other_keys();
+
+  /// The mapping at `key`; required.
+  ConfigNode child(const std::string& key);
+  /// The mapping at `key`, or an empty mapping placed here when absent (so that its defaults apply).
+  ConfigNode child_or_empty(const std::string& key);
+  /// The mappings of a sequence; absent: empty.
+  std::vector<ConfigNode> children(const std::string& key);
+  /// The mapping at `key` as name -> mapping, in file order.
+  std::vector<std::pair<std::string, ConfigNode>> named_children(const std::string& key);
+  /// The keys of this mapping in file order (without `sources`).
+  std::vector<std::string> keys() const;
+
+  /// Throws when this mapping, or a mapping below it that was opened, holds a key that was not read.
+  void reject_unknown() const;
+
+  /// Throws InputError at the place of `key` (or of the mapping when the key is absent): "FILE:LINE:COL: path.key: why".
+  [[noreturn]] void fail(const std::string& key, const std::string& why) const;
+
+  /// "FILE" as given.
+  const std::string& file() const;
+  /// Dotted path of this mapping, empty at the root.
+  const std::string& path() const;
+  /// The note in `sources` for a key, or an empty string.
+  std::string source(const std::string& key) const;
+
+  /// Every key that was read, in reading order, with the resolved value and where it came from.
+  struct Resolved {
+    std::string path;    ///< dotted, from the root
+    std::string value;   ///< as YAML scalar or flow sequence
+    std::string origin;  ///< "default", "FILE:LINE", or "--set"
+    std::string source;  ///< from `sources`, may be empty
+  };
+  std::vector<Resolved> resolved() const;
+  /// The resolved configuration as a YAML document that loads to the same values; origin and source as comments.
+  std::string resolved_yaml() const;
+
+ private:
+  struct Document;
+  struct Place;
+  ConfigNode(std::shared_ptr<Document> document, std::size_t place);
+  std::shared_ptr<Document> document_;
+  std::size_t place_;  ///< index into the document's mappings
+};
+
+/// Finds `configs/<kind>/<name>.yaml` on the search path (NIBBLE_CONFIG_PATH, colon separated; ./configs; the installed share
+/// directory; the source tree's configs for a build that was not installed). A name with a '/' or an ending .yaml, .yml or
+/// .json is a file.
+/// kind: accelerators, models, memories, technologies, experiments, sweeps. Errors: unknown name, with the known ones and the
+/// nearest spelling.
+std::filesystem::path find_config(const std::string& kind, const std::string& name);
+
+/// The names that find_config would resolve for `kind`, sorted, each once.
+std::vector<std::string> list_configs(const std::string& kind);
+
+}  // namespace nibble

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Technology numbers: energy and area per unit of activity, each with value, unit, node and source. Energy and area are
+/// tables times counters, computed after a run: another book needs no new run. A number nobody knows is `unknown`, never zero.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config_node.h"
+
+namespace nibble {
+
+struct CostEntry {
+  std::optional<double> value;  ///< empty: unknown
+  std::string unit;             ///< "pJ/MAC", "um2", "mW", ...
+  double node_nm = 0;           ///< technology node
+  std::string source;           ///< paper section, repository, command
+};
+
+/// SRAM macro figures for one access width.
+struct SramCost {
+  double read_pj = 0;     ///< per access of `width_bits`
+  double write_pj = 0;    ///< per access of `width_bits`
+  double leakage_mw = 0;  ///< of the whole macro
+  double area_mm2 = 0;
+};
+
+/// One book: `configs/technologies/<name>.yaml`:
+///   name, node_nm, summary
+///   entries: { <key>: {value: 0.34 | unknown, unit: pJ/MAC, node_nm: 28, source: "..."}, ... }
+///   sram: { cell, temperature_k, source, node_nm, width_bits, table: [ {capacity_kib, read_pj, write_pj, leakage_mw, area_mm2} ] }
+/// An entry whose node differs from the book's is an error unless the entry names `scaled_from_nm` (nodes never mix silently).
+class CostBook {
+ public:
+  static CostBook load(ConfigNode node);
+
+  const std::string& name() const { return name_; }
+  double node_nm() const { return node_nm_; }
+
+  /// Throws InputError when the book has no entry of this name (unknown is an entry).
+  const CostEntry& at(const std::string& key) const;
+  bool contains(const std::string& key) const { return entries_.count(key) != 0; }
+  const std::map<std::string, CostEntry>& entries() const { return entries_; }
+
+  /// A macro of `capacity_bytes` read and written `width_bits` at a time: log-log interpolation between the table's capacities
+  /// at the table's width, energy scaled linearly with width. Capacities beyond the table are an InputError.
+  SramCost sram(double capacity_bytes, double width_bits) const;
+  const std::string& sram_source() const { return sram_source_; }
+
+ private:
+  struct SramRow {
+    double capacity_kib, read_pj, write_pj, leakage_mw, area_mm2;
+  };
+  std::string name_, summary_, sram_source_;
+  double node_nm_ = 0, sram_width_bits_ = 0;
+  std::map<std::string, CostEntry> entries_;
+  std::vector<SramRow> sram_rows_;
+};
+
+}  // namespace nibble

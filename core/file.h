@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Output files that are either whole or absent, and input read in one piece.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace nibble {
+
+/// Several output files that appear together: each is written to a temporary name in its directory and renamed by commit();
+/// without commit() nothing is left behind. Errors name the file and the reason (InputError: the user chose the place).
+class OutputFiles {
+ public:
+  OutputFiles();
+  ~OutputFiles();
+  OutputFiles(const OutputFiles&) = delete;
+  OutputFiles& operator=(const OutputFiles&) = delete;
+
+  /// Creates the directory (and its parents) when absent and checks that it can be written; throws InputError otherwise.
+  /// A directory created here is removed again when commit() is never reached.
+  void make_directory(const std::filesystem::path& directory);
+  /// Checks, before a long run, that `file` could be written here (directory present and writable, target no directory).
+  void reserve(const std::filesystem::path& file);
+  void write(const std::filesystem::path& file, std::string_view contents);
+  /// Renames every temporary file to its name.
+  void commit();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The whole file; throws InputError "FILE: cannot be read: ...".
+std::string read_file(const std::filesystem::path& file);
+
+}  // namespace nibble

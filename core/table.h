@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Aligned text tables and CSV from the same rows.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nibble {
+
+class Table {
+ public:
+  enum class Align { left, right };
+  Table& column(std::string heading, Align align = Align::right);
+  /// As many cells as there are columns.
+  Table& row(std::vector<std::string> cells);
+  /// A rule across the table before the next row (text form only).
+  Table& rule();
+  /// Columns padded with spaces, two spaces between columns; every line ends without trailing blanks.
+  std::string text() const;
+  /// RFC 4180: comma, CRLF-free, cells quoted when needed.
+  std::string csv() const;
+
+ private:
+  std::vector<std::string> headings_;
+  std::vector<Align> aligns_;
+  std::vector<std::vector<std::string>> rows_;  ///< an empty row is a rule
+};
+
+/// "1,234,567".
+std::string with_separators(std::uint64_t value);
+/// Fixed number of decimals, "-" when empty.
+std::string fixed(std::optional<double> value, int decimals);
+/// "3.54 GB" (SI), "12.1 mJ" from pJ, "13.2 ms" from s: three significant digits with an SI prefix.
+std::string with_prefix(double value, const std::string& unit);
+
+}  // namespace nibble
