@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+/// A memory with time behind one TLM target socket: what an accelerator, or anybody else's initiator, binds to.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <systemc>
+#include <tlm>
+#include <vector>
+
+#include "core/config_node.h"
+#include "core/statistics.h"
+
+namespace nibble {
+
+/// Energy by cause. Empty optional: the configuration does not know the currents.
+struct MemoryEnergy {
+  bool known = false;
+  double activate_pj = 0, read_pj = 0, write_pj = 0, refresh_pj = 0, background_pj = 0, io_pj = 0;
+  double total_pj() const { return activate_pj + read_pj + write_pj + refresh_pj + background_pj + io_pj; }
+};
+
+/// Implemented by every timed memory (DRAM, flat bandwidth). One instance owns its storage, its time and its statistics.
+class MemorySystem : public sc_core::sc_module {
+ public:
+  tlm::tlm_target_socket<> target{"target"};
+
+  virtual std::uint64_t capacity_bytes() const = 0;
+  /// All channels, bytes per second.
+  virtual double peak_bandwidth() const = 0;
+  /// Unloaded read latency of one burst to a closed row, seconds.
+  virtual double idle_latency() const = 0;
+  /// Bytes of one burst; a transaction moves whole bursts.
+  virtual std::uint64_t burst_bytes() const = 0;
+  /// Energy from simulation start, or the last reset_statistics(), to now.
+  virtual MemoryEnergy energy() const = 0;
+  /// Bytes moved on the data bus (whole bursts), reads and writes.
+  virtual std::uint64_t bus_read_bytes() const = 0;
+  virtual std::uint64_t bus_write_bytes() const = 0;
+  /// Source of the parameters, one line.
+  virtual std::string source() const = 0;
+  virtual void reset_statistics() = 0;
+
+ protected:
+  explicit MemorySystem(sc_core::sc_module_name name) : sc_module(name) {}
+};
+
+/// Builds the memory that a configuration describes (configs/memories/*.yaml, key `kind`: dram | flat). Reads every key and
+/// rejects unknown ones.
+std::unique_ptr<MemorySystem> make_memory(const char* name, ConfigNode node, Statistics* statistics);
+
+}  // namespace nibble

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Main of test benches that run the SystemC kernel. Any SystemC warning or error fails the running test case: it catches
+/// duplicate names, unbound ports and stray notifications for free.
+#define CATCH_CONFIG_RUNNER
+#include <catch2/catch.hpp>
+#include <systemc>
+
+namespace {
+
+void fail_on_report(const sc_core::sc_report& report, const sc_core::sc_actions& actions) {
+  if (report.get_severity() >= sc_core::SC_WARNING) {
+    const std::string text = std::string(report.get_msg_type()) + ": " + report.get_msg();
+    if (report.get_severity() >= sc_core::SC_ERROR) {
+      sc_core::sc_report_handler::default_handler(report, actions);
+    } else {
+      FAIL_CHECK("SystemC warning: " << text);
+    }
+    return;
+  }
+  sc_core::sc_report_handler::default_handler(report, actions);
+}
+
+}  // namespace
+
+int sc_main(int argc, char** argv) {
+  sc_core::sc_report_handler::set_handler(fail_on_report);
+  return Catch::Session().run(argc, argv);
+}
+
+int main(int argc, char** argv) { return sc_core::sc_elab_and_sim(argc, argv); }
