@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Typed, loud configuration: YAML (or JSON) mappings in which every key has a type, a range and, unless it is required, a
-/// default. Units stand in the key (`clock_mhz`, `capacity_kib`). Every error is an InputError whose message begins with
-/// FILE:LINE:COL. A key that nobody read is an error that lists the known keys and the nearest spelling.
+/// Typed, loud configuration: YAML (or JSON) mappings in which every key has a type, a range and, unless it is
+/// required, a default. Units stand in the key (`clock_mhz`, `capacity_kib`). Every error is an InputError whose
+/// message begins with FILE:LINE:COL. A key that nobody read is an error that lists the known keys and the nearest
+/// spelling.
 #pragma once
 
 #include <cstdint>
@@ -15,22 +16,23 @@
 
 namespace nibble {
 
-/// One mapping of a configuration file: a cheap handle; copies refer to the same mapping and share the record of which keys
-/// were read and what they resolved to.
+/// One mapping of a configuration file: a cheap handle; copies refer to the same mapping and share the record of which
+/// keys were read and what they resolved to.
 ///
-/// Use: read every key, then reject_unknown(). A mapping may hold the reserved key `sources`, a mapping from its own keys to
-/// the origin of their values (paper section, data sheet); it documents, is printed by `nibble show`, and is rejected when it
-/// names a key that the mapping does not have.
+/// Use: read every key, then reject_unknown(). A mapping may hold the reserved key `sources`, a mapping from its own
+/// keys to the origin of their values (paper section, data sheet); it documents, is printed by `nibble show`, and is
+/// rejected when it names a key that the mapping does not have.
 class ConfigNode {
  public:
-  /// Reads a file. JSON is accepted as the subset of YAML that it is. Errors: unreadable file, syntax, duplicate keys, root
-  /// not a mapping.
+  /// Reads a file. JSON is accepted as the subset of YAML that it is. Errors: unreadable file, syntax, duplicate keys,
+  /// root not a mapping.
   static ConfigNode load(const std::filesystem::path& file);
   /// Reads text; `origin` stands for the file name in messages.
   static ConfigNode parse(const std::string& text, const std::string& origin);
 
-  /// Applies "path.to.key=value" (value in YAML syntax) as if it stood in the file; messages name it "--set path.to.key".
-  /// Intermediate mappings are made when absent; list items are addressed by index. Keys are validated when they are read.
+  /// Applies "path.to.key=value" (value in YAML syntax) as if it stood in the file; messages name it "--set
+  /// path.to.key". Intermediate mappings are made when absent; list items are addressed by index. Keys are validated
+  /// when they are read.
   void apply_override(const std::string& assignment);
 
   // Reading. Without a default the key is required. A range is inclusive.
@@ -70,7 +72,8 @@ class ConfigNode {
   /// Throws when this mapping, or a mapping below it that was opened, holds a key that was not read.
   void reject_unknown() const;
 
-  /// Throws InputError at the place of `key` (or of the mapping when the key is absent): "FILE:LINE:COL: path.key: why".
+  /// Throws InputError at the place of `key` (or of the mapping when the key is absent): "FILE:LINE:COL: path.key:
+  /// why".
   [[noreturn]] void fail(const std::string& key, const std::string& why) const;
 
   /// "FILE" as given.
@@ -99,11 +102,10 @@ class ConfigNode {
   std::size_t place_;  ///< index into the document's mappings
 };
 
-/// Finds `configs/<kind>/<name>.yaml` on the search path (NIBBLE_CONFIG_PATH, colon separated; ./configs; the installed share
-/// directory; the source tree's configs for a build that was not installed). A name with a '/' or an ending .yaml, .yml or
-/// .json is a file.
-/// kind: accelerators, models, memories, technologies, experiments, sweeps. Errors: unknown name, with the known ones and the
-/// nearest spelling.
+/// Finds `configs/<kind>/<name>.yaml` on the search path (NIBBLE_CONFIG_PATH, colon separated; ./configs; the installed
+/// share directory; the source tree's configs for a build that was not installed). A name with a '/' or an ending
+/// .yaml, .yml or .json is a file. kind: accelerators, models, memories, technologies, experiments, sweeps. Errors:
+/// unknown name, with the known ones and the nearest spelling.
 std::filesystem::path find_config(const std::string& kind, const std::string& name);
 
 /// The names that find_config would resolve for `kind`, sorted, each once.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Technology numbers: energy and area per unit of activity, each with value, unit, node and source. Energy and area are
-/// tables times counters, computed after a run: another book needs no new run. A number nobody knows is `unknown`, never zero.
+/// Technology numbers: energy and area per unit of activity, each with value, unit, node and source. Energy and area
+/// are tables times counters, computed after a run: another book needs no new run. A number nobody knows is `unknown`,
+/// never zero.
 #pragma once
 
 #include <map>
@@ -30,8 +31,10 @@ struct SramCost {
 /// One book: `configs/technologies/<name>.yaml`:
 ///   name, node_nm, summary
 ///   entries: { <key>: {value: 0.34 | unknown, unit: pJ/MAC, node_nm: 28, source: "..."}, ... }
-///   sram: { cell, temperature_k, source, node_nm, width_bits, table: [ {capacity_kib, read_pj, write_pj, leakage_mw, area_mm2} ] }
-/// An entry whose node differs from the book's is an error unless the entry names `scaled_from_nm` (nodes never mix silently).
+///   sram: { cell, temperature_k, source, node_nm, width_bits, table: [ {capacity_kib, read_pj, write_pj, leakage_mw,
+///   area_mm2} ] }
+/// An entry whose node differs from the book's is an error unless the entry names `scaled_from_nm` (nodes never mix
+/// silently).
 class CostBook {
  public:
   static CostBook load(ConfigNode node);
@@ -44,8 +47,8 @@ class CostBook {
   bool contains(const std::string& key) const { return entries_.count(key) != 0; }
   const std::map<std::string, CostEntry>& entries() const { return entries_; }
 
-  /// A macro of `capacity_bytes` read and written `width_bits` at a time: log-log interpolation between the table's capacities
-  /// at the table's width, energy scaled linearly with width. Capacities beyond the table are an InputError.
+  /// A macro of `capacity_bytes` read and written `width_bits` at a time: log-log interpolation between the table's
+  /// capacities at the table's width, energy scaled linearly with width. Capacities beyond the table are an InputError.
   SramCost sram(double capacity_bytes, double width_bits) const;
   const std::string& sram_source() const { return sram_source_; }
 

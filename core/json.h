@@ -14,8 +14,8 @@ namespace nibble {
 /// Shortest decimal text that reads back as the same binary64 ("null" when not finite).
 std::string to_text(double value);
 
-/// Writes one JSON document with two-space indentation; keys keep the order of the calls. Doubles round-trip; infinities,
-/// NaN and empty optionals become null. Misuse (a value without a key in an object) is an InternalError.
+/// Writes one JSON document with two-space indentation; keys keep the order of the calls. Doubles round-trip;
+/// infinities, NaN and empty optionals become null. Misuse (a value without a key in an object) is an InternalError.
 class JsonWriter {
  public:
   JsonWriter& begin_object();
@@ -43,6 +43,9 @@ class JsonWriter {
 
  private:
   void separate();
+  JsonWriter& begin(char bracket);
+  JsonWriter& end(char bracket);
+  JsonWriter& raw(std::string_view text);
   std::string out_;
   std::vector<char> open_;  ///< '{' or '[' per level
   bool first_ = true, after_key_ = false;
@@ -61,7 +64,8 @@ struct JsonValue {
   const JsonValue* find(std::string_view name) const;
 };
 
-/// Throws InputError "ORIGIN: not valid JSON: ..." .
+/// Throws InputError "ORIGIN: not valid JSON: ... at byte N", also for duplicate keys, more than 32 levels, invalid
+/// UTF-8 and numbers beyond binary64. Integers beyond int64 become numbers.
 JsonValue parse_json(std::string_view text, const std::string& origin);
 
 }  // namespace nibble

@@ -23,7 +23,8 @@ class Random {
   /// Standard normal: sum of 12 uniforms minus 6 (Irwin-Hall; exact in every libm, tails end at +-6).
   double normal() {
     double sum = -6.0;
-    for (int i = 0; i < 12; ++i) sum += uniform();
+    for (int i = 0; i < 12; ++i)
+      sum += uniform();
     return sum;
   }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Names to factories; filled by explicit calls in one list per folder (no static initialisers), so a newcomer edits one line.
+/// Names to factories; filled by explicit calls in one list per folder (no static initialisers), so a newcomer edits
+/// one line.
 #pragma once
 
 #include <functional>
@@ -40,7 +41,8 @@ class Registry {
 
   std::vector<std::string> names() const {
     std::vector<std::string> out;
-    for (const auto& entry : entries_) out.push_back(entry.first);
+    for (const auto& entry : entries_)
+      out.push_back(entry.first);
     return out;
   }
 

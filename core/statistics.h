@@ -14,16 +14,17 @@ namespace nibble {
 class Statistics {
  public:
   struct Value {
-    std::string path;            ///< "memory.channel0.row_hits"
-    std::optional<double> value; ///< empty: not available (a ratio without denominator), never 0
-    std::string unit;            ///< "count", "byte", "cycle", "pJ", "ratio"
-    std::string meaning;         ///< one line
-    std::string formula;         ///< derived values only
-    bool integral = false;       ///< print as an integer
+    std::string path;             ///< "memory.channel0.row_hits"
+    std::optional<double> value;  ///< empty: not available (a ratio without denominator), never 0
+    std::string unit;             ///< "count", "byte", "cycle", "pJ", "ratio"
+    std::string meaning;          ///< one line
+    std::string formula;          ///< derived values only
+    bool integral = false;        ///< print as an integer
   };
   using Visit = std::function<void(const Value&)>;
 
-  /// A group named `name`; with a parent its paths begin with the parent's path. The parent must outlive it.
+  /// A group named `name`; with a parent its paths begin with the parent's path. The parent must outlive it. A name
+  /// used twice below one parent, by groups or by values, is an InternalError.
   explicit Statistics(std::string name, Statistics* parent = nullptr);
   ~Statistics();
   Statistics(const Statistics&) = delete;
@@ -31,7 +32,7 @@ class Statistics {
 
   /// `value` is the owner's counter and must outlive this group. No cost in the hot path. Exact up to 2^53.
   void counter(std::string name, std::string unit, std::string meaning, std::uint64_t& value);
-  /// Evaluated on read.
+  /// Evaluated on read. A result that is not finite counts as not available.
   void derived(std::string name, std::string unit, std::string meaning, std::string formula,
                std::function<std::optional<double>()> value);
 
@@ -52,6 +53,8 @@ class Statistics {
     std::uint64_t* counter;
     std::function<std::optional<double>()> value;
   };
+  void add(Entry entry);
+  void claim(const std::string& path) const;
   std::string path_;
   Statistics* parent_;
   std::vector<Entry> entries_;

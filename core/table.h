@@ -13,7 +13,7 @@ class Table {
  public:
   enum class Align { left, right };
   Table& column(std::string heading, Align align = Align::right);
-  /// As many cells as there are columns.
+  /// As many cells as there are columns, after the last column(); otherwise an InternalError.
   Table& row(std::vector<std::string> cells);
   /// A rule across the table before the next row (text form only).
   Table& rule();
@@ -30,9 +30,11 @@ class Table {
 
 /// "1,234,567".
 std::string with_separators(std::uint64_t value);
-/// Fixed number of decimals, "-" when empty.
+/// Fixed number of decimals, "-" when empty or not a number.
 std::string fixed(std::optional<double> value, int decimals);
-/// "3.54 GB" (SI), "12.1 mJ" from pJ, "13.2 ms" from s: three significant digits with an SI prefix.
+/// "3.54 GB" (SI), "12.1 mJ" from pJ, "13.2 ms" from s: three significant digits with an SI prefix. A prefix that the
+/// unit has already is taken into account for J, s, W, B, b, Hz, FLOP, OP and MAC (also before a '/'). Prefixes below
+/// one are used with J, s and W only; um2 becomes mm2 from 0.1 mm2 on; "0 B" for zero, "-" when not finite.
 std::string with_prefix(double value, const std::string& unit);
 
 }  // namespace nibble
