@@ -2,6 +2,7 @@
 /// TileSchedule: the order in which a weight-stationary machine walks the tiles of a GEMM, as a generator of TileJobs.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,24 +13,31 @@ namespace nibble {
 
 /// Tile loops from the outermost to the innermost.
 enum class LoopOrder { mnk, nmk, mkn, kmn, nkm, knm };
+constexpr LoopOrder all_loop_orders[] = {LoopOrder::mnk, LoopOrder::nmk, LoopOrder::mkn,
+                                         LoopOrder::kmn, LoopOrder::nkm, LoopOrder::knm};
+/// "mnk", ...
 const char* to_string(LoopOrder order);
+/// Throws InputError with the six spellings.
+LoopOrder loop_order_from(const std::string& text);
 
 struct Tiling {
-  std::uint64_t m = 0, k = 0, n = 0;  ///< tile extents; k a multiple of the group except for the whole K
+  /// Tile extents. k: a multiple of the operands' groups or the whole K; n: a multiple of the output's group or the
+  /// whole N.
+  std::uint64_t m = 0, k = 0, n = 0;
   LoopOrder order = LoopOrder::mnk;
 };
 
 /// One step of a schedule: rows [m0, m0 + m) of A against rows [n0, n0 + n) of W over [k0, k0 + k).
 struct TileJob {
-  std::uint64_t instance = 0;                   ///< of GemmShape::count
+  std::uint64_t instance = 0;  ///< of GemmShape::count
   std::uint64_t m0 = 0, m = 0, k0 = 0, k = 0, n0 = 0, n = 0;
-  bool load_activation = true;                  ///< the activation tile is not the one of the job before
-  bool load_weight = true;                      ///< the weight tile is not the one of the job before
-  bool first_k = true;                          ///< accumulators start at zero
-  bool last_k = true;                           ///< results are complete after this job
-  bool refill = false;                          ///< partial sums are read back from memory first
-  bool spill = false;                           ///< partial sums are written to memory afterwards
-  bool last = false;                            ///< nothing follows
+  bool load_activation = true;  ///< the activation tile is not the one of the job before
+  bool load_weight = true;      ///< the weight tile is not the one of the job before
+  bool first_k = true;          ///< accumulators start at zero
+  bool last_k = true;           ///< results are complete after this job
+  bool refill = false;          ///< partial sums are read back from memory first
+  bool spill = false;           ///< partial sums are written to memory afterwards
+  bool last = false;            ///< nothing follows
 };
 
 /// Bytes that a schedule moves, by tensor; the compulsory bytes move every operand once.
@@ -38,22 +46,42 @@ struct Traffic {
   std::uint64_t total() const { return activation + weight + output + partial_write + partial_read; }
 };
 
-/// Walks the tiles of one GEMM. Jobs that a causal mask leaves empty are skipped; a `context` mask shortens k.
+/// Walks the tiles of one GEMM, instance after instance. O(1) per job, no allocation.
+///
+/// - Tile extents beyond the shape mean the whole extent.
+/// - `scores` mask: n ends at the columns that the tile's last row needs; tiles beyond are skipped.
+/// - `context` mask: k ends at the reduction that the tile's last row needs; tiles beyond are skipped and last_k moves
+/// forward.
+/// - spill and refill: the output buffer holds one output tile, so partial sums leave it when the next job works on
+/// another
+///   output tile before the reduction is complete.
 class TileSchedule {
  public:
+  /// Throws InputError on a bad shape (check_shape) or a tile extent of 0.
   TileSchedule(const GemmShape& shape, const Tiling& tiling);
   /// nullopt: no more.
   std::optional<TileJob> next();
   void restart();
   const GemmShape& shape() const { return shape_; }
+  /// With extents cut to the shape.
   const Tiling& tiling() const { return tiling_; }
 
  private:
+  enum Axis : std::size_t { axis_m, axis_k, axis_n };
   GemmShape shape_;
   Tiling tiling_;
-  std::uint64_t instance_ = 0, outer_ = 0, middle_ = 0, inner_ = 0;
+  std::array<Axis, 3> order_{};           ///< outermost first
+  std::array<std::uint64_t, 3> tiles_{};  ///< per axis, masks of all rows considered
+  std::uint64_t instance_ = 0;
+  std::array<std::uint64_t, 3> index_{};  ///< of the job that produce() makes next, per axis
+  bool masked_axis_inside_m_ = false;     ///< the masked axis (n or k) is looped inside m
   std::optional<TileJob> previous_, ahead_;
+
   std::optional<TileJob> produce();
+  TileJob job_here() const;
+  void advance();
+  std::uint64_t first_tile(Axis axis) const;
+  std::uint64_t end_tile(Axis axis) const;
 };
 
 }  // namespace nibble
