@@ -9,31 +9,46 @@
 
 namespace nibble {
 
-enum class FormatFamily { fp32, fp16, bf16, integer, mant4, bfp, amove, mxfp4, mxfp6, mxfp8, mxint8, nvfp4, ant4, olive4 };
+enum class FormatFamily {
+  fp32,
+  fp16,
+  bf16,
+  integer,
+  mant4,
+  bfp,
+  amove,
+  mxfp4,
+  mxfp6,
+  mxfp8,
+  mxint8,
+  nvfp4,
+  ant4,
+  olive4
+};
 
-/// How elements share metadata: not at all (casts), `k` consecutive elements of the last axis (optionally times `n` rows), a
-/// whole row, the whole tensor.
+/// How elements share metadata: not at all (casts), `k` consecutive elements of the last axis (optionally times `n`
+/// rows), a whole row, the whole tensor.
 enum class Grouping { none, group, channel, tensor };
 
 struct Format {
   FormatFamily family = FormatFamily::fp32;
-  unsigned bits = 32;                 ///< per element, sign included, metadata excluded
+  unsigned bits = 32;  ///< per element, sign included, metadata excluded
   Grouping grouping = Grouping::none;
-  std::size_t group_k = 0;            ///< elements along the last axis (grouping `group`)
-  std::size_t group_n = 1;            ///< rows that share a group (int only)
-  std::size_t cluster = 0;            ///< amove: elements per cluster
+  std::size_t group_k = 0;  ///< elements along the last axis (grouping `group`)
+  std::size_t group_n = 1;  ///< rows that share a group (int only)
+  std::size_t cluster = 0;  ///< amove: elements per cluster
 
-  /// "mant4-g64", "int8-channel", "amove4-g128c16", ... Throws InputError that lists the families when it does not parse.
+  /// "mant4-g64", "int8-channel", "amove4-g128c16", ... Throws InputError that lists the families when it does not
+  /// parse.
   static Format parse(const std::string& name);
   std::string name() const;
 
-  /// Metadata stored for every group, in bits (int: 16; mant4: 24; bfp: 5; ...). `group_elements`: elements in the group,
-  /// which counts for amove's cluster codes.
-  std::size_t metadata_bits(std::size_t group_elements) const;
+  /// Metadata stored for every group, also for a last, shorter one, in bits (int: 16; mant4: 24; bfp: 5; ...).
+  std::size_t metadata_bits() const;
+  /// Metadata stored once per tensor, in bits (nvfp4: 32).
+  std::size_t tensor_bits() const;
   /// Elements along k that share one group for rows of `columns` elements.
-  std::size_t group_extent(std::size_t columns) const {
-    return grouping == Grouping::group ? group_k : columns;
-  }
+  std::size_t group_extent(std::size_t columns) const { return grouping == Grouping::group ? group_k : columns; }
 
   bool operator==(const Format& other) const;
   bool operator!=(const Format& other) const { return !(*this == other); }

@@ -8,12 +8,13 @@
 
 namespace nibble {
 
-/// A dense tensor of binary32 in C order. The last axis is the reduction axis of the GEMM that consumes it (weights [N, K],
-/// activations [M, K]). Never empty, never zero-dimensional; every value is finite (readers check and name the flat index).
+/// A dense tensor of binary32 in C order. The last axis is the reduction axis of the GEMM that consumes it (weights [N,
+/// K], activations [M, K]). Never empty, never zero-dimensional; every value is finite (readers check and name the flat
+/// index).
 struct Tensor {
-  std::string name;                 ///< for messages: file name, or file name and key
-  std::vector<std::size_t> shape;   ///< at least one axis, every extent > 0
-  std::vector<float> values;        ///< product of shape
+  std::string name;                ///< for messages: file name, or file name and key
+  std::vector<std::size_t> shape;  ///< at least one axis, every extent > 0
+  std::vector<float> values;       ///< product of shape
 
   std::size_t size() const { return values.size(); }
   /// Extent of the last axis.

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The casts, and the symmetric integer with an FP16 scale: docs/formats.md, sections "fp32, fp16, bf16" and "int".
+#include "core/error.h"
+#include "formats/family_codec.h"
+
+namespace nibble {
+
+void encode_cast(const Tensor& tensor, QuantizedTensor& out) {
+  out.values = tensor.values;
+  const FormatFamily family = out.format.family;
+  if (family == FormatFamily::fp32) return;
+  for (std::size_t i = 0; i < out.values.size(); ++i) {
+    const float value = family == FormatFamily::fp16 ? round_fp16(tensor.values[i]) : round_bf16(tensor.values[i]);
+    if ((float_bits(value) & 0x7FFFFFFF) >= 0x7F800000) {
+      throw InputError(tensor.name + ": the value at flat index " + std::to_string(i) + " overflows " +
+                       out.format.name());
+    }
+    out.values[i] = value;
+  }
+}
+
+void encode_integer(const Tensor& tensor, QuantizedTensor& out) {
+  const GroupGrid grid = group_grid(out);
+  const float qmax = static_cast<float>((1 << (out.format.bits - 1)) - 1);
+  out.codes.assign(out.size(), 0);
+  out.scales.assign(grid.count(), 0);
+  std::vector<std::uint32_t> largest(grid.per_row());
+  for (std::size_t block = 0; block < grid.blocks(); ++block) {
+    std::fill(largest.begin(), largest.end(), 0);
+    for (std::size_t row = grid.first_row(block); row < grid.end_row(block); ++row) {
+      const float* x = tensor.values.data() + row * grid.columns;
+      for (std::size_t g = 0; g < grid.per_row(); ++g) {
+        largest[g] = std::max(largest[g], max_magnitude_bits(x + grid.first_column(g), grid.length(g)));
+      }
+    }
+    float* scales = out.scales.data() + block * grid.per_row();
+    for (std::size_t g = 0; g < grid.per_row(); ++g) {
+      scales[g] = integer_scale(float_from_bits(largest[g]), qmax);
+      if (scales[g] > 65504) fail_group(tensor.name, grid, block, g, "the scale overflows FP16");
+    }
+    for (std::size_t row = grid.first_row(block); row < grid.end_row(block); ++row) {
+      for (std::size_t g = 0; g < grid.per_row(); ++g) {
+        if (scales[g] == 0) continue;  // codes stay 0
+        const std::size_t first = row * grid.columns + grid.first_column(g);
+        quantize_run(tensor.values.data() + first, grid.length(g), scales[g], qmax, out.codes.data() + first);
+      }
+    }
+  }
+}
+
+void decode_integer(const QuantizedTensor& tensor, float* values) {
+  const GroupGrid grid = group_grid(tensor);
+  for (std::size_t row = 0; row < grid.rows; ++row) {
+    const float* scales = tensor.scales.data() + row / grid.group_rows * grid.per_row();
+    for (std::size_t g = 0; g < grid.per_row(); ++g) {
+      const std::size_t first = row * grid.columns + grid.first_column(g), end = first + grid.length(g);
+      for (std::size_t i = first; i < end; ++i)
+        values[i] = static_cast<float>(tensor.codes[i]) * scales[g];
+    }
+  }
+}
+
+}  // namespace nibble

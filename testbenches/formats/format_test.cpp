@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "formats/format.h"
+
+#include <catch2/catch.hpp>
+
+#include "core/error.h"
+
+using namespace nibble;
+
+TEST_CASE("every family's names parse and print back") {
+  for (const char* name : {"fp32",           "fp16",         "bf16",           "int2-channel",
+                           "int8-tensor",    "int4-g128",    "int4-g32x4",     "int7-g65536x65536",
+                           "mant4-g64",      "mant4-g1",     "bfp8-g32",       "bfp4-g32",
+                           "amove4-g128c16", "amove3-g32c4", "amove2-g8c8",    "mxfp4-g32",
+                           "mxfp6-g32",      "mxfp8-g32",    "mxint8-g32",     "nvfp4-g16",
+                           "ant4-channel",   "ant4-tensor",  "olive4-channel", "olive4-tensor"}) {
+    CHECK(Format::parse(name).name() == name);
+    CHECK(Format::parse(name) == Format::parse(name));
+  }
+  CHECK(Format::parse("int4-g32x1").name() == "int4-g32");
+  CHECK(Format::parse("int4-g32") != Format::parse("int4-g64"));
+}
+
+TEST_CASE("fields of a format") {
+  const Format amove = Format::parse("amove3-g128c16");
+  CHECK(amove.family == FormatFamily::amove);
+  CHECK(amove.bits == 3);
+  CHECK(amove.group_k == 128);
+  CHECK(amove.cluster == 16);
+  CHECK(amove.metadata_bits() == 32);
+  CHECK(Format::parse("amove4-g32c4").metadata_bits() == 32);
+  const Format shared = Format::parse("int2-g32x4");
+  CHECK(shared.bits == 2);
+  CHECK(shared.group_n == 4);
+  CHECK(shared.metadata_bits() == 16);
+  CHECK(shared.group_extent(100) == 32);
+  CHECK(Format::parse("int8-channel").group_extent(100) == 100);
+  CHECK(Format::parse("mant4-g64").metadata_bits() == 24);
+  CHECK(Format::parse("bfp8-g32").metadata_bits() == 5);
+  CHECK(Format::parse("nvfp4-g16").tensor_bits() == 32);
+  CHECK(Format::parse("fp16").metadata_bits() == 0);
+}
+
+TEST_CASE("a name that is none is refused with the families") {
+  for (const char* name : {"",
+                           "int",
+                           "int4",
+                           "int4-",
+                           "int9-g32",
+                           "int1-g32",
+                           "int04-g32",
+                           "int4-g0",
+                           "int4-g032",
+                           "int4-g65537",
+                           "int4-g99999999999999",
+                           "int4-g32x",
+                           "int4-g32x0",
+                           "int4-g32x4x4",
+                           "int4-g-1",
+                           "int4-g 32",
+                           "int4-g32 ",
+                           "INT4-g32",
+                           "int4-channels",
+                           "int4-g32c4",
+                           "mant4",
+                           "mant4-channel",
+                           "mant4-tensor",
+                           "mant4-g64x2",
+                           "mant8-g64",
+                           "bfp6-g32",
+                           "bfp8-channel",
+                           "bfp8-g32x2",
+                           "amove4-g32",
+                           "amove4-g32c",
+                           "amove4-g32c5",
+                           "amove4-g32c0",
+                           "amove5-g32c4",
+                           "amove4-channel",
+                           "amove4-g32c64",
+                           "mxfp4",
+                           "mxfp4-g64",
+                           "mxfp5-g32",
+                           "mxint8-g16",
+                           "nvfp4-g32",
+                           "ant4-g64",
+                           "ant8-channel",
+                           "olive4",
+                           "fp8",
+                           "fp16-g32"}) {
+    INFO(name);
+    CHECK_THROWS_AS(Format::parse(name), InputError);
+  }
+  CHECK_THROWS_WITH(Format::parse("amove4-g32c5"),
+                    Catch::Contains("does not divide") && Catch::Contains("amove(4|3|2)"));
+  CHECK_THROWS_WITH(Format::parse("int4-g0"), Catch::Contains("1..65536"));
+  CHECK_THROWS_WITH(Format::parse("mnat4-g64"), Catch::Contains("'mnat4-g64'") && Catch::Contains("mant4-g<k>"));
+}
+
+TEST_CASE("one line per family") {
+  CHECK(format_families().size() == 14);
+}
