@@ -18,9 +18,9 @@ struct PeMode {
 };
 
 struct PeTiming {
-  std::string name;                  ///< "mant"
-  std::string area_key;              ///< cost book entry, um2 per PE
-  unsigned foot_latency = 0;         ///< cycles of the scaling unit at the column foot
+  std::string name;           ///< "mant"
+  std::string area_key;       ///< cost book entry, um2 per PE
+  unsigned foot_latency = 0;  ///< cycles of the scaling unit at the column foot
   std::vector<PeMode> modes;
   const PeMode& mode(const std::string& mode_name) const;
 };
