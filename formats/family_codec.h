@@ -38,9 +38,6 @@ inline GroupGrid group_grid(const QuantizedTensor& tensor) {
 [[noreturn]] void fail_group(const std::string& name, const GroupGrid& grid, std::size_t block, std::size_t g,
                              const std::string& what);
 
-/// Throws InputError "NAME: NaN at flat index I" (or infinity).
-void require_finite(const Tensor& tensor);
-
 /// The bits of the largest magnitude of `count` finite values; their order is the order of the values.
 inline std::uint32_t max_magnitude_bits(const float* values, std::size_t count) {
   std::int32_t largest = 0;

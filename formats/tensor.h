@@ -23,4 +23,7 @@ struct Tensor {
   std::size_t rows() const { return values.size() / shape.back(); }
 };
 
+/// Throws InputError "NAME: NaN at flat index I" (or infinity) unless every value is finite.
+void require_finite(const Tensor& tensor);
+
 }  // namespace nibble
