@@ -97,6 +97,8 @@ class ConfigNode {
  private:
   struct Document;
   struct Place;
+  struct Reader;
+  struct Assigner;
   ConfigNode(std::shared_ptr<Document> document, std::size_t place);
   std::shared_ptr<Document> document_;
   std::size_t place_;  ///< index into the document's mappings
