@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pe/group_kernel.h"
+
+#include <cstring>
+
+#include "pe/group_kernel_body.h"
+
+namespace nibble {
+namespace {
+
+struct PortableVector {
+  static constexpr int width = 1;
+  static constexpr int rows = 1;
+  using Int = std::int32_t;
+  struct Pairs {
+    std::int16_t value[2];
+  };
+  static Int zero() { return 0; }
+  static Pairs load_pairs(const std::int16_t* p) {
+    Pairs pairs;
+    std::memcpy(pairs.value, p, sizeof pairs.value);
+    return pairs;
+  }
+  static Pairs broadcast_pair(const std::int16_t* p) { return load_pairs(p); }
+  static Int add_products(Int sum, Pairs a, Pairs b) { return sum + a.value[0] * b.value[0] + a.value[1] * b.value[1]; }
+  template <bool Wide>
+  static void foot(float* accumulator, Int sum, float sx, const float* sw) {
+    const float t = sx * *sw;
+    // One rounding of the product for every G: binary64 holds it exactly.
+    *accumulator += static_cast<float>(static_cast<double>(sum) * static_cast<double>(t));
+  }
+};
+
+}  // namespace
+
+void group_kernel_portable(const GroupBlock& block) {
+  run_group_kernel<PortableVector>(block);
+}
+
+GroupKernel best_group_kernel() {
+#if defined(__x86_64__)
+  static const GroupKernel best = __builtin_cpu_supports("avx2") ? group_kernel_avx2 : group_kernel_sse2;
+  return best;
+#else
+  return group_kernel_portable;
+#endif
+}
+
+}  // namespace nibble
