@@ -70,10 +70,8 @@ std::optional<DimensionProblem> find_problem(const LanguageModel& model) {
     const bool in_range = model.rotary_fraction > 0.0 && model.rotary_fraction <= 1.0;
     if (!in_range || std::fabs(columns - static_cast<double>(model.rotary_columns())) > 1e-6 * columns ||
         model.rotary_columns() % 2 != 0) {
-      return DimensionProblem{"rotary_fraction",
-                              "must lie above 0 and at most at 1, and give an even number of columns of "
-                              "the head dimension " +
-                                  std::to_string(model.head_dim)};
+      return DimensionProblem{"rotary_fraction", "must be above 0, at most 1, and give an even number of the " +
+                                                     std::to_string(model.head_dim) + " columns of a head"};
     }
   }
   if (model.parallel_block && model.post_norm) {

@@ -410,7 +410,7 @@ TEST_CASE("dimensions that contradict each other are refused") {
   CHECK_THAT(refuse([](LanguageModel& m) { m.hidden = 1u << 17; }), Contains("hidden: must be"));
   CHECK_THAT(refuse([](LanguageModel& m) { m.head_dim = 1u << 15; }), Contains("make a width above 65536"));
   CHECK_THAT(refuse([](LanguageModel& m) { m.rotary_fraction = 0.3; }), Contains("rotary_fraction"));
-  CHECK_THAT(refuse([](LanguageModel& m) { m.rotary_fraction = 0.25; }), Contains("even number of columns"));
+  CHECK_THAT(refuse([](LanguageModel& m) { m.rotary_fraction = 0.25; }), Contains("give an even number of"));
   CHECK_THAT(refuse([](LanguageModel& m) { m.rotary_fraction = 0.0; }), Contains("rotary_fraction"));
   CHECK_THAT(refuse([](LanguageModel& m) { m.parallel_block = m.post_norm = true; }), Contains("post_norm"));
 }
