@@ -3,11 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <systemc>
 #include <tlm>
-#include <vector>
 
 #include "core/config_node.h"
 #include "core/statistics.h"
@@ -16,8 +14,10 @@
 namespace nibble {
 
 struct DmaConfig {
-  unsigned max_outstanding = 16;          ///< bus transactions in flight
-  std::uint64_t transaction_bytes = 4096; ///< longest bus transaction; a power of two; transactions do not cross its multiples
+  unsigned max_outstanding = 16;  ///< bus transactions in flight
+  std::uint64_t transaction_bytes =
+      4096;  ///< longest bus transaction; a power of two; transactions do not cross its multiples
+  /// Keys max_outstanding, transaction_bytes; both optional. The caller rejects unknown keys.
   static DmaConfig from(ConfigNode node);
 };
 
@@ -29,6 +29,7 @@ struct DmaTransfer {
   std::uint64_t rows = 1;
   std::uint64_t stride = 0;
   Stream stream = Stream::host;
+  std::uint8_t priority = 0;  ///< 0 .. 3; transactions of a lower number are issued first
   /// The bytes, rows packed without gaps; must stay valid until completion. nullptr: timing only.
   std::uint8_t* data = nullptr;
   std::uint64_t bytes() const { return row_bytes * rows; }
@@ -43,7 +44,9 @@ class DmaListener {
   virtual void dma_done(std::uint64_t token, tlm::tlm_response_status status) = 0;
 };
 
-/// AT initiator. Transfers are issued in order of submission within a priority; responses may return in any order.
+/// AT initiator. Transfers are issued in order of submission within a priority; responses may return in any order. Rows
+/// without a gap between them count as one. After an error response the rest of its transfer is not issued. Handles
+/// every reply that the base protocol allows (TLM_ACCEPTED, TLM_UPDATED, TLM_COMPLETED, annotated delays).
 class DmaEngine : public sc_core::sc_module, public tlm::tlm_bw_transport_if<> {
  public:
   tlm::tlm_initiator_socket<> memory{"memory"};
@@ -63,11 +66,14 @@ class DmaEngine : public sc_core::sc_module, public tlm::tlm_bw_transport_if<> {
   std::uint64_t transactions() const;
 
   // tlm_bw_transport_if
-  tlm::tlm_sync_enum nb_transport_bw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase, sc_core::sc_time& delay) override;
+  tlm::tlm_sync_enum nb_transport_bw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
+                                     sc_core::sc_time& delay) override;
   void invalidate_direct_mem_ptr(sc_dt::uint64 start, sc_dt::uint64 end) override;
 
  private:
+  SC_HAS_PROCESS(DmaEngine);
   struct Impl;
+  void step();
   std::unique_ptr<Impl> impl_;
 };
 

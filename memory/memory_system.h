@@ -21,7 +21,8 @@ struct MemoryEnergy {
   double total_pj() const { return activate_pj + read_pj + write_pj + refresh_pj + background_pj + io_pj; }
 };
 
-/// Implemented by every timed memory (DRAM, flat bandwidth). One instance owns its storage, its time and its statistics.
+/// Implemented by every timed memory (DRAM, flat bandwidth). One instance owns its storage, its time and its
+/// statistics.
 class MemorySystem : public sc_core::sc_module {
  public:
   tlm::tlm_target_socket<> target{"target"};
@@ -46,8 +47,8 @@ class MemorySystem : public sc_core::sc_module {
   explicit MemorySystem(sc_core::sc_module_name name) : sc_module(name) {}
 };
 
-/// Builds the memory that a configuration describes (configs/memories/*.yaml, key `kind`: dram | flat). Reads every key and
-/// rejects unknown ones.
+/// Builds the memory that a configuration describes (configs/memories/*.yaml, key `kind`: dram | flat). Reads every key
+/// and rejects unknown ones.
 std::unique_ptr<MemorySystem> make_memory(const char* name, ConfigNode node, Statistics* statistics);
 
 }  // namespace nibble

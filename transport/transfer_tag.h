@@ -15,7 +15,8 @@ const char* to_string(Stream stream);
 
 /// Ignorable extension. Written once by the initiator, read-only for everyone else.
 ///   stream      which operand of the command the bytes belong to
-///   timing_only the data pointer is a placeholder that holds no operand: a target that knows the tag neither reads nor writes
+///   timing_only the data pointer is a placeholder that holds no operand: a target that knows the tag neither reads nor
+///   writes
 ///               it, any other target does no harm by treating it as data
 /// Absent on traffic from foreign initiators: find() returns nullptr.
 class TransferTag final : public tlm::tlm_extension<TransferTag> {
@@ -23,7 +24,9 @@ class TransferTag final : public tlm::tlm_extension<TransferTag> {
   Stream stream = Stream::host;
   bool timing_only = false;
 
-  static const TransferTag* find(const tlm::tlm_generic_payload& payload) { return payload.get_extension<TransferTag>(); }
+  static const TransferTag* find(const tlm::tlm_generic_payload& payload) {
+    return payload.get_extension<TransferTag>();
+  }
   tlm_extension_base* clone() const override { return new TransferTag(*this); }
   void copy_from(const tlm_extension_base& other) override { *this = static_cast<const TransferTag&>(other); }
 };
