@@ -42,6 +42,9 @@ function(nibble_test name)
   endif()
   target_link_libraries(${name} PRIVATE nibble_compile_options)
   target_compile_definitions(${name} PRIVATE NIBBLE_SOURCE_DIR="${PROJECT_SOURCE_DIR}" NIBBLE_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  if(A_LABELS)
+    set(A_LABELS LABELS ${A_LABELS})  # an empty value would swallow the next property
+  endif()
   catch_discover_tests(${name} TEST_PREFIX "${name}: "
-    PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}" ENVIRONMENT "SYSTEMC_DISABLE_COPYRIGHT_MESSAGE=1")
+    PROPERTIES TIMEOUT ${A_TIMEOUT} ENVIRONMENT "SYSTEMC_DISABLE_COPYRIGHT_MESSAGE=1" ${A_LABELS})
 endfunction()

@@ -297,7 +297,6 @@ tlm::tlm_sync_enum DmaEngine::Impl::backward(tlm::tlm_generic_payload& payload, 
     later.push(at, {Later::complete, &mine});
     wake.notify(delay);
   }
-  phase = tlm::END_RESP;
   return tlm::TLM_COMPLETED;
 }
 

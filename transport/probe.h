@@ -30,15 +30,17 @@ class Probe : public sc_core::sc_module, public tlm::tlm_fw_transport_if<>, publ
   tlm::tlm_sync_enum nb_transport_fw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
                                      sc_core::sc_time& delay) override {
     note(payload, phase, delay);
+    const bool ended = phase == tlm::END_RESP;
     const auto status = out->nb_transport_fw(payload, phase, delay);
-    note_return(status, payload, phase, delay);
+    if (!ended) note_return(status, payload, phase, delay);
     return status;
   }
   tlm::tlm_sync_enum nb_transport_bw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
                                      sc_core::sc_time& delay) override {
     note(payload, phase, delay);
+    const bool ended = phase == tlm::END_RESP;
     const auto status = in->nb_transport_bw(payload, phase, delay);
-    note_return(status, payload, phase, delay);
+    if (!ended) note_return(status, payload, phase, delay);
     return status;
   }
   void b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) override {
@@ -59,7 +61,7 @@ class Probe : public sc_core::sc_module, public tlm::tlm_fw_transport_if<>, publ
   void note_return(tlm::tlm_sync_enum status, const tlm::tlm_generic_payload& payload, const tlm::tlm_phase& phase,
                    const sc_core::sc_time& delay) {
     if (status == tlm::TLM_UPDATED) note(payload, phase, delay);
-    if (status == tlm::TLM_COMPLETED && phase != tlm::END_RESP) note(payload, tlm::END_RESP, delay);
+    if (status == tlm::TLM_COMPLETED) note(payload, tlm::END_RESP, delay);
   }
 
   Observer see_;
