@@ -49,7 +49,8 @@ class Format:
             return self.check()
         m = re.fullmatch(rf"amove([432])-g{COUNT}c{COUNT}", name)
         if m and int(m[2]) % int(m[3]) == 0:
-            self.family, self.bits, self.grouping, self.k, self.cluster = "amove", int(m[1]), "group", int(m[2]), int(m[3])
+            self.family, self.bits, self.grouping = "amove", int(m[1]), "group"
+            self.k, self.cluster = int(m[2]), int(m[3])
             return self.check()
         raise BadInput(f"'{name}' is not a format known here; families: fp32 fp16 bf16 int<2..8>-(g<k>[x<n>]|channel|"
                        "tensor) mant4-g<k> bfp(8|4)-g<k> amove(4|3|2)-g<k>c<c> mxfp4-g32 mxfp6-g32 mxfp8-g32 "
@@ -186,7 +187,8 @@ def mant_select(x, calibration, name, where):
         better = legal & (loss <= best)
         best, chosen = np.where(better, loss, best), np.where(better, kind, chosen)
     if (chosen < 0).any():
-        raise BadInput(f"{name}: the scale of group {where(np.flatnonzero(chosen < 0)[0])} overflows FP16 for every type")
+        group = where(np.flatnonzero(chosen < 0)[0])
+        raise BadInput(f"{name}: the scale of group {group} overflows FP16 for every type")
     return chosen
 
 

@@ -17,14 +17,19 @@ from rounding import BadInput
 DATAPATHS = {"mant": mant_reference}
 
 
+def output(acc):
+    """C: the accumulators rounded once to binary16; overflow gives infinity."""
+    with np.errstate(over="ignore"):
+        return acc.astype(np.float16)
+
+
 def run(options):
     a, w = arrays.load(options.activations), arrays.load(options.weights)
     if a.ndim != 2 or w.ndim != 2 or a.shape[1] != w.shape[1]:
-        raise BadInput(f"{options.activations}: A[M, K] and W[N, K] with one K are expected, got {a.shape} and {w.shape}")
+        raise BadInput(f"{options.activations}: expected A[M, K] and W[N, K] with one K, got {a.shape} and {w.shape}")
     options.calibration_values = arrays.load(options.calibration) if options.calibration else None
     acc = DATAPATHS[options.accelerator].gemm(a, w, options)
-    with np.errstate(over="ignore"):
-        c = acc.astype(np.float16)
+    c = output(acc)
     if options.output:
         arrays.save(options.output, c)
     if options.accumulator:

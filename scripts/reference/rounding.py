@@ -27,7 +27,7 @@ def fp16(x):
 
 def bf16(x):
     """binary32 rounded to the upper 16 bits, ties to even; overflow gives infinity."""
-    bits = np.asarray(x, dtype=np.float32).view(np.uint32).astype(np.uint64)
+    bits = np.asarray(x, dtype=np.float32).view(np.uint32).astype(np.int64)
     bits = bits + 0x7FFF + ((bits >> 16) & 1)
     return (bits & 0xFFFF0000).astype(np.uint32).view(np.float32)
 

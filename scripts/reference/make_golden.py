@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Golden vectors of the reference: inputs, codes and metadata of the encoders, accumulators of the datapaths.
+
+make_golden.py DIRECTORY          writes inputs-*.npy, cases.csv and what every case expects
+make_golden.py --check DIRECTORY  computes everything anew from DIRECTORY's inputs; exits with 1 when anything differs
+"""
+import io
+import pathlib
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+
+import gemm_reference
+from formats_reference import encode
+
+HEADER = "kind,name,activation_format,weight_format,select,exponent,accumulate,inputs,overflows"
+QUANTIZE = [  # format, select, exponent
+    ("int8-g64", "", ""), ("int4-g32", "", ""), ("int2-g16x4", "", ""), ("int8-channel", "", ""),
+    ("int4-tensor", "", ""), ("mant4-g64", "mse", ""), ("mant4-g64", "output-mse", ""), ("mant4-g64", "variance", ""),
+    ("mant4-g64", "variance8", ""), ("mant4-g7", "mse", ""),
+]
+GEMM = [  # accelerator, activation format, weight format, select, exponent, accumulate
+    ("mant", "int8-g64", "mant4-g64", "mse", "", ""), ("mant", "int8-g64", "mant4-g64", "output-mse", "", ""),
+    ("mant", "int8-g64", "mant4-g64", "variance", "", ""), ("mant", "int8-g64", "int8-g64", "", "", ""),
+    ("mant", "int8-g64", "int8-channel", "", "", ""), ("mant", "int8-g128", "mant4-g128", "mse", "", ""),
+    ("mant", "int8-g7", "mant4-g7", "mse", "", ""),
+]
+ROLES = ("a", "w", "calibration")
+STORED = {"scale": np.float32, "type": np.uint8, "exponent": np.int32, "S": np.float32, "R": np.float32, "E": np.uint8}
+
+
+def new_inputs():
+    """Tensors with outliers, rows of very different size, zero groups, subnormal scales, ties and powers of two."""
+    random = np.random.RandomState(2025)
+
+    def tensor(rows, columns, spread):
+        x = random.standard_normal((rows, columns)) * np.exp2(random.randint(-spread, spread + 1, (rows, 1)))
+        x[random.random_sample(x.shape) < 0.01] *= 30
+        return x.astype(np.float32)
+
+    mixed_a, mixed_w, calibration = tensor(6, 200, 3), tensor(20, 200, 4), tensor(5, 200, 1)
+    mixed_a[1, 64:128] = 0
+    mixed_a[2, :64] *= np.float32(1e-7)
+    mixed_w[3, :64], mixed_w[4] = 0, 0
+    mixed_w[5, 64:128] *= np.float32(2e-9)
+    mixed_w[6, :64] = np.exp2(random.randint(-8, 3, 64)) * random.choice([-1, 1], 64)
+    mixed_w[7, :64] = np.arange(-32, 32) / 2.0  # ties of INT4 and of the grids
+    mixed_w[8, ::3] = -0.0
+    large_a = (random.uniform(200, 800, (3, 96)) * random.choice([-1, 1], (3, 1))).astype(np.float32)
+    large_w = (random.uniform(1, 9, (5, 96)) * random.choice([-1, 1], (5, 96), p=[0.2, 0.8])).astype(np.float32)
+    large_a[2] *= np.float32(0.01)
+    return {"mixed": (mixed_a, mixed_w, calibration), "large": (large_a, large_w, large_a)}
+
+
+def stored_inputs(directory):
+    return {name: tuple(np.load(directory / f"inputs-{name}-{role}.npy") for role in ROLES)
+            for name in ("mixed", "large")}
+
+
+def contents(array):
+    stream = io.BytesIO()
+    np.save(stream, np.ascontiguousarray(array))
+    return stream.getvalue()
+
+
+def quantize_files(name, tensors, fmt, select, exponent):
+    encoded = encode(tensors[1], fmt, "w", select, tensors[2] if select == "output-mse" else None,
+                     int(exponent) if exponent else None)
+    files = {f"{name}-codes.npy": contents(encoded.codes.astype(np.int32 if fmt.startswith("bfp8") else np.int8))}
+    for key, kind in STORED.items():
+        if key in encoded.meta:
+            files[f"{name}-{key}.npy"] = contents(encoded.meta[key].astype(kind))
+    return files
+
+
+def gemm_accumulator(tensors, accelerator, activation, weight, select, exponent, accumulate):
+    options = SimpleNamespace(
+        activations="a", weights="w", activation_format=activation, weight_format=weight, weight_select=select,
+        calibration_values=tensors[2] if select == "output-mse" else None,
+        exponent=int(exponent) if exponent else None, accumulate=accumulate or None)
+    return gemm_reference.DATAPATHS[accelerator].gemm(tensors[0], tensors[1], options)
+
+
+def golden(tensors):
+    """File name to bytes."""
+    files, lines = {}, [HEADER]
+    for name, roles in tensors.items():
+        for role, array in zip(ROLES, roles):
+            files[f"inputs-{name}-{role}.npy"] = contents(array)
+    for fmt, select, exponent in QUANTIZE:
+        name = "-".join(filter(None, ["quantize", fmt, select, exponent]))
+        files.update(quantize_files(name, tensors["mixed"], fmt, select, exponent))
+        lines.append(f"quantize,{name},,{fmt},{select},{exponent},,mixed,0")
+    for case in GEMM:
+        for source in tensors:
+            name = "-".join(filter(None, case + (source,)))
+            acc = gemm_accumulator(tensors[source], *case)
+            files[f"{name}.npy"] = contents(acc)
+            overflows = int(np.isinf(gemm_reference.output(acc)).sum())
+            lines.append(",".join((case[0], name) + case[1:] + (source, str(overflows))))
+    files["cases.csv"] = ("\n".join(lines) + "\n").encode()
+    return files
+
+
+def main():
+    check = sys.argv[1:2] == ["--check"]
+    if len(sys.argv) != (3 if check else 2):
+        print(__doc__, file=sys.stderr)
+        return 2
+    directory = pathlib.Path(sys.argv[-1])
+    files = golden(stored_inputs(directory) if check else new_inputs())
+    if not check:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            (directory / name).write_bytes(data)
+        print(f"{len(files)} files, {sum(map(len, files.values()))} bytes")
+        return 0
+    present = {file.name: file.read_bytes() for file in directory.iterdir()}
+    wrong = sorted(name for name in files.keys() | present.keys() if files.get(name) != present.get(name))
+    print("\n".join(f"{directory / name}: differs from the reference" for name in wrong) or f"{len(files)} files: ok")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

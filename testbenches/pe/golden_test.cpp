@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// The vectors in golden/ come from scripts/reference/make_golden.py, which was written from the documentation, not from
+// this code.
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <sstream>
+
+#include "formats/npy.h"
+#include "formats/quantizer.h"
+#include "formats/rounding.h"
+#include "pe/mant_gemm.h"
+
+namespace nibble {
+namespace {
+
+const std::string directory = NIBBLE_SOURCE_DIR "/testbenches/pe/golden/";
+
+using Case = std::map<std::string, std::string>;  // column of cases.csv to text
+
+std::vector<std::string> split(const std::string& line) {
+  std::vector<std::string> fields;
+  std::stringstream stream(line);
+  for (std::string field; std::getline(stream, field, ',');)
+    fields.push_back(field);
+  return fields;
+}
+
+std::vector<Case> cases(const std::function<bool(const std::string& kind)>& wanted) {
+  std::ifstream file(directory + "cases.csv");
+  std::string line;
+  REQUIRE(std::getline(file, line));
+  const std::vector<std::string> header = split(line);
+  std::vector<Case> found;
+  while (std::getline(file, line)) {
+    const std::vector<std::string> fields = split(line);
+    REQUIRE(fields.size() == header.size());
+    Case entry;
+    for (std::size_t i = 0; i < header.size(); ++i)
+      entry[header[i]] = fields[i];
+    if (wanted(entry["kind"])) found.push_back(entry);
+  }
+  REQUIRE_FALSE(found.empty());
+  return found;
+}
+
+Tensor input(const Case& entry, const std::string& role) {
+  return read_npy(directory + "inputs-" + entry.at("inputs") + "-" + role + ".npy");
+}
+
+/// The weights of a case, quantized as the case says.
+QuantizedTensor weights(const Case& entry, TensorSlot slot) {
+  const Tensor calibration = input(entry, "calibration");
+  EncodeOptions options;
+  options.slot = slot;
+  options.select = entry.at("select");
+  if (options.select == "output-mse") options.calibration = &calibration;
+  if (slot == TensorSlot::online && !entry.at("exponent").empty()) options.exponent = std::stoi(entry.at("exponent"));
+  return encode(input(entry, "w"), Format::parse(entry.at("weight_format")), options);
+}
+
+QuantizedTensor activations(const Case& entry) {
+  EncodeOptions options;
+  if (!entry.at("exponent").empty()) options.exponent = std::stoi(entry.at("exponent"));
+  return encode(input(entry, "a"), Format::parse(entry.at("activation_format")), options);
+}
+
+/// Number of elements that differ in value (or in bits where `as_bits`), or all when the sizes differ.
+template <class T>
+std::size_t differences(const std::vector<T>& got, const std::vector<float>& expected, bool as_bits) {
+  if (got.size() != expected.size()) return std::max(got.size(), expected.size());
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const auto value = static_cast<float>(got[i]);
+    count += as_bits ? float_bits(value) != float_bits(expected[i]) : value != expected[i];
+  }
+  return count;
+}
+
+std::vector<float> expected(const Case& entry, const std::string& suffix) {
+  return read_npy(directory + entry.at("name") + suffix + ".npy").values;
+}
+
+TEST_CASE("encoders give the codes and the metadata of the reference") {
+  for (const Case& entry : cases([](const std::string& kind) { return kind == "quantize"; })) {
+    CAPTURE(entry.at("name"));
+    const QuantizedTensor tensor = weights(entry, TensorSlot::online);
+    CHECK(differences(tensor.codes, expected(entry, "-codes"), false) == 0);
+    if (!tensor.scales.empty()) CHECK(differences(tensor.scales, expected(entry, "-scale"), true) == 0);
+    if (!tensor.types.empty()) CHECK(differences(tensor.types, expected(entry, "-type"), false) == 0);
+    if (!tensor.exponents.empty()) CHECK(differences(tensor.exponents, expected(entry, "-exponent"), false) == 0);
+    if (!tensor.base_scales.empty()) CHECK(differences(tensor.base_scales, expected(entry, "-S"), true) == 0);
+    if (!tensor.residuals.empty()) CHECK(differences(tensor.residuals, expected(entry, "-R"), true) == 0);
+    if (!tensor.cluster_codes.empty()) CHECK(differences(tensor.cluster_codes, expected(entry, "-E"), false) == 0);
+  }
+}
+
+TEST_CASE("GEMMs give the accumulators of the reference, from the encoder to the last group") {
+  for (const Case& entry : cases([](const std::string& kind) { return kind != "quantize"; })) {
+    CAPTURE(entry.at("name"));
+    std::vector<float> accumulators;
+    mant_gemm(activations(entry), weights(entry, TensorSlot::offline), accumulators);
+    CHECK(differences(accumulators, expected(entry, ""), true) == 0);
+    CHECK(fp16_output(accumulators).overflows == std::stoull(entry.at("overflows")));
+  }
+}
+
+}  // namespace
+}  // namespace nibble
