@@ -17,6 +17,7 @@ struct CostEntry {
   std::optional<double> value;  ///< empty: unknown
   std::string unit;             ///< "pJ/MAC", "um2", "mW", ...
   double node_nm = 0;           ///< technology node
+  double scaled_from_nm = 0;    ///< the node the value was scaled from; 0: not scaled
   std::string source;           ///< paper section, repository, command
 };
 
@@ -31,31 +32,38 @@ struct SramCost {
 /// One book: `configs/technologies/<name>.yaml`:
 ///   name, node_nm, summary
 ///   entries: { <key>: {value: 0.34 | unknown, unit: pJ/MAC, node_nm: 28, source: "..."}, ... }
-///   sram: { cell, temperature_k, source, node_nm, width_bits, table: [ {capacity_kib, read_pj, write_pj, leakage_mw,
-///   area_mm2} ] }
-/// An entry whose node differs from the book's is an error unless the entry names `scaled_from_nm` (nodes never mix
-/// silently).
+///   sram: { cell, temperature_k, source, node_nm, width_bits,
+///           table: [ {capacity_kib, read_pj, write_pj, leakage_mw, area_mm2} ] }
+/// All of an entry's keys are required, values are not negative. An entry whose node differs from the book's is an
+/// error unless the entry names `scaled_from_nm` (nodes never mix silently). The sram section may be absent.
 class CostBook {
  public:
   static CostBook load(ConfigNode node);
 
   const std::string& name() const { return name_; }
   double node_nm() const { return node_nm_; }
+  const std::string& summary() const { return summary_; }
 
   /// Throws InputError when the book has no entry of this name (unknown is an entry).
   const CostEntry& at(const std::string& key) const;
+  /// Also when the entry is in another unit.
+  const CostEntry& at(const std::string& key, const std::string& unit) const;
   bool contains(const std::string& key) const { return entries_.count(key) != 0; }
   const std::map<std::string, CostEntry>& entries() const { return entries_; }
 
   /// A macro of `capacity_bytes` read and written `width_bits` at a time: log-log interpolation between the table's
-  /// capacities at the table's width, energy scaled linearly with width. Capacities beyond the table are an InputError.
+  /// capacities (exact at its points) at the table's width; energy is scaled linearly with width, leakage and area not
+  /// at all. Linear scaling is a model: narrow macros cost more per bit than it says. Capacities beyond the table are
+  /// an InputError.
   SramCost sram(double capacity_bytes, double width_bits) const;
+  /// Where the table comes from, with cell type and temperature; empty without a table.
   const std::string& sram_source() const { return sram_source_; }
 
  private:
   struct SramRow {
     double capacity_kib, read_pj, write_pj, leakage_mw, area_mm2;
   };
+  void load_sram(ConfigNode node);
   std::string name_, summary_, sram_source_;
   double node_nm_ = 0, sram_width_bits_ = 0;
   std::map<std::string, CostEntry> entries_;
