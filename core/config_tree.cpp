@@ -27,7 +27,8 @@ using Where = std::function<std::string(const ConfigPlace&)>;
 /// Builds the tree from the parser's events.
 class TreeBuilder : public YAML::EventHandler {
  public:
-  TreeBuilder(int assignment, const Where& where) : assignment_(assignment), where_(where) {}
+  TreeBuilder(const std::string& text, int assignment, const Where& where)
+      : text_(text), assignment_(assignment), where_(where) {}
 
   std::unique_ptr<ConfigValue> take() { return std::move(root_); }
   ConfigPlace place(const YAML::Mark& mark) const {
@@ -58,6 +59,7 @@ class TreeBuilder : public YAML::EventHandler {
     auto value = make(ConfigValue::Kind::scalar, mark);
     check_tag(mark, tag);
     value->quoted = tag != "?";
+    if (value->quoted) check_closed(mark);
     value->text = text;
     add(std::move(value), anchor);
   }
@@ -101,10 +103,29 @@ class TreeBuilder : public YAML::EventHandler {
     fail(place(mark), "the tag '" + tag + "' is not supported, expected a value without a tag");
   }
 
+  /// yaml-cpp takes the end of the text for a closing quote.
+  void check_closed(const YAML::Mark& mark) const {
+    auto at = static_cast<std::size_t>(mark.pos);
+    while (at < text_.size() && (text_[at] == '&' || text_[at] == '!')) {
+      at = text_.find_first_not_of(" \t\r\n", text_.find_first_of(" \t\r\n", at));
+    }
+    if (at >= text_.size() || (text_[at] != '\'' && text_[at] != '"')) return;
+    const char quote = text_[at];
+    for (++at; at < text_.size(); ++at) {
+      if (quote == '"' && text_[at] == '\\') {
+        ++at;
+      } else if (quote == '\'' && text_.compare(at, 2, "''") == 0) {
+        ++at;
+      } else if (text_[at] == quote) {
+        return;
+      }
+    }
+    fail(place(mark), std::string("the quote that begins here is never closed, expected ") + quote);
+  }
+
   void open(ConfigValue::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     check_tag(mark, tag);
     if (open_.size() >= config_depth_limit) too_deep(place(mark));
-    if (!open_.empty() && awaits_key()) fail(place(mark), "a key must be a single word or text, not a mapping or list");
     open_.push_back(Level{make(kind, mark), anchor, false, {}, {}, {}});
   }
 
@@ -117,8 +138,6 @@ class TreeBuilder : public YAML::EventHandler {
   [[noreturn]] void too_deep(const ConfigPlace& at) const {
     fail(at, "nested deeper than " + std::to_string(config_depth_limit) + " levels");
   }
-
-  bool awaits_key() const { return open_.back().value->kind == ConfigValue::Kind::mapping && !open_.back().have_key; }
 
   void add(std::unique_ptr<ConfigValue> value, YAML::anchor_t anchor) {
     if (anchor != 0) anchors_[anchor] = value.get();
@@ -140,7 +159,8 @@ class TreeBuilder : public YAML::EventHandler {
 
   void take_key(Level& level, const ConfigValue& value) {
     if (value.kind == ConfigValue::Kind::null) fail(value.place, "a key is empty or null, expected a name");
-    if (value.kind != ConfigValue::Kind::scalar) fail(value.place, "a key must be a single word or text");
+    if (value.kind != ConfigValue::Kind::scalar)
+      fail(value.place, "a key must be a single word or text, not a mapping or list");
     if (value.text == "<<" && !value.quoted) {
       fail(value.place, "merge keys ('<<') are not supported, expected every key written out");
     }
@@ -169,6 +189,7 @@ class TreeBuilder : public YAML::EventHandler {
     return value;
   }
 
+  const std::string& text_;
   int assignment_;
   const Where& where_;
   std::unique_ptr<ConfigValue> root_;
@@ -216,9 +237,10 @@ const ConfigMember* ConfigValue::find(const std::string& key) const {
 
 std::unique_ptr<ConfigValue> parse_yaml(const std::string& text, int assignment, const Where& where) {
   check_text(text, assignment, where);
-  TreeBuilder builder(assignment, where);
+  const std::string bare = text.compare(0, 3, "\xef\xbb\xbf") == 0 ? text.substr(3) : text;
+  TreeBuilder builder(bare, assignment, where);
   try {
-    std::istringstream stream(text);
+    std::istringstream stream(bare);
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
     }
