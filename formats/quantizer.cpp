@@ -4,23 +4,10 @@
 #include "core/error.h"
 #include "formats/family_codec.h"
 #include "formats/mant_types.h"
+#include "formats/packed_operand.h"
 
 namespace nibble {
 namespace {
-
-/// What `select` may be, the default first; empty: the family has no choice.
-std::vector<std::string> selections(FormatFamily family) {
-  switch (family) {
-    case FormatFamily::mant4:
-      return {"mse", "output-mse", "variance", "variance8"};
-    case FormatFamily::amove:
-      return {"online", "offline"};
-    case FormatFamily::bfp:
-      return {"truncate", "nearest"};
-    default:
-      return {};
-  }
-}
 
 [[noreturn]] void refuse(const Tensor& tensor, const std::string& what) {
   throw InputError(tensor.name + ": " + what);
@@ -49,17 +36,13 @@ void check_calibration(const Tensor& tensor, const Tensor& calibration) {
 
 /// Refuses what the format does not use and fills in the default selection.
 EncodeOptions resolve(const Tensor& tensor, const Format& format, EncodeOptions options) {
-  const std::vector<std::string> known = selections(format.family);
-  if (!options.select.empty()) {
-    if (known.empty())
-      refuse(tensor, format.name() + " has no selection to choose, '" + options.select + "' was given");
-    if (std::find(known.begin(), known.end(), options.select) == known.end()) {
-      refuse(tensor, unknown_name("selection", options.select, known) + " (" + format.name() + ")");
-    }
-  } else if (!known.empty()) {
-    options.select = known.front();
-    if (format.family == FormatFamily::mant4 && options.calibration != nullptr) options.select = "output-mse";
-    if (format.family == FormatFamily::amove && options.slot == TensorSlot::offline) options.select = "offline";
+  const std::vector<std::string> known = selections(format);
+  if (!options.select.empty() && known.empty()) {
+    refuse(tensor, format.name() + " has no selection to choose, '" + options.select + "' was given");
+  }
+  options.select = selection_of(format, options);
+  if (!known.empty() && std::find(known.begin(), known.end(), options.select) == known.end()) {
+    refuse(tensor, unknown_name("selection", options.select, known) + " (" + format.name() + ")");
   }
   if (options.calibration != nullptr && options.select != "output-mse") {
     refuse(tensor, "a calibration tensor is used by the selection output-mse of mant4 only");
@@ -79,6 +62,27 @@ EncodeOptions resolve(const Tensor& tensor, const Format& format, EncodeOptions 
 }
 
 }  // namespace
+
+std::vector<std::string> selections(const Format& format) {
+  switch (format.family) {
+    case FormatFamily::mant4:
+      return {"mse", "output-mse", "variance", "variance8"};
+    case FormatFamily::amove:
+      return {"online", "offline"};
+    case FormatFamily::bfp:
+      return {"truncate", "nearest"};
+    default:
+      return {};
+  }
+}
+
+std::string selection_of(const Format& format, const EncodeOptions& options) {
+  const std::vector<std::string> known = selections(format);
+  if (!options.select.empty() || known.empty()) return options.select;
+  if (format.family == FormatFamily::mant4 && options.calibration != nullptr) return "output-mse";
+  if (format.family == FormatFamily::amove && options.slot == TensorSlot::offline) return "offline";
+  return known.front();
+}
 
 std::size_t QuantizedTensor::rows() const {
   std::size_t product = 1;

@@ -55,6 +55,11 @@ struct QuantizedTensor {
   std::size_t group_index(std::size_t row, std::size_t g) const;
 };
 
+/// What `select` may be for a format, its default first; empty: nothing to select.
+std::vector<std::string> selections(const Format& format);
+/// The selection that encode() applies: the one given, or the default for these options; empty: nothing to select.
+std::string selection_of(const Format& format, const EncodeOptions& options);
+
 /// Throws InputError that names the tensor and the group or flat index (NaN, infinity, scale overflow, wrong shape), or
 /// the option that the format does not use.
 QuantizedTensor encode(const Tensor& tensor, const Format& format, const EncodeOptions& options = {});

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Everything that `nibble quantize` gives, against the independent reference in scripts/reference, bit for bit.
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "cli/quantize_command.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "formats/format.h"
+#include "formats/npy.h"
+#include "testbenches/formats/random_tensor.h"
+
+using namespace nibble;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Encodes every case with nibble, then lets the script encode it again and compare.
+class Comparison {
+ public:
+  Comparison() : directory_(fs::temp_directory_path() / ("nibble_reference_test_" + std::to_string(::getpid()))) {
+    fs::create_directory(directory_);
+  }
+  ~Comparison() { fs::remove_all(directory_); }
+  Comparison(const Comparison&) = delete;
+  Comparison& operator=(const Comparison&) = delete;
+
+  void input(const std::string& name, const Tensor& tensor) {
+    write(name, npy_contents(NpyType::float32, tensor.shape, tensor.values));
+  }
+
+  void encode(const std::string& data, const std::string& format, const std::string& select = "",
+              std::optional<int> exponent = std::nullopt, const std::string& calibration = "") {
+    const std::string name = "case" + std::to_string(count_++);
+    cases_ << name << '\t' << data << '\t' << format << '\t' << select << '\t'
+           << (exponent ? std::to_string(*exponent) : "") << '\t' << calibration << '\n';
+    QuantizeOptions options;
+    options.input = path(data);
+    options.format = format;
+    options.select = select;
+    options.exponent = exponent;
+    options.calibration = calibration.empty() ? "" : path(calibration);
+    options.output = path(name + ".npy");
+    options.json = true;
+    if (Format::parse(format).grouping != Grouping::none) {
+      options.codes = path(name + ".codes.npy");
+      options.metadata = path(name + ".json");
+    }
+    std::ostringstream report;
+    try {
+      run_quantize(options, report);
+      write(name + ".report.json", report.str());
+    } catch (const InputError& error) {
+      write(name + ".error", error.what());
+    }
+  }
+
+  /// Every difference, one per line.
+  std::string differences() {
+    write("cases.txt", cases_.str());
+    const std::string scripts = NIBBLE_SOURCE_DIR "/scripts/reference",
+                      script = NIBBLE_SOURCE_DIR "/testbenches/formats/compare_with_reference.py";
+    const std::string command =
+        NIBBLE_PYTHON " '" + script + "' '" + scripts + "' '" + directory_.string() + "' > '" + path("log") + "' 2>&1";
+    const int status = std::system(command.c_str());
+    const std::string log = read_file(path("log"));
+    return status == 0 ? log : log + "exit status " + std::to_string(status);
+  }
+
+ private:
+  std::string path(const std::string& name) const { return (directory_ / name).string(); }
+  void write(const std::string& name, const std::string& text) const {
+    std::ofstream(path(name), std::ios::binary) << text;
+  }
+
+  fs::path directory_;
+  std::ostringstream cases_;
+  unsigned count_ = 0;
+};
+
+/// Values on and beside the boundaries that encoders have: small integers and halves times powers of two.
+Tensor tie_tensor(std::size_t rows, std::size_t columns, std::uint64_t seed) {
+  Random random(seed);
+  Tensor tensor{"ties", {rows, columns}, {}};
+  for (std::size_t i = 0; i < rows * columns; ++i) {
+    const double half = (static_cast<double>(random.below(257)) - 128) / 2;
+    tensor.values.push_back(static_cast<float>(std::ldexp(half, static_cast<int>(i / columns % 7) - 3)));
+  }
+  return tensor;
+}
+
+/// Inputs "random", "ties", "tiny", "huge".
+void add_inputs(Comparison& comparison, std::size_t rows, std::size_t columns) {
+  comparison.input("random.npy", random_tensor({rows, columns}, 11));
+  comparison.input("ties.npy", tie_tensor(rows, columns, 12));
+  comparison.input("tiny.npy", random_tensor({rows, columns}, 13, 0x1p-24));
+  comparison.input("subnormal.npy", random_tensor({rows, columns}, 14, 0x1p-140));
+  comparison.input("large.npy", random_tensor({rows, columns}, 15, 300));
+  comparison.input("huge.npy", random_tensor({rows, columns}, 16, 0x1p110));
+}
+
+const char* const inputs[] = {"random.npy", "ties.npy", "tiny.npy", "subnormal.npy", "large.npy", "huge.npy"};
+
+}  // namespace
+
+TEST_CASE("casts and integers") {
+  Comparison comparison;
+  add_inputs(comparison, 7, 75);
+  for (const char* data : inputs) {
+    for (const char* format : {"fp32", "fp16", "bf16", "int8-g64", "int4-g32", "int3-g5", "int2-g32x4", "int4-g7x2",
+                               "int6-channel", "int8-channel", "int5-tensor"}) {
+      comparison.encode(data, format);
+    }
+  }
+  CHECK(comparison.differences() == "");
+}
+
+TEST_CASE("mant4") {
+  Comparison comparison;
+  add_inputs(comparison, 12, 130);
+  comparison.input("calibration.npy", random_tensor({2, 5, 130}, 17));
+  for (const char* data : inputs) {
+    for (const char* select : {"", "mse", "variance", "variance8"})
+      comparison.encode(data, "mant4-g64", select);
+    comparison.encode(data, "mant4-g7", "variance8");
+    comparison.encode(data, "mant4-g1");
+    comparison.encode(data, "mant4-g32", "", std::nullopt, "calibration.npy");
+    comparison.encode(data, "mant4-g64", "output-mse", std::nullopt, "calibration.npy");
+  }
+  CHECK(comparison.differences() == "");
+}
