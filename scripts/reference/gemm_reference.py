@@ -11,10 +11,21 @@ import sys
 import numpy as np
 
 import arrays
+import datapaths_reference
 import mant_reference
 from rounding import BadInput
 
-DATAPATHS = {"mant": mant_reference}
+# Names of PEs and of the configurations built on them.
+DATAPATHS = {
+    "mant": mant_reference.gemm,
+    "bfp": datapaths_reference.bfp_gemm, "harmonia": datapaths_reference.bfp_gemm,
+    "fp_int": datapaths_reference.fp_int_gemm, "pacq": datapaths_reference.fp_int_gemm,
+    "amove": datapaths_reference.amove_gemm, "amove-array": datapaths_reference.amove_gemm,
+    "amove-tensor-core": datapaths_reference.amove_gemm,
+    "fp16": datapaths_reference.fp16_gemm, "fp16-array": datapaths_reference.fp16_gemm,
+    "fp16_dequant": datapaths_reference.fp16_dequant_gemm, "simt-dequant": datapaths_reference.fp16_dequant_gemm,
+    "int8": datapaths_reference.int8_gemm, "int8-array": datapaths_reference.int8_gemm,
+}
 
 
 def output(acc):
@@ -28,13 +39,13 @@ def run(options):
     if a.ndim != 2 or w.ndim != 2 or a.shape[1] != w.shape[1]:
         raise BadInput(f"{options.activations}: expected A[M, K] and W[N, K] with one K, got {a.shape} and {w.shape}")
     options.calibration_values = arrays.load(options.calibration) if options.calibration else None
-    acc = DATAPATHS[options.accelerator].gemm(a, w, options)
+    acc = DATAPATHS[options.accelerator](a, w, options)
     c = output(acc)
     if options.output:
         arrays.save(options.output, c)
     if options.accumulator:
         arrays.save(options.accumulator, acc.astype(np.float32))
-    print(json.dumps({"m": a.shape[0], "k": a.shape[1], "n": w.shape[0], "overflows": int(np.isinf(c).sum())}))
+    print(json.dumps({"m": a.shape[0], "k": a.shape[1], "n": w.shape[0], "overflows": int((~np.isfinite(c)).sum())}))
 
 
 def main():
@@ -48,6 +59,7 @@ def main():
     parser.add_argument("--calibration")
     parser.add_argument("--exponent", type=int)
     parser.add_argument("--accumulate", choices=("fp16", "fp32"))
+    parser.add_argument("--product", choices=("exact", "fp16"), help="fp_int only")
     parser.add_argument("--output")
     parser.add_argument("--accumulator")
     try:

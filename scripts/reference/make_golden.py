@@ -80,7 +80,7 @@ def gemm_accumulator(tensors, accelerator, activation, weight, select, exponent,
         activations="a", weights="w", activation_format=activation, weight_format=weight, weight_select=select,
         calibration_values=tensors[2] if select == "output-mse" else None,
         exponent=int(exponent) if exponent else None, accumulate=accumulate or None)
-    return gemm_reference.DATAPATHS[accelerator].gemm(tensors[0], tensors[1], options)
+    return gemm_reference.DATAPATHS[accelerator](tensors[0], tensors[1], options)
 
 
 def golden(tensors):
@@ -98,7 +98,7 @@ def golden(tensors):
             name = "-".join(filter(None, case + (source,)))
             acc = gemm_accumulator(tensors[source], *case)
             files[f"{name}.npy"] = contents(acc)
-            overflows = int(np.isinf(gemm_reference.output(acc)).sum())
+            overflows = int((~np.isfinite(gemm_reference.output(acc))).sum())
             lines.append(",".join((case[0], name) + case[1:] + (source, str(overflows))))
     files["cases.csv"] = ("\n".join(lines) + "\n").encode()
     return files

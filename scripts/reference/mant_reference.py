@@ -32,6 +32,8 @@ def group_sum_mant(x, codes, types):
 
 def gemm(a, w, options):
     """acc[M, N] as binary32."""
+    if options.accumulate or options.exponent is not None:
+        raise BadInput("mant uses neither an exponent nor a choice of accumulation")
     activation = Format(options.activation_format or "int8-g64")
     weight = Format(options.weight_format or "mant4-g64")
     check_pair(activation, weight)

@@ -71,7 +71,8 @@ class Formats(unittest.TestCase):
                 self.assertEqual(bool(code & 8), value < 0 and (kind != 0xFF or code & 7 > 0))
 
     def test_amove_published_example(self):
-        x = np.array([[16.1, 81, 1.1, 17.1, -27.8, 280, 0.2, -1.8, 32.3, 79, 2.3, -16, 8, -3.9, -3.6, -7.2]], np.float32)
+        x = np.array([[16.1, 81, 1.1, 17.1, -27.8, 280, 0.2, -1.8, 32.3, 79, 2.3, -16, 8, -3.9, -3.6, -7.2]])
+        x = x.astype(np.float32)
         encoded = encode(x, "amove4-g16c4")
         self.assertEqual(encoded.meta["S"].tolist(), [[40]])
         self.assertEqual(encoded.meta["R"].tolist(), [[12]])
