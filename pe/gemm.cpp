@@ -6,29 +6,43 @@
 
 namespace nibble {
 
+void check_formats(const PeUnit& pe, const Format& activations, const Format& weights) {
+  if (pe.supports(activations, weights)) return;
+  throw InputError("the " + pe.name + " PE does not multiply activations in " + activations.name() +
+                   " with weights in " + weights.name() + "; supported: " + pe.supported);
+}
+
+void check_operands(const PeUnit& pe, const QuantizedTensor& activations, const QuantizedTensor& weights) {
+  check_formats(pe, activations.format, weights.format);
+  if (activations.columns() == weights.columns()) return;
+  throw InputError(activations.name + ": a reduction of " + std::to_string(activations.columns()) + " elements, but " +
+                   weights.name + " has " + std::to_string(weights.columns()) + "; expected the same last axis");
+}
+
+void gemm(const PeUnit& pe, const QuantizedTensor& activations, const QuantizedTensor& weights,
+          std::vector<float>& accumulators, const GemmOptions& options) {
+  check_operands(pe, activations, weights);
+  const GemmRange whole = whole_gemm(activations, weights);
+  accumulators.assign(whole.m * whole.n, 0.0F);
+  pe.tile(activations, weights, whole, options, accumulators.data(), whole.n);
+}
+
 GemmRange whole_gemm(const QuantizedTensor& activations, const QuantizedTensor& weights) {
-  if (activations.columns() != weights.columns()) {
-    throw InputError(activations.name + ": a reduction of " + std::to_string(activations.columns()) +
-                     " elements, but " + weights.name + " has " + std::to_string(weights.columns()) +
-                     "; expected the same last axis");
-  }
   return {0, activations.rows(), 0, activations.columns(), 0, weights.rows()};
 }
 
-void check_range(const GemmRange& range, const QuantizedTensor& activations, const QuantizedTensor& weights,
-                 std::size_t group) {
-  const GemmRange whole = whole_gemm(activations, weights);
+void gemm_tile(const PeUnit& pe, const QuantizedTensor& activations, const QuantizedTensor& weights,
+               const GemmRange& range, float* accumulators, std::size_t stride, const GemmOptions& options) {
+  check_operands(pe, activations, weights);
+  const std::size_t columns = activations.columns();
+  const std::size_t extent = pe.tile_extent(activations.format, weights.format, columns);
   const std::size_t end = range.k0 + range.k;
-  const bool inside = range.m0 + range.m <= whole.m && range.n0 + range.n <= whole.n && end <= whole.k;
-  if (!inside || range.k0 % group != 0 || (end % group != 0 && end != whole.k)) {
-    throw InternalError("GEMM range outside the product or across a group of " + std::to_string(group));
+  const bool inside =
+      range.m0 + range.m <= activations.rows() && range.n0 + range.n <= weights.rows() && end <= columns;
+  if (!inside || range.k0 % extent != 0 || (end % extent != 0 && end != columns)) {
+    throw InternalError("GEMM tile outside the product or across a group of " + std::to_string(extent));
   }
-}
-
-void refuse_pair(const std::string& pe, const QuantizedTensor& activations, const QuantizedTensor& weights,
-                 const std::string& supported) {
-  throw InputError(pe + " PE: " + activations.name + " (" + activations.format.name() + ") with " + weights.name +
-                   " (" + weights.format.name() + ") is not supported; supported pairs: " + supported);
+  pe.tile(activations, weights, range, options, accumulators, stride);
 }
 
 Fp16Output fp16_output(const std::vector<float>& accumulators) {
@@ -36,7 +50,7 @@ Fp16Output fp16_output(const std::vector<float>& accumulators) {
   output.bits.reserve(accumulators.size());
   for (const float value : accumulators) {
     output.bits.push_back(fp16_bits(value));
-    output.overflows += (output.bits.back() & 0x7FFF) == 0x7C00;
+    output.overflows += (output.bits.back() & 0x7C00) == 0x7C00;
   }
   return output;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "formats/quantizer.h"
+#include "pe/pe_timing.h"
 
 namespace nibble {
 
@@ -17,22 +18,48 @@ struct GemmRange {
   std::size_t m0 = 0, m = 0, k0 = 0, k = 0, n0 = 0, n = 0;
 };
 
-/// The whole product; throws InputError that names both tensors when their reduction extents differ.
+struct GemmOptions {
+  bool accumulate_fp32 = false;  ///< amove: binary32 instead of FP16 after the cluster sum
+  bool product_fp16 = false;     ///< fp_int: lane products rounded to FP16, to show the damage
+};
+
+/// One PE as the rest of nibble sees it. All functions are pure.
+struct PeUnit {
+  std::string name;       ///< "mant"
+  std::string summary;    ///< one line
+  std::string supported;  ///< the pairs of formats, activations first, for messages
+  /// Whether the PE multiplies activations of the first format with weights of the second.
+  bool (*supports)(const Format& activations, const Format& weights);
+  /// Elements along k that a tile must keep together (the whole reduction: `columns`).
+  std::size_t (*tile_extent)(const Format& activations, const Format& weights, std::size_t columns);
+  /// Continues the sums in accumulators[r][c], r < range.m, c < range.n, rows `stride` floats apart. Call gemm_tile
+  /// instead: it checks the operands first.
+  void (*tile)(const QuantizedTensor& activations, const QuantizedTensor& weights, const GemmRange& range,
+               const GemmOptions& options, float* accumulators, std::size_t stride);
+  const PeTiming& (*timing)();
+};
+
+/// Throws InputError that lists the supported pairs, or names both tensors when their reductions differ.
+void check_operands(const PeUnit& pe, const QuantizedTensor& activations, const QuantizedTensor& weights);
+void check_formats(const PeUnit& pe, const Format& activations, const Format& weights);
+
+/// accumulators[M][N], before the last rounding. The output: fp16_output(accumulators).
+void gemm(const PeUnit& pe, const QuantizedTensor& activations, const QuantizedTensor& weights,
+          std::vector<float>& accumulators, const GemmOptions& options = {});
+
+/// All of it. The operands must have the same reduction.
 GemmRange whole_gemm(const QuantizedTensor& activations, const QuantizedTensor& weights);
 
-/// Throws InternalError unless `range` lies inside the product, starts at a multiple of `group` along k and ends at one
-/// or at K.
-void check_range(const GemmRange& range, const QuantizedTensor& activations, const QuantizedTensor& weights,
-                 std::size_t group);
-
-/// "mant PE: a.npy (int8-channel) with w.npy (mant4-g64) is not supported; supported pairs: ...".
-[[noreturn]] void refuse_pair(const std::string& pe, const QuantizedTensor& activations, const QuantizedTensor& weights,
-                              const std::string& supported);
+/// One tile, continuing accumulators[r][c] (rows `stride` floats apart, all +0 before the first k). Tiles in ascending
+/// k give the bits of the whole. The tile starts at a multiple of tile_extent along k and ends at one or at the end
+/// (InternalError).
+void gemm_tile(const PeUnit& pe, const QuantizedTensor& activations, const QuantizedTensor& weights,
+               const GemmRange& range, float* accumulators, std::size_t stride, const GemmOptions& options = {});
 
 /// C as binary16 bit patterns.
 struct Fp16Output {
   std::vector<std::uint16_t> bits;
-  std::uint64_t overflows = 0;  ///< outputs that became infinity
+  std::uint64_t overflows = 0;  ///< outputs that are not finite
 };
 Fp16Output fp16_output(const std::vector<float>& accumulators);
 

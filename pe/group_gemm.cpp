@@ -43,7 +43,8 @@ struct Packer {
     const std::int16_t* source = w.codes + row * shape.columns + begin;
     const std::size_t slot = (c / group_panel_columns * groups + g), lane = c % group_panel_columns;
     std::int16_t* target = packed.codes.data() + (slot * pairs * group_panel_columns + lane) * 2;
-    const std::size_t index = row * w.scales_per_row + (w.one_scale ? 0 : group);
+    const std::size_t scale = shape.nest > 0 ? group / shape.nest : group;
+    const std::size_t index = row * w.scales_per_row + (w.one_scale ? 0 : scale);
     packed.scales[slot * group_panel_columns + lane] = w.scales[index];
     if (w.types != nullptr) {
       const std::array<std::int16_t, 16>& grid = w.grids[w.types[index]];
@@ -90,7 +91,8 @@ void group_gemm(const GroupOperand& x, const GroupOperand& w, const GroupShape& 
   const std::size_t pairs = (shape.extent + 1) / 2;
   const std::size_t first_group = range.k0 / shape.extent;
   const std::size_t end_group = (range.k0 + range.k + shape.extent - 1) / shape.extent;
-  const std::size_t groups_per_block = std::max<std::size_t>(1, block_elements / shape.extent);
+  std::size_t groups_per_block = std::max<std::size_t>(1, block_elements / shape.extent);
+  if (shape.nest > 0) groups_per_block = std::max<std::size_t>(1, groups_per_block / shape.nest) * shape.nest;
   PackedColumns packed;
   std::vector<float> sums;
   for (std::size_t n = 0; n < range.n; n += block_panels * group_panel_columns) {
@@ -118,6 +120,7 @@ void group_gemm(const GroupOperand& x, const GroupOperand& w, const GroupShape& 
       block.pairs = pairs;
       const std::size_t last = std::min(shape.extent, shape.columns - (g + groups - 1) * shape.extent);
       block.last_pairs = (last + 1) / 2;
+      block.nest = shape.nest;
       block.wide = shape.wide;
       kernel(block);
     }

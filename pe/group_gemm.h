@@ -26,6 +26,7 @@ struct GroupShape {
   std::size_t columns = 0;  ///< of both operands
   std::size_t extent = 0;   ///< elements of a group
   bool wide = false;        ///< a group's sum may exceed 2^24
+  std::size_t nest = 0;     ///< groups under one weight scale (group_kernel.h), 0: every group has its own
 };
 
 /// accumulators[r][c] of the range, rows `stride` apart, continued over its groups in ascending k. A group's sum must

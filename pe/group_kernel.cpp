@@ -24,10 +24,17 @@ struct PortableVector {
   static Pairs broadcast_pair(const std::int16_t* p) { return load_pairs(p); }
   static Int add_products(Int sum, Pairs a, Pairs b) { return sum + a.value[0] * b.value[0] + a.value[1] * b.value[1]; }
   template <bool Wide>
-  static void foot(float* accumulator, Int sum, float sx, const float* sw) {
+  static void add_scaled(float* accumulators, Int sum, float sx, const float* sw) {
     const float t = sx * *sw;
     // One rounding of the product for every G: binary64 holds it exactly.
-    *accumulator += static_cast<float>(static_cast<double>(sum) * static_cast<double>(t));
+    *accumulators += static_cast<float>(static_cast<double>(sum) * static_cast<double>(t));
+  }
+  static void add_scaled(float* inner, Int sum, float sx) {
+    *inner += static_cast<float>(static_cast<double>(sum) * static_cast<double>(sx));
+  }
+  static void flush(float* accumulators, float* inner, const float* sw) {
+    *accumulators += *inner * *sw;
+    *inner = 0;
   }
 };
 

@@ -4,6 +4,9 @@
 ///
 /// For every row r and column c, over the groups g in ascending order:
 ///   acc[r][c] = f32(acc[r][c] + f32(G * f32(sx[r][g] * sw[g][c]))),  G = sum over the group of x[r][k] * w[k][c].
+/// Nested scales (nest > 0): `nest` groups share one weight scale, inner starts at +0 with each such run,
+///   inner = f32(inner + f32(G * sx[r][g])), and at the end of the run acc[r][c] = f32(acc[r][c] + f32(inner *
+///   sw[g][c])).
 /// Integer sums are exact, so their order is free and every variant below gives the same bits.
 #pragma once
 
@@ -28,7 +31,8 @@ struct GroupBlock {
   std::size_t extent = 0;      ///< elements of a full group
   std::size_t pairs = 0;       ///< pairs of a full group; the distance between groups in w
   std::size_t last_pairs = 0;  ///< pairs of the last group
-  bool wide = false;           ///< |G| may exceed 2^24: the product with the scales is formed in binary64
+  std::size_t nest = 0;        ///< groups under one weight scale; the first group begins a run, the last ends one
+  bool wide = false;  ///< |G| may exceed 2^24: the product with the scales is formed in binary64; never with nest
 };
 
 using GroupKernel = void (*)(const GroupBlock&);

@@ -25,7 +25,7 @@ struct Avx2Vector {
   }
   static Int add_products(Int sum, Pairs a, Pairs b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
   template <bool Wide>
-  static void foot(float* accumulators, Int sum, float sx, const float* sw) {
+  static void add_scaled(float* accumulators, Int sum, float sx, const float* sw) {
     const __m256 t = _mm256_mul_ps(_mm256_set1_ps(sx), _mm256_loadu_ps(sw));
     __m256 v;
     if (Wide) {
@@ -38,6 +38,15 @@ struct Avx2Vector {
       v = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), t);
     }
     _mm256_storeu_ps(accumulators, _mm256_add_ps(_mm256_loadu_ps(accumulators), v));
+  }
+  static void add_scaled(float* inner, Int sum, float sx) {
+    const auto v = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_set1_ps(sx));
+    _mm256_storeu_ps(inner, _mm256_add_ps(_mm256_loadu_ps(inner), v));
+  }
+  static void flush(float* accumulators, float* inner, const float* sw) {
+    const auto v = _mm256_mul_ps(_mm256_loadu_ps(inner), _mm256_loadu_ps(sw));
+    _mm256_storeu_ps(accumulators, _mm256_add_ps(_mm256_loadu_ps(accumulators), v));
+    _mm256_storeu_ps(inner, _mm256_setzero_ps());
   }
 };
 

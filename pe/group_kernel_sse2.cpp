@@ -26,7 +26,7 @@ struct Sse2Vector {
   }
   static Int add_products(Int sum, Pairs a, Pairs b) { return _mm_add_epi32(sum, _mm_madd_epi16(a, b)); }
   template <bool Wide>
-  static void foot(float* accumulators, Int sum, float sx, const float* sw) {
+  static void add_scaled(float* accumulators, Int sum, float sx, const float* sw) {
     const __m128 t = _mm_mul_ps(_mm_set1_ps(sx), _mm_loadu_ps(sw));
     __m128 v;
     if (Wide) {
@@ -37,6 +37,15 @@ struct Sse2Vector {
       v = _mm_mul_ps(_mm_cvtepi32_ps(sum), t);
     }
     _mm_storeu_ps(accumulators, _mm_add_ps(_mm_loadu_ps(accumulators), v));
+  }
+  static void add_scaled(float* inner, Int sum, float sx) {
+    const auto v = _mm_mul_ps(_mm_cvtepi32_ps(sum), _mm_set1_ps(sx));
+    _mm_storeu_ps(inner, _mm_add_ps(_mm_loadu_ps(inner), v));
+  }
+  static void flush(float* accumulators, float* inner, const float* sw) {
+    const auto v = _mm_mul_ps(_mm_loadu_ps(inner), _mm_loadu_ps(sw));
+    _mm_storeu_ps(accumulators, _mm_add_ps(_mm_loadu_ps(accumulators), v));
+    _mm_storeu_ps(inner, _mm_setzero_ps());
   }
 };
 

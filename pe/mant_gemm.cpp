@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pe/mant_gemm.h"
 
-#include <algorithm>
 #include <array>
 
-#include "core/error.h"
 #include "pe/group_gemm.h"
 #include "pe/mant_pe.h"
 
@@ -16,27 +14,19 @@ bool is_int8(const Format& format) {
   return format.family == FormatFamily::integer && format.bits == 8 && format.group_n == 1;
 }
 
-}  // namespace
-
-void check_mant_operands(const QuantizedTensor& activations, const QuantizedTensor& weights) {
-  const Format& a = activations.format;
-  const Format& w = weights.format;
-  const bool grouped = is_int8(a) && a.grouping == Grouping::group && a.group_k <= mant_largest_group;
-  const bool same = w.grouping == Grouping::group && w.group_k == a.group_k;
-  const bool mant = w.family == FormatFamily::mant4 && same;
-  const bool int8 = is_int8(w) && (same || w.grouping == Grouping::channel);
-  if (!grouped || !(mant || int8)) {
-    refuse_pair("mant", activations, weights,
-                "int8-g<k> with mant4-g<k>, int8-g<k> with int8-g<k>, int8-g<k> with int8-channel; k at most 256");
-  }
-  whole_gemm(activations, weights);
+bool supports(const Format& a, const Format& w) {
+  if (!is_int8(a) || a.grouping != Grouping::group || a.group_k > mant_largest_group) return false;
+  const bool same_groups = w.grouping == Grouping::group && w.group_k == a.group_k;
+  if (w.family == FormatFamily::mant4) return same_groups;
+  return is_int8(w) && (same_groups || w.grouping == Grouping::channel);
 }
 
-void mant_gemm_tile(const QuantizedTensor& activations, const QuantizedTensor& weights, const GemmRange& range,
-                    float* accumulators, std::size_t stride) {
-  check_mant_operands(activations, weights);
-  const std::size_t extent = activations.format.group_k;
-  check_range(range, activations, weights, extent);
+std::size_t tile_extent(const Format& a, const Format&, std::size_t) {
+  return a.group_k;
+}
+
+void tile(const QuantizedTensor& activations, const QuantizedTensor& weights, const GemmRange& range,
+          const GemmOptions&, float* accumulators, std::size_t stride) {
   GroupOperand x, w;
   x.codes = activations.codes.data();
   x.scales = activations.scales.data();
@@ -54,14 +44,34 @@ void mant_gemm_tile(const QuantizedTensor& activations, const QuantizedTensor& w
     w.types = weights.types.data();
     w.grids = grids.data();
   }
-  group_gemm(x, w, {activations.columns(), extent, extent > 128}, range, accumulators, stride);
+  GroupShape shape;
+  shape.columns = activations.columns();
+  shape.extent = activations.format.group_k;
+  shape.wide = shape.extent > 128;
+  group_gemm(x, w, shape, range, accumulators, stride);
+}
+
+}  // namespace
+
+const PeUnit& mant_unit() {
+  static const PeUnit unit = {
+      "mant",
+      "M-ANT: INT8 activations with 4-bit MANT or INT4 weights, fused decoding; W8A8 by pairs of PEs",
+      "int8-g<k> with mant4-g<k>, int8-g<k> with int8-g<k>, int8-g<k> with int8-channel; k at most 256",
+      supports,
+      tile_extent,
+      tile,
+      mant_pe_timing};
+  return unit;
 }
 
 void mant_gemm(const QuantizedTensor& activations, const QuantizedTensor& weights, std::vector<float>& accumulators) {
-  check_mant_operands(activations, weights);
-  const GemmRange whole = whole_gemm(activations, weights);
-  accumulators.assign(whole.m * whole.n, 0.0F);
-  mant_gemm_tile(activations, weights, whole, accumulators.data(), whole.n);
+  gemm(mant_unit(), activations, weights, accumulators);
+}
+
+void mant_gemm_tile(const QuantizedTensor& activations, const QuantizedTensor& weights, const GemmRange& range,
+                    float* accumulators, std::size_t stride) {
+  gemm_tile(mant_unit(), activations, weights, range, accumulators, stride);
 }
 
 }  // namespace nibble

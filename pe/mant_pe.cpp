@@ -91,9 +91,9 @@ const PeTiming& mant_pe_timing() {
   static const PeTiming timing = [] {
     PeTiming t;
     t.name = "mant";
-    t.area_key = "pe.mant";
+    t.area_key = "pe.mant.area";
     t.foot_latency = 4;
-    t.modes = {{"w4a8", 1, 1, 1, 1, "pe.mant.w4a8"}, {"w8a8", 1, 1, 1, 2, "pe.mant.w8a8"}};
+    t.modes = {{"w4a8", 1, 1, 1, 1, "pe.mant.w4a8.mac"}, {"w8a8", 1, 1, 1, 2, "pe.mant.w8a8.mac"}};
     return t;
   }();
   return timing;

@@ -93,11 +93,12 @@ TEST_CASE("every kernel of this machine gives the same bits, narrow and wide") {
     y.codes = w.codes.data();
     y.scales = w.scales.data();
     for (const bool wide : {false, true}) {
+      const GemmRange whole{0, s.m, 0, s.k, 0, s.n};
       std::vector<float> expected(s.m * s.n, 0.25F);
-      group_gemm(x, y, {s.k, s.group, wide}, whole_gemm(a, w), expected.data(), s.n, group_kernel_portable);
+      group_gemm(x, y, {s.k, s.group, wide, 0}, whole, expected.data(), s.n, group_kernel_portable);
       for (const GroupKernel kernel : kernels) {
         std::vector<float> got(s.m * s.n, 0.25F);
-        group_gemm(x, y, {s.k, s.group, wide}, whole_gemm(a, w), got.data(), s.n, kernel);
+        group_gemm(x, y, {s.k, s.group, wide, 0}, whole, got.data(), s.n, kernel);
         REQUIRE(differences(got, expected) == 0);
       }
     }
@@ -115,14 +116,14 @@ TEST_CASE("tiles in ascending k give the bits of the whole") {
       for (std::size_t n = 0; n < 40; n += 32) {
         const GemmRange range{m, std::min<std::size_t>(3, 10 - m), k, std::min<std::size_t>(128, 333 - k),
                               n, std::min<std::size_t>(32, 40 - n)};
-        mant_gemm_tile(a, w, range, tiled.data() + m * 40 + n, 40);
+        gemm_tile(mant_unit(), a, w, range, tiled.data() + m * 40 + n, 40);
       }
     }
   }
   REQUIRE(differences(whole, tiled) == 0);
-  REQUIRE_THROWS_AS(mant_gemm_tile(a, w, {0, 10, 32, 64, 0, 40}, tiled.data(), 40), InternalError);
-  REQUIRE_THROWS_AS(mant_gemm_tile(a, w, {0, 10, 0, 100, 0, 40}, tiled.data(), 40), InternalError);
-  REQUIRE_THROWS_AS(mant_gemm_tile(a, w, {1, 10, 0, 64, 0, 40}, tiled.data(), 40), InternalError);
+  REQUIRE_THROWS_AS(gemm_tile(mant_unit(), a, w, {0, 10, 32, 64, 0, 40}, tiled.data(), 40), InternalError);
+  REQUIRE_THROWS_AS(gemm_tile(mant_unit(), a, w, {0, 10, 0, 100, 0, 40}, tiled.data(), 40), InternalError);
+  REQUIRE_THROWS_AS(gemm_tile(mant_unit(), a, w, {1, 10, 0, 64, 0, 40}, tiled.data(), 40), InternalError);
 }
 
 TEST_CASE("pairs that the PE does not compute are refused with the list of those it does") {

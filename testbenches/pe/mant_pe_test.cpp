@@ -180,6 +180,7 @@ TEST_CASE("the timing descriptor") {
   REQUIRE(timing.foot_latency == 4);
   REQUIRE(timing.mode("w4a8").pes_fused == 1);
   REQUIRE(timing.mode("w8a8").pes_fused == 2);
+  REQUIRE(timing.mode("w8a8").energy_key == "pe.mant.w8a8.mac");
   REQUIRE(timing.mode("w8a8").initiation_interval == 1);
   REQUIRE_THROWS_WITH(timing.mode("w4a4"), Catch::Contains("w4a8") && Catch::Contains("w4a4"));
 }

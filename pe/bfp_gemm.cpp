@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+#include <vector>
+
+#include "pe/bfp_pe.h"
+#include "pe/group_gemm.h"
+
+namespace nibble {
+
+namespace {
+
+bool supports(const Format& a, const Format& w) {
+  if (a.family != FormatFamily::bfp || a.bits != 8 || a.group_k > bfp_largest_group) return false;
+  if (w.grouping != Grouping::group) return false;
+  if (w.family == FormatFamily::bfp) return w.group_k == a.group_k;
+  return w.family == FormatFamily::integer && w.bits == 4 && w.group_n == 1 && w.group_k % a.group_k == 0;
+}
+
+std::size_t tile_extent(const Format&, const Format& w, std::size_t) {
+  return w.group_k;
+}
+
+/// 2^(E - 22) or 2^(E - 18): what one unit of a mantissa is worth, per group.
+std::vector<float> unit_values(const QuantizedTensor& tensor) {
+  std::vector<float> values;
+  values.reserve(tensor.exponents.size());
+  for (const std::int16_t exponent : tensor.exponents) {
+    values.push_back(std::ldexp(1.0F, exponent - (tensor.format.bits == 8 ? 22 : 18)));
+  }
+  return values;
+}
+
+// A group's sum has at most 24 bits and the units are powers of two, so f32(sum * f32(u1 * u2)) is the exact value of
+// the sum.
+void tile(const QuantizedTensor& activations, const QuantizedTensor& weights, const GemmRange& range,
+          const GemmOptions&, float* accumulators, std::size_t stride) {
+  const bool int4 = weights.format.family == FormatFamily::integer;
+  const std::vector<float> activation_units = unit_values(activations);
+  const std::vector<float> weight_units = int4 ? std::vector<float>() : unit_values(weights);
+  GroupOperand x, w;
+  x.codes = activations.codes.data();
+  x.scales = activation_units.data();
+  x.scales_per_row = activations.groups_per_row();
+  w.codes = weights.codes.data();
+  w.scales = int4 ? weights.scales.data() : weight_units.data();
+  w.scales_per_row = weights.groups_per_row();
+  GroupShape shape;
+  shape.columns = activations.columns();
+  shape.extent = activations.format.group_k;
+  shape.nest = int4 ? weights.format.group_k / activations.format.group_k : 0;
+  group_gemm(x, w, shape, range, accumulators, stride);
+}
+
+}  // namespace
+
+const PeUnit& bfp_unit() {
+  static const PeUnit unit = {
+      "bfp",
+      "Harmonia: BFP8 activations with INT4 weights or BFP4 / BFP8 keys and values",
+      "bfp8-g<k> with int4-g<multiple of k>, bfp8-g<k> with bfp4-g<k>, bfp8-g<k> with bfp8-g<k>; k at most 128",
+      supports,
+      tile_extent,
+      tile,
+      bfp_pe_timing};
+  return unit;
+}
+
+}  // namespace nibble
