@@ -78,4 +78,16 @@ void decode_integer(const QuantizedTensor& tensor, float* values);
 void encode_mant(const Tensor& tensor, const EncodeOptions& options, QuantizedTensor& out);
 void decode_mant(const QuantizedTensor& tensor, float* values);
 
+void encode_bfp(const Tensor& tensor, const EncodeOptions& options, QuantizedTensor& out);
+void decode_bfp(const QuantizedTensor& tensor, float* values);
+
+void encode_amove(const Tensor& tensor, const EncodeOptions& options, QuantizedTensor& out);
+void decode_amove(const QuantizedTensor& tensor, float* values);
+
+void encode_mx(const Tensor& tensor, QuantizedTensor& out);
+void decode_mx(const QuantizedTensor& tensor, float* values);
+
+void encode_nvfp4(const Tensor& tensor, QuantizedTensor& out);
+void decode_nvfp4(const QuantizedTensor& tensor, float* values);
+
 }  // namespace nibble

@@ -124,6 +124,21 @@ QuantizedTensor encode(const Tensor& tensor, const Format& format, const EncodeO
     case FormatFamily::mant4:
       encode_mant(tensor, resolved, out);
       break;
+    case FormatFamily::bfp:
+      encode_bfp(tensor, resolved, out);
+      break;
+    case FormatFamily::amove:
+      encode_amove(tensor, resolved, out);
+      break;
+    case FormatFamily::mxfp4:
+    case FormatFamily::mxfp6:
+    case FormatFamily::mxfp8:
+    case FormatFamily::mxint8:
+      encode_mx(tensor, out);
+      break;
+    case FormatFamily::nvfp4:
+      encode_nvfp4(tensor, out);
+      break;
     default:
       refuse(tensor, "the format " + format.name() + " cannot be encoded by this version");
   }
@@ -144,6 +159,21 @@ Tensor decode(const QuantizedTensor& tensor) {
     case FormatFamily::mant4:
       decode_mant(tensor, out.values.data());
       break;
+    case FormatFamily::bfp:
+      decode_bfp(tensor, out.values.data());
+      break;
+    case FormatFamily::amove:
+      decode_amove(tensor, out.values.data());
+      break;
+    case FormatFamily::mxfp4:
+    case FormatFamily::mxfp6:
+    case FormatFamily::mxfp8:
+    case FormatFamily::mxint8:
+      decode_mx(tensor, out.values.data());
+      break;
+    case FormatFamily::nvfp4:
+      decode_nvfp4(tensor, out.values.data());
+      break;
     default:
       throw InternalError(tensor.name + ": no decoder for " + tensor.format.name());
   }
@@ -153,7 +183,7 @@ Tensor decode(const QuantizedTensor& tensor) {
 double bits_per_element(const QuantizedTensor& tensor) {
   const double elements = static_cast<double>(tensor.size());
   const double metadata = static_cast<double>(tensor.groups()) * static_cast<double>(tensor.format.metadata_bits());
-  return static_cast<double>(tensor.format.bits) +
+  return static_cast<double>(element_bits(tensor.format)) +
          (metadata + static_cast<double>(tensor.format.tensor_bits())) / elements;
 }
 

@@ -69,7 +69,7 @@ class Comparison {
         NIBBLE_PYTHON " '" + script + "' '" + scripts + "' '" + directory_.string() + "' > '" + path("log") + "' 2>&1";
     const int status = std::system(command.c_str());
     const std::string log = read_file(path("log"));
-    return status == 0 ? log : log + "exit status " + std::to_string(status);
+    return status == 0 ? "" : log + "exit status " + std::to_string(status);
   }
 
  private:
@@ -131,6 +131,49 @@ TEST_CASE("mant4") {
     comparison.encode(data, "mant4-g1");
     comparison.encode(data, "mant4-g32", "", std::nullopt, "calibration.npy");
     comparison.encode(data, "mant4-g64", "output-mse", std::nullopt, "calibration.npy");
+  }
+  CHECK(comparison.differences() == "");
+}
+
+TEST_CASE("block floating point") {
+  Comparison comparison;
+  add_inputs(comparison, 9, 75);
+  for (const char* data : inputs) {
+    for (const char* format : {"bfp8-g32", "bfp4-g32", "bfp8-g5"}) {
+      for (const char* select : {"", "truncate", "nearest"})
+        comparison.encode(data, format, select);
+    }
+  }
+  CHECK(comparison.differences() == "");
+}
+
+TEST_CASE("amove") {
+  Comparison comparison;
+  comparison.input("edge.npy", Tensor{"edge", {2, 2}, {0, 1, 0x1.FFFFFEp127F, -1}});
+  for (const char* format : {"amove4-g2c2", "amove3-g2c2", "amove2-g2c1"}) {
+    for (const int exponent : {-160, 0, 117, 118, 119, 120, 121, 127})
+      comparison.encode("edge.npy", format, "", exponent);
+    comparison.encode("edge.npy", format, "offline");
+  }
+  add_inputs(comparison, 3, 139);
+  for (const char* data : inputs) {
+    for (const char* format :
+         {"amove4-g32c4", "amove4-g128c16", "amove3-g32c4", "amove2-g128c16", "amove4-g6c3", "amove4-g8c8"}) {
+      comparison.encode(data, format);
+      if (std::string(format).find("c4") != std::string::npos) comparison.encode(data, format, "offline");
+      for (const int exponent : {-11, 5, 100})
+        comparison.encode(data, format, "online", exponent);
+    }
+  }
+  CHECK(comparison.differences() == "");
+}
+
+TEST_CASE("microscaling and nvfp4") {
+  Comparison comparison;
+  add_inputs(comparison, 8, 75);
+  for (const char* data : inputs) {
+    for (const char* format : {"mxfp4-g32", "mxfp6-g32", "mxfp8-g32", "mxint8-g32", "nvfp4-g16"})
+      comparison.encode(data, format);
   }
   CHECK(comparison.differences() == "");
 }

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+/// mxfp4, mxfp6, mxfp8, mxint8 and nvfp4: docs/formats.md, sections "mx" and "nvfp4".
+#include "core/error.h"
+#include "formats/family_codec.h"
+
+namespace nibble {
+namespace {
+
+/// floor(log2(value)) of a positive finite value, given as its bits.
+int floor_log2(std::uint32_t bits) {
+  if (bits >= 0x800000) return static_cast<int>(bits >> 23) - 127;
+  int log = -149;
+  for (; bits > 1; bits >>= 1)
+    ++log;
+  return log;
+}
+
+/// The largest exponent of an element: floor(log2(its largest value)).
+int largest_element_exponent(FormatFamily family) {
+  switch (family) {
+    case FormatFamily::mxfp4:
+    case FormatFamily::mxfp6:
+      return 2;
+    case FormatFamily::mxfp8:
+      return 8;
+    default:
+      return 0;
+  }
+}
+
+const FloatFormat& element_format(FormatFamily family) {
+  switch (family) {
+    case FormatFamily::mxfp4:
+    case FormatFamily::nvfp4:
+      return e2m1_format;
+    case FormatFamily::mxfp6:
+      return e2m3_format;
+    case FormatFamily::mxfp8:
+      return e4m3_format;
+    default:
+      throw InternalError("elements that are no floating-point numbers");
+  }
+}
+
+std::int16_t int8_element(float scaled) {
+  const float q = rne(64.0F * scaled);
+  return static_cast<std::int16_t>(std::min(127.0F, std::max(-127.0F, q)));
+}
+
+}  // namespace
+
+void encode_mx(const Tensor& tensor, QuantizedTensor& out) {
+  const GroupGrid grid = group_grid(out);
+  const FormatFamily family = out.format.family;
+  const int emax = largest_element_exponent(family);
+  out.codes.resize(out.size());
+  out.exponents.resize(grid.count());
+  for (std::size_t row = 0; row < grid.rows; ++row) {
+    for (std::size_t g = 0; g < grid.per_row(); ++g) {
+      const std::size_t first = row * grid.columns + grid.first_column(g), end = first + grid.length(g);
+      const std::uint32_t amax = max_magnitude_bits(tensor.values.data() + first, end - first);
+      const int exponent = amax == 0 ? -127 : std::min(127, std::max(-127, floor_log2(amax) - emax));
+      out.exponents[row * grid.per_row() + g] = static_cast<std::int16_t>(exponent);
+      for (std::size_t i = first; i < end; ++i) {
+        // Exact, except where the element becomes zero in any case.
+        const float scaled = scale_by_power(tensor.values[i], -exponent);
+        if (family == FormatFamily::mxint8) {
+          out.codes[i] = int8_element(scaled);
+        } else {
+          out.codes[i] = static_cast<std::int16_t>(encode_float_bits(element_format(family), float_bits(scaled)));
+        }
+      }
+    }
+  }
+}
+
+void decode_mx(const QuantizedTensor& tensor, float* values) {
+  const GroupGrid grid = group_grid(tensor);
+  const FormatFamily family = tensor.format.family;
+  for (std::size_t row = 0; row < grid.rows; ++row) {
+    for (std::size_t g = 0; g < grid.per_row(); ++g) {
+      const int exponent = tensor.exponents[row * grid.per_row() + g];
+      const std::size_t first = row * grid.columns + grid.first_column(g), end = first + grid.length(g);
+      for (std::size_t i = first; i < end; ++i) {
+        if (family == FormatFamily::mxint8) {
+          values[i] = scale_by_power(static_cast<float>(tensor.codes[i]), exponent - 6);
+        } else {
+          const auto code = static_cast<std::uint32_t>(tensor.codes[i]);
+          values[i] = scale_by_power(decode_float(element_format(family), code), exponent);
+        }
+      }
+    }
+  }
+}
+
+void encode_nvfp4(const Tensor& tensor, QuantizedTensor& out) {
+  const GroupGrid grid = group_grid(out);
+  const float* x = tensor.values.data();
+  const float t = float_from_bits(max_magnitude_bits(x, tensor.values.size())) / 2688.0F;  // 6 * 448
+  out.tensor_scale = t;
+  out.codes.assign(out.size(), 0);
+  out.scales.assign(grid.count(), 0);
+  if (t == 0) return;
+  for (std::size_t row = 0; row < grid.rows; ++row) {
+    for (std::size_t g = 0; g < grid.per_row(); ++g) {
+      const std::size_t first = row * grid.columns + grid.first_column(g), end = first + grid.length(g);
+      const float amax = float_from_bits(max_magnitude_bits(x + first, end - first));
+      const float scale = round_e4m3((amax / 6.0F) / t);
+      out.scales[row * grid.per_row() + g] = scale;
+      const float step = scale * t;
+      if (step == 0) continue;  // codes stay 0
+      for (std::size_t i = first; i < end; ++i)
+        out.codes[i] = e2m1_bits(x[i] / step);
+    }
+  }
+}
+
+void decode_nvfp4(const QuantizedTensor& tensor, float* values) {
+  const GroupGrid grid = group_grid(tensor);
+  for (std::size_t row = 0; row < grid.rows; ++row) {
+    for (std::size_t g = 0; g < grid.per_row(); ++g) {
+      const float step = tensor.scales[row * grid.per_row() + g] * tensor.tensor_scale;
+      const std::size_t first = row * grid.columns + grid.first_column(g), end = first + grid.length(g);
+      for (std::size_t i = first; i < end; ++i) {
+        values[i] = e2m1_value(static_cast<std::uint8_t>(tensor.codes[i])) * step;
+      }
+    }
+  }
+}
+
+}  // namespace nibble
