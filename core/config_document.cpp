@@ -12,10 +12,7 @@ namespace nibble {
 namespace {
 
 std::string comment(const std::string& origin, const std::string& source) {
-  std::string text = "  # " + origin + (source.empty() ? "" : " - " + source);
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20U; }, ' ');
-  return text + '\n';
+  return one_line("  # " + origin + (source.empty() ? "" : " - " + source)) + '\n';
 }
 
 }  // namespace
@@ -60,7 +57,7 @@ void ConfigNode::Document::fail(const ConfigPlace& at, const std::string& path, 
   std::string text = spell(at) + ": ";
   const bool named = at.assignment >= 0 && assignments[static_cast<std::size_t>(at.assignment)] == path;
   if (!path.empty() && !named) text += path + ": ";
-  throw InputError(text + why);
+  throw InputError(one_line(text + why));
 }
 
 std::size_t ConfigNode::Document::open(ConfigValue& value, std::string path, ConfigPlace where, std::size_t parent) {

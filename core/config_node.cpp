@@ -31,9 +31,12 @@ const char* describe(Kind kind) {
   return "";
 }
 
-/// `text` as it stands in a message: in quotes and not longer than a line.
+/// `text` as it stands in a message, not longer than a line.
+std::string shorten(const std::string& text) {
+  return text.size() > 60 ? text.substr(0, 57) + "..." : text;
+}
 std::string quote(const std::string& text) {
-  return "'" + (text.size() > 60 ? text.substr(0, 57) + "..." : text) + "'";
+  return "'" + shorten(text) + "'";
 }
 
 /// "between 1 and 256", "at least 1", "at most 256" or "": what a range leaves to be said.
@@ -138,7 +141,7 @@ struct ConfigNode::Reader {
     }
     if (read == Read::out_of_range || out < min || out > max) {
       document.fail(value.place, path,
-                    "must be " + (range.empty() ? "an integer of 64 bits" : range) + ", not " + text);
+                    "must be " + (range.empty() ? "an integer of 64 bits" : range) + ", not " + shorten(text));
     }
     return out;
   }
@@ -154,7 +157,8 @@ struct ConfigNode::Reader {
                     "must be " + expected + ", not " + (value.quoted ? "the text " : "") + quote(text));
     }
     if (read == Read::out_of_range || out < min || out > max) {
-      document.fail(value.place, path, "must be " + (range.empty() ? "a binary64 number" : range) + ", not " + text);
+      document.fail(value.place, path,
+                    "must be " + (range.empty() ? "a binary64 number" : range) + ", not " + shorten(text));
     }
     return out;
   }
@@ -313,6 +317,10 @@ std::vector<double> ConfigNode::numbers(const std::string& key, double min, doub
 
 bool ConfigNode::has(const std::string& key) const {
   return document_->find(place_, key) != nullptr;
+}
+bool ConfigNode::is_mapping(const std::string& key) const {
+  const ConfigMember* member = document_->find(place_, key);
+  return member != nullptr && member->value->kind == Kind::mapping;
 }
 void ConfigNode::ignore(const std::string& key) {
   document_->places[place_].known.insert(key);

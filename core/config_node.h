@@ -22,17 +22,23 @@ namespace nibble {
 /// Use: read every key, then reject_unknown(). A mapping may hold the reserved key `sources`, a mapping from its own
 /// keys to the origin of their values (paper section, data sheet); it documents, is printed by `nibble show`, and is
 /// rejected when it names a key that the mapping does not have.
+///
+/// Scalars are strict: integers are decimal or 0x hexadecimal, numbers finite decimal, booleans true or false, and text
+/// in quotes is none of these. A key without value (or null) is an error, also where a default exists; in foreign files
+/// it counts as absent. A default outside of its range is an InternalError. A key may be read again.
 class ConfigNode {
  public:
   /// Reads a file. JSON is accepted as the subset of YAML that it is. Errors: unreadable file, syntax, duplicate keys,
-  /// root not a mapping.
+  /// root not a mapping, more than one document, tags, merge keys, and sizes that no configuration has (4 MiB, 64
+  /// levels, 10000 keys in a mapping, 250000 values).
   static ConfigNode load(const std::filesystem::path& file);
   /// Reads text; `origin` stands for the file name in messages.
   static ConfigNode parse(const std::string& text, const std::string& origin);
 
   /// Applies "path.to.key=value" (value in YAML syntax) as if it stood in the file; messages name it "--set
-  /// path.to.key". Intermediate mappings are made when absent; list items are addressed by index. Keys are validated
-  /// when they are read.
+  /// path.to.key". Intermediate mappings are made when absent; list items are addressed by index; of keys that hold
+  /// dots the longest that fits is meant. Keys are validated when they are read; overriding what was read already is an
+  /// InternalError. InputError: no '=', an empty path or value, a path through a single value, an index beyond a list.
   void apply_override(const std::string& assignment);
 
   // Reading. Without a default the key is required. A range is inclusive.
@@ -53,6 +59,8 @@ class ConfigNode {
   std::vector<double> numbers(const std::string& key, double min, double max);
 
   bool has(const std::string& key) const;
+  /// Whether the key is there and holds a mapping (where a name or a mapping may stand).
+  bool is_mapping(const std::string& key) const;
   /// Marks a key as known without reading it (keys of foreign files that do not concern nibble, see allow_other_keys).
   void ignore(const std::string& key);
   /// Foreign files (a Hugging Face config.json): unread keys are no error in this mapping and below.
@@ -64,7 +72,7 @@ class ConfigNode {
   ConfigNode child_or_empty(const std::string& key);
   /// The mappings of a sequence; absent: empty.
   std::vector<ConfigNode> children(const std::string& key);
-  /// The mapping at `key` as name -> mapping, in file order.
+  /// The mapping at `key` as name -> mapping, in file order; absent: empty.
   std::vector<std::pair<std::string, ConfigNode>> named_children(const std::string& key);
   /// The keys of this mapping in file order (without `sources`).
   std::vector<std::string> keys() const;
@@ -72,15 +80,15 @@ class ConfigNode {
   /// Throws when this mapping, or a mapping below it that was opened, holds a key that was not read.
   void reject_unknown() const;
 
-  /// Throws InputError at the place of `key` (or of the mapping when the key is absent): "FILE:LINE:COL: path.key:
-  /// why".
+  /// Throws InputError at the place of `key`: its value when that is a scalar, else the key, or the mapping when the
+  /// key is absent or empty: "FILE:LINE:COL: path.key: why".
   [[noreturn]] void fail(const std::string& key, const std::string& why) const;
 
   /// "FILE" as given.
   const std::string& file() const;
   /// Dotted path of this mapping, empty at the root.
   const std::string& path() const;
-  /// The note in `sources` for a key, or an empty string.
+  /// The note in `sources` for a key, or an empty string, also when the value was overridden.
   std::string source(const std::string& key) const;
 
   /// Every key that was read, in reading order, with the resolved value and where it came from.

@@ -6,6 +6,7 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <istream>
 #include <sstream>
 #include <unordered_map>
@@ -19,8 +20,9 @@ namespace nibble {
 
 namespace {
 
-constexpr std::size_t text_limit = std::size_t{16} << 20;
-constexpr std::size_t value_limit = 1000000;
+constexpr std::size_t text_limit = std::size_t{4} << 20;
+constexpr std::size_t value_limit = 250000;
+constexpr std::size_t key_limit = 10000;  // lookups are linear
 
 using Where = std::function<std::string(const ConfigPlace&)>;
 
@@ -36,7 +38,7 @@ class TreeBuilder : public YAML::EventHandler {
     return {static_cast<std::size_t>(mark.line) + 1, static_cast<std::size_t>(mark.column) + 1, assignment_};
   }
   [[noreturn]] void fail(const ConfigPlace& at, const std::string& why) const {
-    throw InputError(where_(at) + ": " + why);
+    throw InputError(one_line(where_(at) + ": " + why));
   }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
@@ -167,6 +169,9 @@ class TreeBuilder : public YAML::EventHandler {
     if (!level.keys.insert(value.text).second) {
       fail(value.place, "the key '" + value.text + "' stands twice in this mapping, expected it once");
     }
+    if (level.keys.size() > key_limit) {
+      fail(value.place, "more than " + std::to_string(key_limit) + " keys in one mapping");
+    }
     level.have_key = true;
     level.key = value.text;
     level.key_place = value.place;
@@ -202,7 +207,7 @@ class TreeBuilder : public YAML::EventHandler {
 /// yaml-cpp ends a file silently at some control characters and mends broken UTF-8; both are refused here instead.
 void check_text(const std::string& text, int assignment, const Where& where) {
   ConfigPlace at{1, 1, assignment};
-  if (text.size() > text_limit) throw InputError(where(at) + ": larger than 16 MiB, not a configuration");
+  if (text.size() > text_limit) throw InputError(where(at) + ": larger than 4 MiB, not a configuration");
   for (std::size_t i = 0; i < text.size();) {
     const auto c = static_cast<unsigned char>(text[i]);
     const std::size_t length = utf8_length(std::string_view(text).substr(i));
@@ -233,6 +238,12 @@ const ConfigMember* ConfigValue::find(const std::string& key) const {
     if (member.key == key) return &member;
   }
   return nullptr;
+}
+
+std::string one_line(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20U; }, ' ');
+  return text;
 }
 
 std::unique_ptr<ConfigValue> parse_yaml(const std::string& text, int assignment, const Where& where) {

@@ -40,9 +40,13 @@ struct ConfigMember {
 /// Mappings and sequences inside each other; text deeper than this is refused, so recursion over a tree is bounded.
 constexpr std::size_t config_depth_limit = 64;
 
+/// `text` with control characters replaced by blanks: a message is one line.
+std::string one_line(std::string text);
+
 /// Turns one YAML document into a tree; aliases become copies. `where` words a place for messages ("FILE:3:7").
 /// Null when the text holds no document. InputError "PLACE: why": syntax, duplicate or non-scalar keys, tags, a second
-/// document, text that is not UTF-8, more than 16 MiB, 64 levels or a million values (aliases expanded).
+/// document, text that is not UTF-8, more than 4 MiB, 64 levels, 10000 keys in a mapping or 250000 values (aliases
+/// expanded).
 std::unique_ptr<ConfigValue> parse_yaml(const std::string& text, int assignment,
                                         const std::function<std::string(const ConfigPlace&)>& where);
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -62,7 +63,7 @@ fs::path directory_of(const fs::path& file) {
 
 /// Creates an empty file of a new name in `directory`; errors are reported for `target`.
 fs::path create_temporary(const fs::path& directory, const fs::path& target) {
-  static unsigned counter = 0;
+  static std::atomic<unsigned> counter{0};
   for (int attempt = 0; attempt < 1000; ++attempt) {
     const fs::path file =
         directory / (".nibble-" + std::to_string(::getpid()) + "-" + std::to_string(counter++) + ".tmp");

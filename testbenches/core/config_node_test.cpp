@@ -233,6 +233,22 @@ TEST_CASE("children of the wrong kind or absent") {
   CHECK_THROWS_AS(node.string("absent_mapping", "text"), InternalError);
 }
 
+TEST_CASE("a name or a mapping may stand at a key") {
+  const auto node = parse("a: hbm2\nb: {c: 1}\nc: []");
+  CHECK_FALSE(node.is_mapping("a"));
+  CHECK(node.is_mapping("b"));
+  CHECK_FALSE(node.is_mapping("c"));
+  CHECK_FALSE(node.is_mapping("d"));
+}
+
+TEST_CASE("a message is one line of moderate length") {
+  auto node = parse("a: \"x\\ny\"\n\"k\\nl\": " + std::string(500, '9'));
+  CHECK(error_of([&] { node.integer("a", 0, 9); }) ==
+        "f.yaml:1:4: a: must be an integer between 0 and 9, not the text 'x y'");
+  CHECK(error_of([&] { node.integer("k\nl", 0, 9); }) ==
+        "f.yaml:2:9: k l: must be between 0 and 9, not " + std::string(57, '9') + "...");
+}
+
 TEST_CASE("keys keep the order of the file") {
   CHECK(parse("b: 1\na: 2\nsources: {a: x}\nc: {}").keys() == std::vector<std::string>{"b", "a", "c"});
 }
