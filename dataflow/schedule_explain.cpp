@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <string>
+
+#include "core/table.h"
+#include "core/units.h"
+#include "dataflow/array_passes.h"
+#include "dataflow/schedule_model.h"
+#include "dataflow/schedule_search.h"
+
+namespace nibble {
+namespace {
+
+std::string whole(double value) {
+  return fixed(value, 0);
+}
+std::string percent(double part, double of) {
+  return fixed(of > 0 ? 100 * part / of : 0, 1) + " %";
+}
+std::string ratio(double part, double of) {
+  return of > 0 ? fixed(part / of, 2) + " x" : "-";
+}
+
+std::string gemm_line(const GemmShape& shape) {
+  std::string line =
+      "GEMM m x k x n = " + std::to_string(shape.m) + " x " + std::to_string(shape.k) + " x " + std::to_string(shape.n);
+  if (shape.count > 1) line += ", " + std::to_string(shape.count) + " instances";
+  if (shape.causal != CausalMask::none) {
+    line += shape.causal == CausalMask::scores ? ", causal scores" : ", causal context";
+    line += " after " + std::to_string(shape.past) + " tokens, " + std::to_string(shape.rows_per_token) +
+            (shape.rows_per_token == 1 ? " row per token" : " rows per token");
+  }
+  return line + "; " + with_separators(shape.macs()) + " MACs\n";
+}
+
+std::string loop_nest(const ScheduleProblem& problem, const Tiling& tiling) {
+  std::string text, indent = "  ";
+  if (problem.shape.count > 1) {
+    text += indent + "for " + std::to_string(problem.shape.count) + " instances\n";
+    indent += "  ";
+  }
+  for (const char* letter = to_string(tiling.order); *letter != 0; ++letter) {
+    const std::uint64_t extent = *letter == 'm' ? problem.shape.m : *letter == 'k' ? problem.shape.k : problem.shape.n;
+    const std::uint64_t tile = std::min(extent, *letter == 'm' ? tiling.m : *letter == 'k' ? tiling.k : tiling.n);
+    const std::uint64_t tiles = ceil_div(extent, tile), rest = extent - (tiles - 1) * tile;
+    text += indent + "for " + *letter + ": " + std::to_string(tiles) + (tiles == 1 ? " tile of " : " tiles of ") +
+            std::to_string(tile) + (rest != tile ? ", the last of " + std::to_string(rest) : "") + "\n";
+    indent += "  ";
+  }
+  const ArrayPasses passes(std::min(tiling.m, problem.shape.m), std::min(tiling.k, problem.shape.k),
+                           std::min(tiling.n, problem.shape.n), problem.array,
+                           pass_group(problem.activation, problem.weight));
+  return text + indent + std::to_string(passes.count()) + (passes.count() == 1 ? " pass of " : " passes of ") +
+         std::to_string(passes.rows()) + " activation rows on the " + std::to_string(problem.array.rows) + " x " +
+         std::to_string(problem.array.columns) + " array\n";
+}
+
+std::string buffer_table(const ScheduleModel& model, const Tiling& tiling) {
+  const BufferCapacity& buffers = model.problem().buffers;
+  Table table;
+  table.column("buffer", Table::Align::left).column("tile bytes").column("room").column("used");
+  const auto row = [&](const char* name, std::uint64_t bytes, std::uint64_t room) {
+    table.row({name, with_separators(bytes), with_separators(room),
+               percent(static_cast<double>(bytes), static_cast<double>(room))});
+  };
+  row("activation (half)", model.activation_tile_bytes(tiling.m, tiling.k), buffers.activation_bytes / 2);
+  row("weight (half)", model.weight_tile_bytes(tiling.n, tiling.k), buffers.weight_bytes / 2);
+  row("output (whole)", model.output_tile_bytes(tiling.m, tiling.n), buffers.output_bytes);
+  return table.text();
+}
+
+std::string traffic_table(const Traffic& moved, const ScheduleBounds& bound) {
+  Table table;
+  table.column("traffic", Table::Align::left).column("bytes").column("compulsory").column("ratio");
+  const auto row = [&](const char* name, std::uint64_t bytes, std::uint64_t compulsory) {
+    table.row({name, with_separators(bytes), with_separators(compulsory),
+               ratio(static_cast<double>(bytes), static_cast<double>(compulsory))});
+  };
+  row("activation", moved.activation, bound.compulsory.activation);
+  row("weight", moved.weight, bound.compulsory.weight);
+  row("output", moved.output, bound.compulsory.output);
+  row("partial sums out", moved.partial_write, 0);
+  row("partial sums in", moved.partial_read, 0);
+  table.rule();
+  row("all", moved.total(), bound.compulsory_bytes);
+  return table.text();
+}
+
+std::string cycle_lines(const ScheduleCost& cost, const ScheduleBounds& bound) {
+  const std::uint64_t array = cost.compute_cycles + cost.weight_load_cycles;
+  const bool memory_binds = cost.memory_cycles > static_cast<double>(array);
+  return "cycles, estimated: " + whole(cost.cycles) + " in " + with_separators(cost.jobs) + " jobs; " +
+         (memory_binds ? "memory" : "the array") + " binds\n" + "  array: compute " +
+         with_separators(cost.compute_cycles) + " (at least " + with_separators(bound.compute_cycles) +
+         "), waiting for weights " + with_separators(cost.weight_load_cycles) + ", fill and drain " +
+         with_separators(cost.fill_drain_cycles) + "\n" + "  memory: " + whole(cost.memory_cycles) + " (at least " +
+         whole(bound.memory_cycles) + ")\n";
+}
+
+}  // namespace
+
+std::string explain(const ScheduleProblem& problem, const ScheduleChoice& choice) {
+  const ScheduleModel model(problem);
+  const ScheduleBounds bound = bounds(problem);
+  const auto compulsory = static_cast<double>(bound.compulsory_bytes);
+  std::string text = gemm_line(problem.shape) + loop_nest(problem, choice.tiling);
+  text += buffer_table(model, choice.tiling) + traffic_table(choice.cost.traffic, bound);
+  text += cycle_lines(choice.cost, bound);
+  const Tiling& fast = choice.fastest_tiling;
+  text += "chosen among " + with_separators(choice.candidates) +
+          " schedules; the fastest (m=" + std::to_string(fast.m) + " k=" + std::to_string(fast.k) +
+          " n=" + std::to_string(fast.n) + ", " + to_string(fast.order) + ") saves " +
+          fixed(100 * (choice.cost.cycles - choice.fastest.cycles) / choice.cost.cycles, 2) + " % of the cycles (" +
+          whole(choice.fastest.cycles) + ") and moves " + with_separators(choice.fastest.traffic.total()) + " bytes, " +
+          ratio(static_cast<double>(choice.fastest.traffic.total()), compulsory) + " the compulsory\n";
+  return text;
+}
+
+}  // namespace nibble

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataflow/schedule_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <string>
+
+#include "core/error.h"
+#include "core/table.h"
+#include "core/units.h"
+#include "dataflow/array_passes.h"
+
+namespace nibble {
+namespace {
+
+/// The smallest extent whose multiples cut neither group, or `extent` when such a multiple does not lie inside it.
+std::uint64_t common_step(std::uint64_t a, std::uint64_t b, std::uint64_t extent) {
+  if (a >= extent || b >= extent) return extent;
+  const std::uint64_t factor = a / std::gcd(a, b);
+  return factor >= ceil_div(extent, b) ? extent : factor * b;
+}
+
+void check_layout(const OperandLayout& layout, const char* name, std::uint64_t rows, std::uint64_t columns) {
+  layout.check(name);
+  if (layout.rows < rows || layout.columns < columns) {
+    throw InputError(std::string(name) + " layout: " + std::to_string(layout.rows) + " x " +
+                     std::to_string(layout.columns) + " does not cover the GEMM's " + std::to_string(rows) + " x " +
+                     std::to_string(columns));
+  }
+}
+
+void check_number(double value, bool may_be_zero, const char* what) {
+  if (!std::isfinite(value) || value < 0 || (value == 0 && !may_be_zero)) {
+    throw InputError(std::string("schedule: ") + what + " must be " + (may_be_zero ? "0 or more" : "positive"));
+  }
+}
+
+/// Where the axes stand in a loop order.
+struct Positions {
+  Positions(LoopOrder order, bool masked_along_k) {
+    const char* letters = to_string(order);
+    const char free = masked_along_k ? 'n' : 'k';
+    free_outermost = letters[0] == free;
+    free_innermost = letters[2] == free;
+    m_outside_x = letters[0] == 'm' || (letters[1] == 'm' && free_outermost);
+  }
+  bool free_outermost, free_innermost;  ///< the axis that the mask does not couple with m
+  bool m_outside_x;
+};
+
+/// Loads of an operand that has axes {m, x}: `steps` tiles of the free axis pass over it.
+std::uint64_t loads_of_pairs(const MaskSums::Area& area, const MaskSums& sums, const Positions& at,
+                             std::uint64_t steps) {
+  if (at.free_innermost) return area.all;
+  const std::uint64_t staying =
+      at.free_outermost ? (sums.pairs == 1 ? area.all : 0) : (at.m_outside_x ? area.single : area.tail);
+  return staying + steps * (area.all - staying);
+}
+
+/// Rows loaded of an operand that has m and the free axis; x passes over it.
+std::uint64_t rows_loaded(const MaskSums& sums, const Positions& at, std::uint64_t steps, std::uint64_t m) {
+  if (at.m_outside_x) return at.free_innermost && steps > 1 ? sums.rows_times_tiles : m;
+  const bool stays = at.free_outermost || steps == 1;
+  return sums.rows_times_tiles - (stays ? sums.last_only_tiles * sums.last_rows : 0);
+}
+
+/// Measure loaded of the weight, which has x and the free axis; m passes over it.
+std::uint64_t weight_loaded(const MaskSums& sums, const Positions& at, std::uint64_t steps) {
+  if (at.m_outside_x) return sums.weight_all - (at.free_outermost || steps == 1 ? sums.weight_staying : 0);
+  return at.free_innermost && steps > 1 ? sums.weight_all : sums.weight_distinct;
+}
+
+/// Extent of the last of the tiles that cover `extent`.
+std::uint64_t last_extent(std::uint64_t extent, std::uint64_t tile) {
+  return extent - (extent - 1) / tile * tile;
+}
+
+}  // namespace
+
+ScheduleModel::ScheduleModel(const ScheduleProblem& problem) : problem_(problem), group_(0) {
+  const GemmShape& shape = problem.shape;
+  check_shape(shape);
+  check_array(problem.array);
+  check_layout(problem.activation, "activation", shape.m, shape.k);
+  check_layout(problem.weight, "weight", shape.n, shape.k);
+  check_layout(problem.output, "output", shape.m, shape.n);
+  check_number(problem.memory.bytes_per_cycle, false, "bytes per cycle");
+  check_number(problem.memory.latency_cycles, true, "memory latency");
+  check_number(problem.traffic_price, true, "traffic price");
+  check_number(problem.job_price, true, "job price");
+  if (problem.buffers.accumulator_bytes == 0 || problem.buffers.accumulator_bytes > 64 || problem.partial_bytes > 64) {
+    throw InputError("schedule: an accumulator has 1 to 64 bytes, a spilled partial sum at most 64");
+  }
+  group_ = pass_group(problem.activation, problem.weight);
+  k_step_ = common_step(problem.activation.group, problem.weight.group, shape.k);
+  n_step_ = std::min(problem.output.group, shape.n);
+  n_needed_ = shape.columns_needed(0, shape.m);
+  k_needed_ = shape.reduction_needed(0, shape.m);
+  activation_row_ = problem.activation.tile_bytes(1, 0, shape.k);
+  weight_row_ = problem.weight.tile_bytes(1, 0, shape.k);
+  output_row_ = problem.output.tile_bytes(1, 0, shape.n);
+}
+
+std::uint64_t ScheduleModel::activation_tile_bytes(std::uint64_t m, std::uint64_t k) const {
+  return problem_.activation.tile_bytes(m, 0, k);
+}
+
+std::uint64_t ScheduleModel::weight_tile_bytes(std::uint64_t n, std::uint64_t k) const {
+  return problem_.weight.tile_bytes(n, 0, k);
+}
+
+std::uint64_t ScheduleModel::output_tile_bytes(std::uint64_t m, std::uint64_t n) const {
+  return m * n * problem_.buffers.accumulator_bytes;
+}
+
+bool ScheduleModel::fits(std::uint64_t m, std::uint64_t k, std::uint64_t n) const {
+  return activation_tile_bytes(m, k) <= problem_.buffers.activation_bytes / 2 &&
+         weight_tile_bytes(n, k) <= problem_.buffers.weight_bytes / 2 &&
+         output_tile_bytes(m, n) <= problem_.buffers.output_bytes;
+}
+
+void ScheduleModel::check_tiling(const Tiling& tiling) const {
+  const GemmShape& shape = problem_.shape;
+  const std::string text = "tiling m=" + std::to_string(tiling.m) + " k=" + std::to_string(tiling.k) +
+                           " n=" + std::to_string(tiling.n) + ": ";
+  if (tiling.m == 0 || tiling.k == 0 || tiling.n == 0) {
+    throw InputError(text + "a tile extent is 0; every extent must be positive");
+  }
+  const std::uint64_t m = std::min(tiling.m, shape.m), k = std::min(tiling.k, shape.k), n = std::min(tiling.n, shape.n);
+  if (k < shape.k && k % k_step_ != 0) {
+    throw InputError(text + "k cuts a group; use multiples of " + std::to_string(k_step_) + " or the whole " +
+                     std::to_string(shape.k));
+  }
+  if (n < shape.n && n % n_step_ != 0) {
+    throw InputError(text + "n cuts a group of the output; use multiples of " + std::to_string(n_step_) +
+                     " or the whole " + std::to_string(shape.n));
+  }
+  const auto check = [&](const char* buffer, std::uint64_t need, std::uint64_t have, const char* of) {
+    if (need > have) {
+      throw InputError(text + "its " + buffer + " tile needs " + with_separators(need) + " bytes; " + of + " the " +
+                       buffer + " buffer has " + with_separators(have));
+    }
+  };
+  check("activation", activation_tile_bytes(m, k), problem_.buffers.activation_bytes / 2, "half of");
+  check("weight", weight_tile_bytes(n, k), problem_.buffers.weight_bytes / 2, "half of");
+  check("output", output_tile_bytes(m, n), problem_.buffers.output_bytes, "all of");
+}
+
+MaskSums ScheduleModel::mask_sums(std::uint64_t m, std::uint64_t x) const {
+  const GemmShape& shape = problem_.shape;
+  const bool along_k = masked_along_k();
+  MaskSums sums;
+  sums.m = m;
+  sums.x = x;
+  sums.m_tiles = ceil_div(shape.m, m);
+  // Measures of [0, position) along x; additive over tiles because tiles cut no group.
+  const auto weight_measure = [&](std::uint64_t position) {
+    return along_k ? problem_.weight.tile_bytes(1, 0, position) : position;
+  };
+  const auto area_measure = [&](std::uint64_t position) {
+    return along_k ? problem_.activation.tile_bytes(1, 0, position) : position;
+  };
+  const auto passes_of = [&](std::uint64_t extent) {
+    if (extent == 0) return std::uint64_t{0};
+    return along_k ? passes_along_k(extent, problem_.array, group_) : ceil_div(extent, problem_.array.columns);
+  };
+  const std::uint64_t passes_per_tile = passes_of(x);
+  std::uint64_t before = 0, before_tiles = 0;  // of the m tile above: positions and tiles needed along x
+  // `times` m tiles of `rows` rows that all need `needed` positions.
+  const auto add = [&](std::uint64_t rows, std::uint64_t needed, std::uint64_t times) {
+    const std::uint64_t full = needed / x, clip = needed - full * x, tiles = full + (clip != 0 ? 1 : 0);
+    const std::uint64_t area = rows * area_measure(needed), weight = weight_measure(needed);
+    const std::uint64_t passes = full * passes_per_tile + passes_of(clip);
+    sums.pairs += times * tiles;
+    sums.rows_times_tiles += times * rows * tiles;
+    sums.area.all += times * area;
+    if (tiles == 1) sums.area.single += times * area;
+    if (!along_k) sums.output_bytes += times * rows * problem_.output.tile_bytes(1, 0, needed);
+    sums.weight_all += times * weight;
+    // A whole repetition stays when one tile of x serves it; so does the first when it continues the tile above.
+    if (tiles == 1) sums.weight_staying += (times - 1) * weight;
+    if (before_tiles == 1 && before == std::min(needed, x)) sums.weight_staying += weight_measure(before);
+    if (needed > before) sums.weight_distinct += weight - weight_measure(round_down(before, x));
+    sums.pass_rows += times * passes * rows;
+    sums.pass_stalls += times * passes * weight_stall(rows, problem_.array);
+    if (before_tiles == 0) sums.first_x = std::min(needed, x);
+    before = needed;
+    before_tiles = tiles;
+  };
+  const std::uint64_t last_m0 = (sums.m_tiles - 1) * m;
+  sums.last_rows = shape.m - last_m0;
+  const std::uint64_t all = along_k ? k_needed_ : n_needed_;
+  if (shape.causal == CausalMask::none) {
+    if (sums.m_tiles > 1) add(m, all, sums.m_tiles - 1);
+  } else {
+    for (std::uint64_t m0 = 0; m0 < last_m0; m0 += m) {
+      add(m, along_k ? shape.reduction_needed(m0, m) : shape.columns_needed(m0, m), 1);
+    }
+  }
+  const std::uint64_t tiles_above = before_tiles;
+  add(sums.last_rows, all, 1);
+  sums.last_x = last_extent(all, x);
+  sums.last_only_tiles = sums.m_tiles == 1 ? before_tiles - 1 : before_tiles - tiles_above;
+  sums.area.tail = sums.m_tiles == 1
+                       ? sums.area.all
+                       : sums.last_rows * (area_measure(all) - area_measure(std::min(all, tiles_above * x)));
+  return sums;
+}
+
+Traffic ScheduleModel::loads(LoopOrder order, std::uint64_t steps, const MaskSums& sums) const {
+  const GemmShape& shape = problem_.shape;
+  const Positions at(order, masked_along_k());
+  const std::uint64_t rows = rows_loaded(sums, at, steps, shape.m);
+  const std::uint64_t pairs = loads_of_pairs(sums.area, sums, at, steps);
+  const std::uint64_t weights = weight_loaded(sums, at, steps);
+  Traffic traffic;
+  std::uint64_t spilled = 0;
+  if (masked_along_k()) {
+    traffic.activation = pairs * shape.count;
+    traffic.weight = weights * shape.n * shape.count;
+    traffic.output = shape.m * output_row_ * shape.count;
+    spilled = (rows - shape.m) * shape.n;
+  } else {
+    traffic.activation = rows * activation_row_ * shape.count;
+    traffic.weight = weights * weight_row_ * shape.count;
+    traffic.output = sums.output_bytes * shape.count;
+    spilled = pairs - sums.area.all;
+  }
+  traffic.partial_write = traffic.partial_read = spilled * problem_.partial_bytes * shape.count;
+  return traffic;
+}
+
+TileFigures ScheduleModel::figures(const Tiling& tiling, const MaskSums& sums) const {
+  const GemmShape& shape = problem_.shape;
+  const bool along_k = masked_along_k();
+  TileFigures figures;
+  figures.tiling = tiling;
+  std::uint64_t passes = 0;  // along the free axis
+  if (along_k) {
+    const std::uint64_t columns = problem_.array.columns, full = shape.n / tiling.n;
+    figures.steps = ceil_div(shape.n, tiling.n);
+    passes = full * ceil_div(tiling.n, columns) + ceil_div(shape.n - full * tiling.n, columns);
+  } else {
+    const std::uint64_t full = shape.k / tiling.k, rest = shape.k - full * tiling.k;
+    figures.steps = full + (rest != 0 ? 1 : 0);
+    passes = full * passes_along_k(tiling.k, problem_.array, group_);
+    if (rest != 0) passes += passes_along_k(rest, problem_.array, group_);
+  }
+  const std::uint64_t last_stall = weight_stall(sums.last_rows, problem_.array);
+  figures.jobs = sums.pairs * figures.steps * shape.count;
+  figures.compute_cycles = sums.pass_rows * passes * shape.count;
+  figures.weight_load_cycles = sums.pass_stalls * passes * shape.count - last_stall;
+
+  const std::uint64_t first_k = along_k ? sums.first_x : tiling.k, first_n = along_k ? tiling.n : sums.first_x;
+  const std::uint64_t last_k = along_k ? sums.last_x : last_extent(shape.k, tiling.k);
+  const std::uint64_t last_n = along_k ? last_extent(shape.n, tiling.n) : sums.last_x;
+  const ArrayPasses last_job(sums.last_rows, last_k, last_n, problem_.array, group_);
+  const double rate = problem_.memory.bytes_per_cycle;
+  figures.fill_drain_cycles = fill_drain_cycles(last_job.last_columns(), problem_.array);
+  figures.first_load =
+      static_cast<double>(activation_tile_bytes(tiling.m, first_k) + weight_tile_bytes(first_n, first_k)) / rate;
+  figures.last_store =
+      static_cast<double>(problem_.output.tile_bytes(sums.last_rows, n_needed_ - last_n, last_n)) / rate;
+  figures.last_job = static_cast<double>(last_job.count() * sums.last_rows + (last_job.count() - 1) * last_stall);
+  return figures;
+}
+
+ScheduleCost ScheduleModel::cost(LoopOrder order, const TileFigures& figures, const MaskSums& sums) const {
+  ScheduleCost cost;
+  cost.traffic = loads(order, figures.steps, sums);
+  cost.jobs = figures.jobs;
+  cost.compute_cycles = figures.compute_cycles;
+  cost.weight_load_cycles = figures.weight_load_cycles;
+  cost.fill_drain_cycles = figures.fill_drain_cycles;
+  cost.memory_cycles = static_cast<double>(cost.traffic.total()) / problem_.memory.bytes_per_cycle;
+  const double array_time = static_cast<double>(cost.compute_cycles + cost.weight_load_cycles);
+  const double rest = std::max(0.0, cost.memory_cycles - figures.first_load - figures.last_store);
+  cost.cycles = figures.first_load + std::max(array_time, rest + figures.last_job) + figures.last_store +
+                static_cast<double>(cost.fill_drain_cycles) + 2 * problem_.memory.latency_cycles;
+  return cost;
+}
+
+}  // namespace nibble

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataflow/schedule_search.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "core/error.h"
+#include "core/units.h"
+#include "dataflow/candidate_tiles.h"
+#include "dataflow/schedule_model.h"
+
+namespace nibble {
+namespace {
+
+/// Of the objective, per tile extent that cuts row blocks although it spans one: shorter runs in DRAM.
+constexpr double misalignment_price = 0.001;
+/// A schedule that takes at most this much longer than the best objective replaces it when that one moves this much
+/// more.
+constexpr double near_tie_cycles = 1.01, near_tie_traffic = 1.25;
+constexpr int climb_steps = 16;
+
+struct Candidate {
+  Tiling tiling;
+  double objective = 0, cycles = 0;
+  std::uint64_t traffic = 0, jobs = 0;
+};
+
+/// Behind the leading figure: less traffic, fewer jobs, larger tiles, then the order of the enumeration.
+auto tie_break(const Candidate& c) {
+  return std::make_tuple(c.traffic, c.jobs, ~c.tiling.m, ~c.tiling.n, ~c.tiling.k, static_cast<int>(c.tiling.order));
+}
+
+bool better_objective(const Candidate& a, const Candidate& b) {
+  return std::make_tuple(a.objective, tie_break(a)) < std::make_tuple(b.objective, tie_break(b));
+}
+
+bool faster(const Candidate& a, const Candidate& b) {
+  return std::make_tuple(a.cycles, tie_break(a)) < std::make_tuple(b.cycles, tie_break(b));
+}
+
+bool moves_less(const Candidate& a, const Candidate& b) {
+  return std::make_tuple(a.traffic, a.cycles, tie_break(a)) < std::make_tuple(b.traffic, b.cycles, tie_break(b));
+}
+
+/// Orders that walk differently when only the axes of `many` (bits m, k, n) have several tiles.
+std::vector<LoopOrder> distinct_orders(unsigned many) {
+  std::vector<LoopOrder> orders;
+  std::vector<std::string> walks;
+  for (const LoopOrder order : all_loop_orders) {
+    std::string walk;
+    for (const char* letter = to_string(order); *letter != 0; ++letter) {
+      const unsigned bit = *letter == 'm' ? 1u : *letter == 'k' ? 2u : 4u;
+      if ((many & bit) != 0) walk += *letter;
+    }
+    if (std::find(walks.begin(), walks.end(), walk) != walks.end()) continue;
+    walks.push_back(walk);
+    orders.push_back(order);
+  }
+  return orders;
+}
+
+/// Compares tiles on a model and keeps every candidate.
+class Comparison {
+ public:
+  explicit Comparison(const ScheduleModel& model) : model_(model), tiles_(model) {
+    for (unsigned many = 0; many < 8; ++many)
+      orders_[many] = distinct_orders(many);
+    const std::vector<TileExtents> grid = tiles_.grid();
+    candidates_.reserve(grid.size() * 6 + 1024);
+    for (const TileExtents& tile : grid)
+      compare(tile);
+    if (candidates_.empty()) return;
+    for (const LoopOrder order : all_loop_orders)
+      climb(order, better_objective);
+    climb(std::nullopt, faster);
+  }
+
+  const std::vector<Candidate>& candidates() const { return candidates_; }
+
+ private:
+  using Better = bool (*)(const Candidate&, const Candidate&);
+
+  void compare(const TileExtents& tile) {
+    const ScheduleProblem& problem = model_.problem();
+    const GemmShape& shape = problem.shape;
+    const auto cuts = [](std::uint64_t size, std::uint64_t extent, std::uint64_t block) {
+      return size < extent && size >= block && size % block != 0 ? 1 : 0;
+    };
+    const MaskSums& sums = sums_of(tile);
+    Candidate candidate;
+    candidate.tiling = {tile.m, tile.k, tile.n, LoopOrder::mnk};
+    const TileFigures figures = model_.figures(candidate.tiling, sums);
+    const unsigned many = (tile.m < shape.m ? 1u : 0u) | (tile.k < shape.k ? 2u : 0u) | (tile.n < shape.n ? 4u : 0u);
+    const double alignment = 1 + misalignment_price * (cuts(tile.m, shape.m, problem.activation.block_rows) +
+                                                       cuts(tile.n, shape.n, problem.weight.block_rows));
+    for (const LoopOrder order : orders_[many]) {
+      const ScheduleCost cost = model_.cost(order, figures, sums);
+      candidate.tiling.order = order;
+      candidate.cycles = cost.cycles;
+      candidate.objective = (cost.cycles + problem.traffic_price * cost.memory_cycles +
+                             problem.job_price * static_cast<double>(cost.jobs)) *
+                            alignment;
+      candidate.traffic = cost.traffic.total();
+      candidate.jobs = cost.jobs;
+      candidates_.push_back(candidate);
+    }
+  }
+
+  /// Under a mask the sums are worth keeping: they take a walk over the m tiles.
+  const MaskSums& sums_of(const TileExtents& tile) {
+    const std::uint64_t x = model_.masked_along_k() ? tile.k : tile.n;
+    if (sums_.m == tile.m && sums_.x == x) return sums_;
+    if (model_.problem().shape.causal == CausalMask::none) return sums_ = model_.mask_sums(tile.m, x);
+    const auto found = known_sums_.find({tile.m, x});
+    sums_ = found != known_sums_.end() ? found->second : model_.mask_sums(tile.m, x);
+    if (found == known_sums_.end()) known_sums_.emplace(std::make_pair(tile.m, x), sums_);
+    return sums_;
+  }
+
+  /// Moves from the best candidate (of a loop order) to a better neighbour while there is one.
+  void climb(std::optional<LoopOrder> order, Better better) {
+    const auto allowed = [&](const Candidate& c) { return !order || c.tiling.order == *order; };
+    std::optional<Candidate> here;
+    for (const Candidate& candidate : candidates_) {
+      if (allowed(candidate) && (!here || better(candidate, *here))) here = candidate;
+    }
+    if (!here) return;
+    for (int step = 0; step < climb_steps; ++step) {
+      const std::size_t known = candidates_.size();
+      for (const TileExtents& tile : tiles_.neighbours({here->tiling.m, here->tiling.k, here->tiling.n}))
+        compare(tile);
+      const Tiling before = here->tiling;
+      for (std::size_t i = known; i < candidates_.size(); ++i) {
+        if (better(candidates_[i], *here)) here = candidates_[i];
+      }
+      if (here->tiling.m == before.m && here->tiling.k == before.k && here->tiling.n == before.n) return;
+    }
+  }
+
+  const ScheduleModel& model_;
+  CandidateTiles tiles_;
+  std::array<std::vector<LoopOrder>, 8> orders_;
+  MaskSums sums_;  ///< of the tile compared last
+  std::map<std::pair<std::uint64_t, std::uint64_t>, MaskSums> known_sums_;
+  std::vector<Candidate> candidates_;
+};
+
+/// The best objective, unless a schedule of nearly equal cycles moves much less.
+const Candidate& choose(const std::vector<Candidate>& candidates) {
+  const Candidate& best = *std::min_element(candidates.begin(), candidates.end(), better_objective);
+  const double most_cycles = best.cycles * near_tie_cycles;
+  const double most_traffic = static_cast<double>(best.traffic) / near_tie_traffic;
+  const Candidate* chosen = &best;
+  for (const Candidate& candidate : candidates) {
+    if (candidate.cycles > most_cycles || static_cast<double>(candidate.traffic) > most_traffic) continue;
+    if (chosen == &best || moves_less(candidate, *chosen)) chosen = &candidate;
+  }
+  return *chosen;
+}
+
+/// Bytes of [0, needed(row)) summed over the rows of an operand, group by group; `first_row(position)` is the first row
+/// that needs a position.
+template <class FirstRow>
+std::uint64_t needed_bytes(const OperandLayout& layout, std::uint64_t rows, std::uint64_t extent, FirstRow first_row) {
+  std::uint64_t bytes = 0;
+  for (std::uint64_t g = 0; g * layout.group < extent; ++g) {
+    bytes += (rows - first_row(g * layout.group)) * layout.row_bytes(g, g + 1);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+ScheduleCost evaluate(const ScheduleProblem& problem, const Tiling& tiling) {
+  const ScheduleModel model(problem);
+  model.check_tiling(tiling);
+  const GemmShape& shape = problem.shape;
+  const Tiling inside{std::min(tiling.m, shape.m), std::min(tiling.k, shape.k), std::min(tiling.n, shape.n),
+                      tiling.order};
+  const MaskSums sums = model.mask_sums(inside.m, model.masked_along_k() ? inside.k : inside.n);
+  return model.cost(inside.order, model.figures(inside, sums), sums);
+}
+
+ScheduleBounds bounds(const ScheduleProblem& problem) {
+  const ScheduleModel model(problem);
+  const GemmShape& shape = problem.shape;
+  const auto first_row = [&](std::uint64_t position) {
+    return position <= shape.past ? 0 : (position - shape.past) * shape.rows_per_token;
+  };
+  const std::uint64_t k = shape.reduction_needed(0, shape.m), n = shape.columns_needed(0, shape.m);
+  Traffic once;
+  once.weight = problem.weight.tile_bytes(n, 0, k) * shape.count;
+  once.activation = (shape.causal == CausalMask::context ? needed_bytes(problem.activation, shape.m, k, first_row)
+                                                         : problem.activation.tile_bytes(shape.m, 0, k)) *
+                    shape.count;
+  once.output = (shape.causal == CausalMask::scores ? needed_bytes(problem.output, shape.m, n, first_row)
+                                                    : problem.output.tile_bytes(shape.m, 0, n)) *
+                shape.count;
+  ScheduleBounds result;
+  result.compute_cycles = ceil_div(shape.macs(), problem.array.pass_k() * problem.array.columns);
+  result.compulsory = once;
+  result.compulsory_bytes = once.total();
+  result.memory_cycles = static_cast<double>(result.compulsory_bytes) / problem.memory.bytes_per_cycle;
+  return result;
+}
+
+ScheduleChoice search_schedule(const ScheduleProblem& problem) {
+  const ScheduleModel model(problem);
+  const Comparison comparison(model);
+  const std::vector<Candidate>& candidates = comparison.candidates();
+  if (candidates.empty()) {
+    try {
+      model.check_tiling({1, model.k_step(), model.n_step(), LoopOrder::mnk});
+    } catch (const InputError& error) {
+      throw InputError(std::string("no schedule fits, not even the smallest ") + error.what());
+    }
+    throw InternalError("schedule search: no candidate although the smallest tile fits");
+  }
+  ScheduleChoice choice;
+  choice.tiling = choose(candidates).tiling;
+  choice.cost = evaluate(problem, choice.tiling);
+  choice.fastest_tiling = std::min_element(candidates.begin(), candidates.end(), faster)->tiling;
+  choice.fastest = evaluate(problem, choice.fastest_tiling);
+  choice.candidates = candidates.size();
+  return choice;
+}
+
+}  // namespace nibble

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataflow/reference_conventions.h"
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "dataflow/array_passes.h"
+
+using namespace nibble;
+
+namespace {
+
+struct Measured {
+  std::string simulator, gemm, dataflow;
+  ReferenceGemm shape;
+  std::uint64_t cycles = 0;
+};
+
+/// Rows of one simulator. The file names commits and repositories.
+std::vector<Measured> measured(const std::string& simulator) {
+  std::ifstream file(NIBBLE_SOURCE_DIR "/testbenches/dataflow/systolic_reference.csv");
+  REQUIRE(file);
+  std::vector<Measured> rows;
+  for (std::string line; std::getline(file, line);) {
+    if (line.rfind(simulator + ",", 0) != 0) continue;
+    std::vector<std::string> cells;
+    std::istringstream stream(line);
+    for (std::string cell; std::getline(stream, cell, ',');)
+      cells.push_back(cell);
+    REQUIRE(cells.size() == 10);
+    Measured row;
+    row.simulator = cells[0];
+    row.gemm = cells[2];
+    row.dataflow = cells[6];
+    row.shape = {std::stoull(cells[3]), std::stoull(cells[4]), std::stoull(cells[5]), std::stoull(cells[7]),
+                 std::stoull(cells[8])};
+    row.cycles = std::stoull(cells[9]);
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+/// nibble's weight-stationary cycles on a plain array without foot and without memory.
+std::uint64_t weight_stationary(const ReferenceGemm& g) {
+  ArrayGeometry array;
+  array.rows = g.rows;
+  array.columns = g.columns;
+  return isolated_cycles(ArrayPasses(g.m, g.k, g.n, array, 0), array).total();
+}
+
+}  // namespace
+
+TEST_CASE("SCALE-Sim's closed forms give its measured cycles") {
+  std::size_t output = 0, weight = 0, input = 0;
+  for (const Measured& row : measured("SCALE-Sim")) {
+    CAPTURE(row.gemm, row.dataflow, row.shape.rows, row.shape.columns);
+    const std::uint64_t cycles = row.cycles + 1;
+    if (row.dataflow == "os") {
+      CHECK(scale_sim_output_stationary(row.shape) == cycles);
+      ++output;
+    } else if (row.dataflow == "ws") {
+      CHECK(scale_sim_weight_stationary(row.shape) == cycles);
+      ++weight;
+    } else {
+      CHECK(scale_sim_input_stationary(row.shape) == cycles);
+      ++input;
+    }
+  }
+  CHECK(output + weight + input == 73);
+  CHECK(output > 0);
+  CHECK(weight > 0);
+  CHECK(input > 0);
+}
+
+TEST_CASE("STONNE's closed form gives its measured cycles") {
+  const std::vector<Measured> rows = measured("STONNE");
+  CHECK(rows.size() == 19);
+  for (const Measured& row : rows) {
+    CAPTURE(row.gemm, row.shape.rows);
+    CHECK(stonne_output_stationary(row.shape) == row.cycles);
+  }
+}
+
+TEST_CASE("array passes agree with ONNXim's weight-stationary core, which counts memory in addition") {
+  const std::vector<Measured> rows = measured("ONNXim");
+  CHECK(rows.size() == 29);
+  for (const Measured& row : rows) {
+    CAPTURE(row.gemm, row.shape.rows, row.cycles);
+    const std::uint64_t ours = weight_stationary(row.shape);
+    CHECK(ours <= row.cycles);
+    CHECK(row.cycles - ours <= 600 + ours / 50);
+  }
+}
+
+TEST_CASE(
+    "nibble's convention against SCALE-Sim's: one fold differs by the separate weight load, many by the overlap") {
+  // One fold: m + 2 rows + columns - 1 here (the cycle in which the last result is stored counts), - 2 there.
+  const ReferenceGemm one{16, 8, 8, 8, 8};
+  CHECK(weight_stationary(one) == 16 + 2 * 8 + 8 - 1);
+  CHECK(scale_sim_weight_stationary(one) == 16 + 2 * 8 + 8 - 2);
+  // Four folds: loads and skew of one fold hide behind the next.
+  const ReferenceGemm four{16, 16, 16, 8, 8};
+  CHECK(weight_stationary(four) == 4 * 16 + 2 * 8 + 8 - 1);
+  CHECK(scale_sim_weight_stationary(four) == 4 * (16 + 2 * 8 + 8 - 2));
+}
