@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What one command cost, in the machine's own integers. Every cycle of a command belongs to exactly one cause.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "accelerators/descriptor.h"
+#include "transport/transfer_tag.h"
+
+namespace nibble {
+
+struct CommandCounters {
+  // Cycles by cause; their sum is `cycles`.
+  std::uint64_t cycles = 0;
+  std::uint64_t compute_cycles = 0;  ///< activation rows stream through the array, or elements through the vector unit
+  std::uint64_t fill_drain_cycles = 0;         ///< weight loads that nothing hides, skew in and out, pipeline latencies
+  std::uint64_t memory_stall_cycles = 0;       ///< operands have not arrived
+  std::uint64_t output_stall_cycles = 0;       ///< results have not been accepted by memory
+  std::uint64_t exposed_quantizer_cycles = 0;  ///< quantizer latency that nothing hides
+  std::uint64_t weight_load_cycles = 0;        ///< part of fill_drain_cycles: passes shorter than a weight load
+
+  // Stall cycles by the stream that arrived last; their sum is memory_stall_cycles.
+  std::array<std::uint64_t, stream_count> stall_by_stream{};
+
+  // Work.
+  std::uint64_t macs_narrow = 0;  ///< PE operations in the native mode (W4A8), padding excluded
+  std::uint64_t macs_wide = 0;    ///< PE operations in the fused mode (W8A8)
+  std::uint64_t passes = 0;
+  std::uint64_t jobs = 0;
+  std::uint64_t group_results = 0;  ///< group sums scaled at the column foot
+  std::uint64_t quantized_elements = 0;
+  std::uint64_t vector_operations = 0;
+
+  // Bytes asked of the memory, per stream, and on-chip accesses.
+  std::array<std::uint64_t, stream_count> read_bytes{}, write_bytes{};
+  std::uint64_t weight_buffer_read = 0, weight_buffer_write = 0;
+  std::uint64_t activation_buffer_read = 0, activation_buffer_write = 0;
+  std::uint64_t output_buffer_read = 0, output_buffer_write = 0;
+
+  std::uint64_t overflows = 0;  ///< results that became infinite in FP16
+  CommandStatus status = CommandStatus::pending;
+};
+
+}  // namespace nibble

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What a host tells a machine: the register map of the `control` socket and the command descriptors in memory.
+/// docs/programming.md is the specification for software; this header is its only implementation.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "dataflow/operand_layout.h"
+#include "dataflow/tile_schedule.h"
+#include "formats/format.h"
+
+namespace nibble {
+
+/// Offsets of the 32-bit registers behind `control`.
+namespace control_register {
+constexpr std::uint64_t id = 0x00;                ///< ro: "NIBL" read as little-endian text
+constexpr std::uint64_t version = 0x04;           ///< ro: descriptor version
+constexpr std::uint64_t capability = 0x08;        ///< ro: bit 0 GEMM, bit 1 vector, bit 2 functional data
+constexpr std::uint64_t array_shape = 0x0C;       ///< ro: rows << 16 | columns
+constexpr std::uint64_t queue_base_low = 0x10;    ///< rw
+constexpr std::uint64_t queue_base_high = 0x14;   ///< rw
+constexpr std::uint64_t queue_entries = 0x18;     ///< rw: descriptors in the ring, a power of two up to 4096
+constexpr std::uint64_t doorbell = 0x1C;          ///< rw: number of descriptors posted so far (modulo 2^32)
+constexpr std::uint64_t completed = 0x20;         ///< ro: number of descriptors completed so far (modulo 2^32)
+constexpr std::uint64_t status = 0x24;            ///< ro: bit 0 busy, bit 1 stopped by an error
+constexpr std::uint64_t interrupt_enable = 0x28;  ///< rw: bit 0 completion, bit 1 error
+constexpr std::uint64_t interrupt_status = 0x2C;  ///< w1c: bit 0 completion, bit 1 error
+constexpr std::uint64_t control = 0x30;           ///< wo: bit 0 reset (aborts the command, clears the queue)
+constexpr std::uint32_t id_value = 0x4C42494E;    // "NIBL"
+}  // namespace control_register
+
+constexpr std::uint64_t descriptor_bytes = 256;
+constexpr std::uint32_t descriptor_version = 1;
+/// Columns per block of operands without groups along the columns (FP16, FP32, int8-channel), so that tiles of
+/// 64-element groups are contiguous.
+constexpr std::uint64_t column_blocking = 64;
+
+enum class Opcode : std::uint8_t { nop = 0, gemm = 1, vector = 2, invalid = 255 };
+
+/// Written to the status word of a descriptor when its command has ended.
+enum class CommandStatus : std::uint32_t {
+  pending = 0,
+  done = 1,
+  bad_opcode = 0x80000001,      ///< unknown opcode or descriptor version
+  bad_shape = 0x80000002,       ///< zero extent, mask without meaning
+  bad_format = 0x80000003,      ///< a pair of formats that the PE does not support
+  tile_too_large = 0x80000004,  ///< a tile exceeds its buffer
+  bus_error = 0x80000005,       ///< an error response on the memory socket
+  no_data_path = 0x80000006,    ///< a functional command that this machine models in time only
+  bad_operand = 0x80000007,     ///< operand data that no encoder produces (an unknown MANT type)
+};
+const char* to_string(CommandStatus status);
+
+/// One operand in memory. For vector commands and `stream_bytes` outputs only address and format matter.
+struct OperandDescriptor {
+  std::uint64_t address = 0;
+  std::uint64_t instance_stride = 0;  ///< bytes between the operands of consecutive instances; 0: shared
+  std::uint32_t rows = 0, columns = 0;
+  std::uint32_t block_rows = 1;
+  Format format;  ///< fp16, fp32, int8-g<k>, mant4-g<k>, int8-channel
+  /// Layout of instance `i`.
+  OperandLayout layout(std::uint64_t instance) const;
+};
+
+/// int8-channel: the open value window.
+Format window_format();
+
+/// One command, 256 bytes in memory (little endian).
+struct Descriptor {
+  Opcode opcode = Opcode::nop;
+  bool timing_only = false;  ///< operands are not there: time, traffic and energy only
+  bool interrupt = true;     ///< raise the completion interrupt at the end
+  std::uint32_t tag = 0;     ///< for the host
+
+  std::uint32_t m = 0, k = 0, n = 0, count = 1;
+  CausalMask causal = CausalMask::none;
+  std::uint32_t past = 0, rows_per_token = 1;
+
+  OperandDescriptor a, w, c;
+  /// The open INT8 value window that continues W along k: its tokens follow the k of `w`; 0: none.
+  std::uint32_t window_k = 0;
+  OperandDescriptor window;
+  std::uint64_t scratch_address = 0;  ///< spilled partial sums, m * n * 4 bytes
+  /// Output of the temporal (value) quantizer: the result is written as this many bytes in a row at c.address, spread
+  /// over the output tiles in proportion; 0: the result is written tile by tile in C's layout.
+  std::uint64_t stream_bytes = 0;
+
+  Tiling tiling;  ///< gemm: chosen by the host
+
+  /// vector: elementary operations per element are the vector unit's own table.
+  std::uint32_t function = 0;  ///< VectorFunction
+  std::uint32_t inputs = 1;    ///< operands read: a, then w
+  std::uint64_t elements = 0;
+  std::uint64_t input_bytes[2] = {0, 0};
+  std::uint64_t output_bytes = 0;
+
+  std::array<std::uint8_t, descriptor_bytes> pack() const;
+  /// False when the version or the opcode is unknown; every field is range checked by the machine afterwards.
+  static bool unpack(const std::array<std::uint8_t, descriptor_bytes>& bytes, Descriptor& out);
+  /// Byte offset of the 32-bit status word, written by the machine.
+  static constexpr std::uint64_t status_offset = descriptor_bytes - 8;
+};
+
+}  // namespace nibble

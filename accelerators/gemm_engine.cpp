@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "accelerators/gemm_engine.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "accelerators/array_timing.h"
+#include "core/units.h"
+#include "pe/mant_gemm.h"
+#include "pe/mant_pe.h"
+
+namespace nibble {
+namespace {
+
+bool is_mant(const Format& format) {
+  return format.family == FormatFamily::mant4 && format.grouping == Grouping::group;
+}
+bool is_int8(const Format& format) {
+  return format.family == FormatFamily::integer && format.bits == 8;
+}
+bool is_result(const Format& format) {
+  return format.family == FormatFamily::fp16 || format.family == FormatFamily::fp32;
+}
+
+}  // namespace
+
+GemmEngine::GemmEngine(const SystolicConfig& config, DmaEngine& dma, ResultWriter& writer, const MachineClock& clock)
+    : config_(config),
+      wide_array_(config.wide_weight_array()),
+      writer_(writer),
+      clock_(clock),
+      loader_(dma, writer, clock) {}
+
+CommandStatus GemmEngine::check(const Descriptor& command) const {
+  const auto& tiling = command.tiling;
+  if (command.m == 0 || command.k == 0 || command.n == 0 || command.count == 0 || command.rows_per_token == 0)
+    return CommandStatus::bad_shape;
+  if (tiling.m == 0 || tiling.k == 0 || tiling.n == 0) return CommandStatus::bad_shape;
+  for (const auto* operand : {&command.a, &command.w, &command.c}) {
+    if (operand->block_rows == 0) return CommandStatus::bad_shape;
+  }
+  if (command.a.rows < command.m || command.a.columns < command.k + command.window_k) return CommandStatus::bad_shape;
+  if (command.w.rows < command.n || command.w.columns < command.k) return CommandStatus::bad_shape;
+  if (command.stream_bytes == 0 && (command.c.rows < command.m || command.c.columns < command.n))
+    return CommandStatus::bad_shape;
+  if (!is_int8(command.a.format) || command.a.format.grouping != Grouping::group) return CommandStatus::bad_format;
+  if (!is_mant(command.w.format) && !is_int8(command.w.format)) return CommandStatus::bad_format;
+  if (command.w.format.grouping == Grouping::group && command.w.format.group_k != command.a.format.group_k)
+    return CommandStatus::bad_format;
+  const std::uint64_t group = command.a.format.group_k;
+  if (group > mant_largest_group) return CommandStatus::bad_format;
+  if (tiling.k < command.k && tiling.k % group != 0) return CommandStatus::bad_shape;
+  if (command.window_k > 0 && (command.k % group != 0 || command.window_k > group)) return CommandStatus::bad_shape;
+  if (!command.timing_only && (command.stream_bytes != 0 || !is_result(command.c.format)))
+    return CommandStatus::no_data_path;
+  if (command.stream_bytes == 0 && is_result(command.c.format) && command.n > tiling.n &&
+      tiling.n % column_blocking != 0) {
+    return CommandStatus::bad_shape;
+  }
+  const auto a = command.a.layout(0);
+  const auto w = command.w.layout(0);
+  if (a.tile_bytes(std::min<std::uint64_t>(tiling.m, command.m), 0, std::min<std::uint64_t>(tiling.k, command.k)) >
+          config_.buffers.activation_bytes / 2 ||
+      w.tile_bytes(std::min<std::uint64_t>(tiling.n, command.n), 0, std::min<std::uint64_t>(tiling.k, command.k)) >
+          config_.buffers.weight_bytes / 2 ||
+      std::min<std::uint64_t>(tiling.m, command.m) * std::min<std::uint64_t>(tiling.n, command.n) *
+              config_.buffers.accumulator_bytes >
+          config_.buffers.output_bytes) {
+    return CommandStatus::tile_too_large;
+  }
+  return CommandStatus::pending;
+}
+
+std::uint64_t GemmEngine::quantizer_latency(const Descriptor& command) const {
+  return is_result(command.c.format) ? 0 : config_.quantizer.pipeline_cycles + 1;
+}
+
+CommandStatus GemmEngine::run(const Descriptor& command, CommandCounters& counters, const bool& abort) {
+  GemmProgress progress(command, counters, abort);
+  progress.begin = progress.end = progress.next_start = progress.result = clock_.now();
+  progress.elements_total = static_cast<std::uint64_t>(command.m) * command.n * command.count;
+  const std::uint64_t tile_bytes = std::min<std::uint64_t>(command.tiling.m, command.m) *
+                                   std::min<std::uint64_t>(command.tiling.n, command.n) *
+                                   config_.buffers.accumulator_bytes;
+  progress.output_tiles = config_.buffers.output_bytes / tile_bytes;
+  writer_.start(counters);
+  loader_.start(command, progress.output_tiles, counters);
+  if (config_.fidelity == Fidelity::transaction) {
+    run_transaction(progress);
+  } else {
+    run_cycle(progress);
+  }
+  drain(progress);
+  if (progress.bad_operand) return CommandStatus::bad_operand;
+  return loader_.failed() || writer_.failed() ? CommandStatus::bus_error : CommandStatus::done;
+}
+
+void GemmEngine::run_transaction(GemmProgress& progress) {
+  CommandCounters& counters = progress.counters;
+  while (wait_for_operands(progress)) {
+    const LoadedJob job = *loader_.front();
+    const ArrayGeometry& array = geometry(job);
+    const ArrayPasses passes(job.job.m, job.job.k, job.job.n, array, progress.command.a.format.group_k);
+    const std::uint64_t operands = std::max(loader_.ready_cycle(job), progress.begin);
+    const ArrayInterval interval =
+        schedule_job(array, passes.count(), job.job.m, passes.last_columns(), progress.next_start, operands);
+    // A weight load that nothing hides is fill; every wait beyond it is memory's.
+    const std::uint64_t visible_load =
+        progress.started ? progress.next_start - progress.end : array.weight_load_cycles();
+    const std::uint64_t memory_stall = interval.start - progress.end - visible_load;
+    const std::uint64_t streamed = passes.count() * job.job.m;
+    const std::uint64_t between_passes = interval.end - interval.start - streamed;
+    counters.compute_cycles += streamed;
+    counters.fill_drain_cycles += visible_load + between_passes;
+    counters.weight_load_cycles += (progress.started ? visible_load : 0) + between_passes;
+    counters.memory_stall_cycles += memory_stall;
+    counters.stall_by_stream[static_cast<unsigned>(loader_.last_stream(job))] += memory_stall;
+    count_job(progress, job, passes.count());
+    if (!progress.command.timing_only) compute(progress, job);
+
+    progress.started = true;
+    progress.end = interval.end;
+    progress.next_start = interval.next_start;
+    progress.result = interval.result;
+    clock_.wait_until(interval.end);
+    while (writer_.outstanding() >= progress.output_tiles)
+      sc_core::wait(writer_.changed());
+    output_stall(progress);
+    emit(progress, job.job, &progress.accumulators, progress.result);
+    loader_.finish_front();
+    if (stopped(progress)) return;
+  }
+}
+
+void GemmEngine::run_cycle(GemmProgress& progress) {
+  CycleController controller(config_, loader_, progress);
+  const auto emit_finished = [&] {
+    for (; !controller.finished().empty(); controller.finished().pop_front()) {
+      const ArrayJob& job = *controller.finished().front();
+      progress.result = job.result_edge;
+      emit(progress, job.loaded.job, job.accumulators.get(), job.result_edge);
+    }
+  };
+  std::uint64_t now = clock_.now();
+  const auto next_cycle = [&] {
+    sc_core::wait(clock_.period());
+    ++now;
+    emit_finished();
+  };
+  while (!stopped(progress) && (!loader_.finished() || controller.unfinished() > 0)) {
+    if (loader_.front() == nullptr) loader_.retry();
+    const bool job_streamed = controller.step(now);
+    next_cycle();
+    if (!job_streamed) continue;
+    const LoadedJob job = *loader_.front();
+    count_job(progress, job,
+              ArrayPasses(job.job.m, job.job.k, job.job.n, geometry(job), progress.command.a.format.group_k).count());
+    progress.end = now;
+    // Earlier tiles must have left the output buffer; what is inside the array moves on meanwhile.
+    const std::uint64_t own_output = job.job.last_k || job.job.spill ? 1 : 0;
+    while (writer_.outstanding() + controller.unfinished_outputs() - own_output >= progress.output_tiles) {
+      controller.bubble(now);
+      next_cycle();
+    }
+    output_stall(progress);
+    loader_.finish_front();
+    controller.gave_back_front();
+  }
+}
+
+/// False when no job is left, or the command is to stop.
+bool GemmEngine::wait_for_operands(const GemmProgress& progress) {
+  while (loader_.front() == nullptr && !loader_.finished() && !stopped(progress)) {
+    if (writer_.outstanding() > 0) sc_core::wait(writer_.changed());
+    loader_.retry();
+  }
+  while (loader_.front() != nullptr && !loader_.ready(*loader_.front()) && !stopped(progress))
+    sc_core::wait(loader_.changed());
+  return loader_.front() != nullptr && !stopped(progress);
+}
+
+/// The output buffer holds output_tiles tiles: a job does not end before an earlier tile has made room. Called when it
+/// has.
+void GemmEngine::output_stall(GemmProgress& progress) {
+  const std::uint64_t now = clock_.now();
+  if (now > progress.end) {
+    const std::uint64_t stall = now - progress.end;
+    progress.counters.output_stall_cycles += stall;
+    progress.end += stall;
+    progress.next_start += stall;
+    progress.result += stall;
+  }
+}
+
+void GemmEngine::count_job(const GemmProgress& progress, const LoadedJob& loaded, std::uint64_t passes) const {
+  CommandCounters& counters = progress.counters;
+  const TileJob& job = loaded.job;
+  const ArrayGeometry& array = geometry(loaded);
+  const std::uint64_t group = progress.command.a.format.group_k;
+  const std::uint64_t column_tiles = ceil_div(job.n, array.columns);
+  const std::uint64_t passes_k = passes / column_tiles;
+  const std::uint64_t groups = ceil_div(job.k, group);
+  ++counters.jobs;
+  counters.passes += passes;
+  (loaded.wide ? counters.macs_wide : counters.macs_narrow) += job.m * job.k * job.n;
+  counters.group_results += job.m * job.n * groups;
+  counters.weight_buffer_read +=
+      loaded.wide ? job.n * job.k : progress.command.w.layout(0).tile_bytes(job.n, loaded.weight_k0, job.k);
+  counters.activation_buffer_read += column_tiles * progress.command.a.layout(0).tile_bytes(job.m, job.k0, job.k);
+  const std::uint64_t tile_bytes = job.m * job.n * config_.buffers.accumulator_bytes;
+  counters.output_buffer_write += tile_bytes * passes_k;
+  counters.output_buffer_read += tile_bytes * (job.first_k ? passes_k - 1 : passes_k);
+  if (job.last_k || job.spill) counters.output_buffer_read += tile_bytes;
+  if (job.last_k && !is_result(progress.command.c.format)) counters.quantized_elements += job.m * job.n;
+}
+
+void GemmEngine::compute(GemmProgress& progress, const LoadedJob& loaded) {
+  const TileJob& job = loaded.job;
+  auto& accumulators = progress.accumulators;
+  if (job.refill) {
+    accumulators.resize(job.m * job.n);
+    std::memcpy(accumulators.data(), loader_.refill_bytes(loaded).data(), accumulators.size() * sizeof(float));
+  } else if (job.first_k) {
+    accumulators.assign(job.m * job.n, 0.0f);
+  }
+  const QuantizedTensor& activation = loader_.activation(loaded);
+  const QuantizedTensor& weight = loader_.weight(loaded);
+  if (!valid_types(weight)) {
+    progress.bad_operand = true;
+    return;
+  }
+  mant_gemm_tile(activation, weight, whole_gemm(activation, weight), accumulators.data(), job.n);
+}
+
+void GemmEngine::emit_partial(const GemmProgress& progress, const TileJob& job, const std::vector<float>* accumulators,
+                              std::uint64_t result_cycle) {
+  const MemoryRun run = partial_sum_run(progress.command, job);
+  std::vector<std::uint8_t> bytes;
+  if (!progress.command.timing_only) {
+    bytes.resize(run.row_bytes);
+    std::memcpy(bytes.data(), accumulators->data(), bytes.size());
+  }
+  writer_.write(result_cycle, {run}, std::move(bytes), Stream::partial_sum);
+}
+
+void GemmEngine::emit(GemmProgress& progress, const TileJob& job, const std::vector<float>* accumulators,
+                      std::uint64_t result_cycle) {
+  const Descriptor& command = progress.command;
+  if (job.spill) emit_partial(progress, job, accumulators, result_cycle);
+  if (!job.last_k) return;
+  std::vector<MemoryRun> runs;
+  std::vector<std::uint8_t> bytes;
+  progress.elements_done += job.m * job.n;
+  if (command.stream_bytes > 0) {
+    // Exact in the sum: each tile writes the difference of two rounded-down prefix shares.
+    const auto share = static_cast<std::uint64_t>(static_cast<double>(command.stream_bytes) *
+                                                  static_cast<double>(progress.elements_done) /
+                                                  static_cast<double>(progress.elements_total));
+    MemoryRun run;
+    run.address = command.c.address + progress.stream_written;
+    run.row_bytes = run.stride = share - progress.stream_written;
+    progress.stream_written = share;
+    if (run.row_bytes > 0) runs.push_back(run);
+  } else {
+    const OperandLayout layout = command.c.layout(job.instance);
+    runs = layout.tile(job.m0, job.m, job.n0, job.n);
+    if (!command.timing_only) {
+      bytes = pack_results(layout, command.c.format, {job.m0, job.m, job.n0, job.n}, *accumulators,
+                           progress.counters.overflows);
+    }
+  }
+  if (!runs.empty())
+    writer_.write(result_cycle + quantizer_latency(command), std::move(runs), std::move(bytes), Stream::output);
+}
+
+/// The end of a command: skew out, quantizer tail, last stores.
+void GemmEngine::drain(GemmProgress& progress) {
+  CommandCounters& counters = progress.counters;
+  loader_.cancel();
+  if (stopped(progress)) writer_.cancel();
+  while (!loader_.quiet())
+    sc_core::wait(loader_.changed());
+  if (progress.started) {
+    const std::uint64_t tail = progress.result + quantizer_latency(progress.command);
+    counters.fill_drain_cycles += progress.result - progress.end;
+    counters.exposed_quantizer_cycles += tail - progress.result;
+    clock_.wait_until(tail);
+    progress.end = tail;
+  }
+  while (writer_.outstanding() > 0)
+    sc_core::wait(writer_.changed());
+  const std::uint64_t now = std::max(clock_.now(), progress.end);
+  clock_.wait_until(now);
+  counters.output_stall_cycles += now - progress.end;
+  progress.end = now;
+  counters.cycles += now - progress.begin;
+}
+
+}  // namespace nibble

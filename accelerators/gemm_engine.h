@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Executes GEMM commands on a weight-stationary array: tiles in, passes through the array, results through the
+/// quantizer and out. At `transaction` fidelity time comes from array_timing.h, at `cycle` fidelity from
+/// SystolicArrayCycle.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <systemc>
+#include <vector>
+
+#include "accelerators/accelerator_config.h"
+#include "accelerators/command_counters.h"
+#include "accelerators/cycle_controller.h"
+#include "accelerators/descriptor.h"
+#include "accelerators/gemm_progress.h"
+#include "accelerators/machine_clock.h"
+#include "accelerators/result_writer.h"
+#include "accelerators/tile_loader.h"
+#include "memory/dma_engine.h"
+
+namespace nibble {
+
+class GemmEngine {
+ public:
+  GemmEngine(const SystolicConfig& config, DmaEngine& dma, ResultWriter& writer, const MachineClock& clock);
+
+  /// Checks shapes, formats and tile sizes; pending when the command may run.
+  CommandStatus check(const Descriptor& command) const;
+  /// Runs a checked command from the calling SC_THREAD until its last result is in memory. `abort` is polled between
+  /// jobs.
+  CommandStatus run(const Descriptor& command, CommandCounters& counters, const bool& abort);
+
+ private:
+  void run_transaction(GemmProgress& progress);
+  void run_cycle(GemmProgress& progress);
+  bool stopped(const GemmProgress& progress) const {
+    return loader_.failed() || writer_.failed() || progress.abort || progress.bad_operand;
+  }
+  bool wait_for_operands(const GemmProgress& progress);
+  void output_stall(GemmProgress& progress);
+  void count_job(const GemmProgress& progress, const LoadedJob& job, std::uint64_t passes) const;
+  void compute(GemmProgress& progress, const LoadedJob& job);
+  void emit(GemmProgress& progress, const TileJob& job, const std::vector<float>* accumulators,
+            std::uint64_t result_cycle);
+  void emit_partial(const GemmProgress& progress, const TileJob& job, const std::vector<float>* accumulators,
+                    std::uint64_t result_cycle);
+  void drain(GemmProgress& progress);
+  const ArrayGeometry& geometry(const LoadedJob& job) const { return job.wide ? wide_array_ : config_.array; }
+  std::uint64_t quantizer_latency(const Descriptor& command) const;
+
+  const SystolicConfig& config_;
+  const ArrayGeometry wide_array_;
+  ResultWriter& writer_;
+  const MachineClock& clock_;
+  TileLoader loader_;
+};
+
+}  // namespace nibble

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "accelerators/host.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/error.h"
+
+namespace nibble {
+namespace reg = control_register;
+
+Host::Host(sc_core::sc_module_name name, std::uint64_t queue_address, std::uint32_t queue_entries)
+    : sc_module(name), queue_address_(queue_address), queue_entries_(queue_entries) {
+  SC_HAS_PROCESS(Host);
+  SC_THREAD(drive);
+}
+
+void Host::debug(tlm::tlm_command command, std::uint64_t address, std::uint8_t* data, std::uint64_t bytes) {
+  constexpr std::uint64_t piece = std::uint64_t{1} << 30;
+  for (std::uint64_t done = 0; done < bytes;) {
+    tlm::tlm_generic_payload payload;
+    const auto length = static_cast<unsigned>(std::min(piece, bytes - done));
+    payload.set_command(command);
+    payload.set_address(address + done);
+    payload.set_data_ptr(data + done);
+    payload.set_data_length(length);
+    payload.set_streaming_width(length);
+    if (memory->transport_dbg(payload) != length) {
+      throw InputError(
+          "memory: address " + std::to_string(address + done) + " and " + std::to_string(length) +
+          " bytes from there do not lie in it; choose a larger memory (--set memory.rows=..., memory.channels=...)");
+    }
+    done += length;
+  }
+}
+
+void Host::write_memory(std::uint64_t address, const std::vector<std::uint8_t>& bytes) {
+  debug(tlm::TLM_WRITE_COMMAND, address, const_cast<std::uint8_t*>(bytes.data()), bytes.size());
+}
+
+std::vector<std::uint8_t> Host::read_memory(std::uint64_t address, std::uint64_t bytes) {
+  std::vector<std::uint8_t> out(bytes);
+  debug(tlm::TLM_READ_COMMAND, address, out.data(), bytes);
+  return out;
+}
+
+std::uint32_t Host::read_register(std::uint64_t offset) {
+  std::uint8_t word[4] = {};
+  tlm::tlm_generic_payload payload;
+  sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
+  payload.set_command(tlm::TLM_READ_COMMAND);
+  payload.set_address(offset);
+  payload.set_data_ptr(word);
+  payload.set_data_length(4);
+  payload.set_streaming_width(4);
+  control->b_transport(payload, delay);
+  sc_core::wait(delay);
+  if (payload.is_response_error()) throw InternalError("host: register read refused: " + payload.get_response_string());
+  return static_cast<std::uint32_t>(word[0]) | static_cast<std::uint32_t>(word[1]) << 8 |
+         static_cast<std::uint32_t>(word[2]) << 16 | static_cast<std::uint32_t>(word[3]) << 24;
+}
+
+void Host::write_register(std::uint64_t offset, std::uint32_t value) {
+  std::uint8_t word[4];
+  for (unsigned i = 0; i < 4; ++i)
+    word[i] = static_cast<std::uint8_t>(value >> (8 * i));
+  tlm::tlm_generic_payload payload;
+  sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
+  payload.set_command(tlm::TLM_WRITE_COMMAND);
+  payload.set_address(offset);
+  payload.set_data_ptr(word);
+  payload.set_data_length(4);
+  payload.set_streaming_width(4);
+  control->b_transport(payload, delay);
+  sc_core::wait(delay);
+  if (payload.is_response_error())
+    throw InternalError("host: register write refused: " + payload.get_response_string());
+}
+
+void Host::drive() {
+  if (read_register(reg::id) != reg::id_value) throw InternalError("host: no nibble machine behind the control socket");
+  write_register(reg::queue_base_low, static_cast<std::uint32_t>(queue_address_));
+  write_register(reg::queue_base_high, static_cast<std::uint32_t>(queue_address_ >> 32));
+  write_register(reg::queue_entries, queue_entries_);
+  write_register(reg::interrupt_enable, 3);
+  std::uint64_t posted = 0;
+  std::optional<Descriptor> next = source_ ? source_() : std::nullopt;
+  while (next || completed_ < posted) {
+    bool rang = false;
+    for (; next && posted - completed_ < queue_entries_; next = source_()) {
+      const auto bytes = next->pack();
+      write_memory(queue_address_ + posted % queue_entries_ * descriptor_bytes, {bytes.begin(), bytes.end()});
+      ++posted;
+      rang = true;
+    }
+    if (rang) write_register(reg::doorbell, static_cast<std::uint32_t>(posted));
+    while (!irq.read())
+      sc_core::wait(irq.value_changed_event());
+    const std::uint32_t causes = read_register(reg::interrupt_status);
+    write_register(reg::interrupt_status, causes);
+    while (irq.read())
+      sc_core::wait(irq.value_changed_event());
+    completed_ += static_cast<std::uint32_t>(read_register(reg::completed) - static_cast<std::uint32_t>(completed_));
+    if ((causes & 2u) != 0) {
+      const auto word = read_memory(
+          queue_address_ + (completed_ - 1) % queue_entries_ * descriptor_bytes + Descriptor::status_offset, 4);
+      status_ = static_cast<CommandStatus>(
+          static_cast<std::uint32_t>(word[0]) | static_cast<std::uint32_t>(word[1]) << 8 |
+          static_cast<std::uint32_t>(word[2]) << 16 | static_cast<std::uint32_t>(word[3]) << 24);
+      break;
+    }
+  }
+  if (at_end_) at_end_();
+  sc_core::sc_stop();
+}
+
+}  // namespace nibble

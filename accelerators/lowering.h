@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+/// From operators to commands: formats by role, places in memory, schedules.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "accelerators/accelerator_config.h"
+#include "accelerators/descriptor.h"
+#include "dataflow/schedule_search.h"
+#include "workloads/language_model.h"
+#include "workloads/operator.h"
+
+namespace nibble {
+
+/// A command and what it is in the network.
+struct LoweredCommand {
+  Descriptor descriptor;
+  std::string name;
+  OperatorKind kind = OperatorKind::linear;
+  Phase phase = Phase::prefill;
+  int layer = -1;
+  std::uint64_t macs = 0;              ///< needed
+  std::uint64_t compulsory_bytes = 0;  ///< operands moved once
+  std::string schedule;                ///< tile extents and loop order, empty for vector commands
+};
+
+/// Bump allocation in the memory of a machine. When the operands of a model exceed the capacity, places are handed out
+/// again from the start: a run without data keeps its timing, and the report says so.
+class Placement {
+ public:
+  Placement(std::uint64_t first, std::uint64_t capacity) : first_(first), next_(first), capacity_(capacity) {}
+  /// Throws InputError when `bytes` alone exceed the capacity.
+  std::uint64_t allocate(std::uint64_t bytes, const std::string& what);
+  std::uint64_t footprint() const { return footprint_; }
+  bool wrapped() const { return wrapped_; }
+
+ private:
+  std::uint64_t first_, next_, capacity_, footprint_ = 0;
+  bool wrapped_ = false;
+};
+
+/// Makes one GEMM problem for the schedule search from a descriptor's shapes and layouts.
+ScheduleProblem schedule_problem(const SystolicConfig& config, const MemoryRate& memory, const Descriptor& command);
+
+/// Searches schedules and keeps those it has found: equal shapes get equal schedules.
+class Scheduler {
+ public:
+  Scheduler(const SystolicConfig& config, const MemoryRate& memory) : config_(config), memory_(memory) {}
+  Tiling schedule(const Descriptor& command);
+
+ private:
+  using Key = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t, unsigned, std::uint64_t,
+                         std::uint64_t, unsigned>;
+  const SystolicConfig& config_;
+  MemoryRate memory_;
+  std::map<Key, Tiling> known_;
+};
+
+/// Lowers the operators of one model, in order. Timing only: operands have places, no contents.
+class ModelLowering {
+ public:
+  /// `max_tokens`: the longest context that the KV caches must hold, per sequence.
+  ModelLowering(const SystolicConfig& config, const MemoryRate& memory, const LanguageModel& model,
+                const Scenario& scenario, std::uint64_t first_address, std::uint64_t capacity);
+
+  /// Appends the command(s) of `op`.
+  void lower(const Operator& op, std::deque<LoweredCommand>& commands);
+  const Placement& placement() const { return placement_; }
+
+ private:
+  struct Stored {
+    std::uint64_t address = 0, bytes = 0;
+  };
+  Format format_of(TensorRole role) const;
+  OperandDescriptor operand(const Format& format, std::uint64_t rows, std::uint64_t columns, std::uint64_t block_rows,
+                            std::uint64_t address, std::uint64_t instances) const;
+  std::uint64_t weight_address(const Operator& op, std::uint64_t bytes);
+  std::uint64_t cache_address(int layer, TensorRole role);
+  std::uint64_t arena(std::uint64_t bytes);
+  LoweredCommand command_for(const Operator& op) const;
+  void lower_matrix(const Operator& op, std::deque<LoweredCommand>& commands);
+  void lower_vector(const Operator& op, std::deque<LoweredCommand>& commands);
+  void set_cache_operand(const Operator& op, Descriptor& command);
+  void requantize_values(const Operator& op, std::deque<LoweredCommand>& commands);
+
+  const SystolicConfig& config_;
+  const LanguageModel& model_;
+  const Scenario scenario_;
+  std::uint64_t max_tokens_;
+  Scheduler scheduler_;
+  Placement placement_;
+  std::map<std::pair<int, std::string>, std::uint64_t> weights_;
+  std::map<std::pair<int, TensorRole>, std::uint64_t> caches_;
+  std::uint64_t arena_base_ = 0, arena_bytes_ = 0, arena_next_ = 0;
+};
+
+}  // namespace nibble

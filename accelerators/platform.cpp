@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "accelerators/platform.h"
+
+#include <tlm_utils/simple_target_socket.h>
+
+#include <deque>
+#include <exception>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "core/error.h"
+#include "core/table.h"
+
+namespace nibble {
+namespace {
+
+constexpr std::uint64_t queue_address = 0;
+constexpr std::uint32_t queue_entries = 64;
+
+std::uint64_t stream_bytes(const std::array<std::uint64_t, stream_count>& bytes, Stream stream) {
+  return bytes[static_cast<unsigned>(stream)];
+}
+
+TrafficFigures traffic_of(const CommandCounters& c) {
+  const auto both = [&](Stream stream) {
+    return stream_bytes(c.read_bytes, stream) + stream_bytes(c.write_bytes, stream);
+  };
+  TrafficFigures traffic;
+  traffic.weight = both(Stream::weight);
+  traffic.activation = both(Stream::activation);
+  traffic.output = both(Stream::output);
+  traffic.partial_sum = both(Stream::partial_sum);
+  traffic.vector = both(Stream::vector);
+  traffic.command = both(Stream::command);
+  return traffic;
+}
+
+ReportFigures figures_of(const CommandCounters& c, const LoweredCommand& command, const SystolicConfig& config,
+                         const EnergyLedger& ledger) {
+  ReportFigures f;
+  f.cycles = c.cycles;
+  f.compute_cycles = c.compute_cycles;
+  f.fill_drain_cycles = c.fill_drain_cycles;
+  f.memory_stall_cycles = c.memory_stall_cycles;
+  f.output_stall_cycles = c.output_stall_cycles;
+  f.exposed_quantizer_cycles = c.exposed_quantizer_cycles;
+  f.weight_load_cycles = c.weight_load_cycles;
+  f.weight_stall_cycles = stream_bytes(c.stall_by_stream, Stream::weight);
+  f.activation_stall_cycles = stream_bytes(c.stall_by_stream, Stream::activation);
+  f.other_stall_cycles = c.memory_stall_cycles - f.weight_stall_cycles - f.activation_stall_cycles;
+  f.time_s = static_cast<double>(c.cycles) / (config.clock_mhz * 1e6);
+  f.macs = command.macs;
+  f.pe_macs = c.macs_narrow + c.macs_wide;
+  // A wide MAC takes two PEs.
+  const std::uint64_t pes = config.array.rows * config.array.columns;
+  f.ideal_cycles = (command.macs + (f.pe_macs > 0 ? c.macs_wide : 0) + pes - 1) / pes;
+  f.traffic = traffic_of(c);
+  f.compulsory_bytes = command.compulsory_bytes;
+  f.sram_read_bytes = c.weight_buffer_read + c.activation_buffer_read + c.output_buffer_read;
+  f.sram_write_bytes = c.weight_buffer_write + c.activation_buffer_write + c.output_buffer_write;
+  f.overflows = c.overflows;
+  f.energy = ledger.energy(c);
+  return f;
+}
+
+ConfigNode memory_node(ConfigNode section) {
+  const std::string preset = section.string("preset");
+  ConfigNode node = ConfigNode::load(find_config("memories", preset));
+  for (const auto& key : section.keys()) {
+    if (key != "preset") node.apply_override(key + "=" + section.string(key));
+  }
+  return node;
+}
+
+/// TEMPORARY until the router lands.
+class DebugPath : public sc_core::sc_module {
+ public:
+  tlm_utils::simple_target_socket<DebugPath> target{"target"};
+  DebugPath(sc_core::sc_module_name name, MemorySystem& memory) : sc_module(name), memory_(memory) {
+    target.register_b_transport(this, &DebugPath::b);
+    target.register_transport_dbg(this, &DebugPath::dbg);
+  }
+
+ private:
+  void b(tlm::tlm_generic_payload&, sc_core::sc_time&) {}
+  unsigned dbg(tlm::tlm_generic_payload& payload) {
+    return dynamic_cast<tlm::tlm_fw_transport_if<>&>(*memory_.target.get_base_export().get_interface())
+        .transport_dbg(payload);
+  }
+  MemorySystem& memory_;
+};
+
+}  // namespace
+
+PlatformConfig PlatformConfig::from(ConfigNode accelerator) {
+  SystolicConfig machine = SystolicConfig::from(accelerator);
+  ConfigNode section = accelerator.child("memory");
+  const std::string memory_name = section.string("preset");
+  ConfigNode memory = memory_node(section);
+  section.reject_unknown();
+  const std::string technology = accelerator.string("technology");
+  ConfigNode book = ConfigNode::load(find_config("technologies", technology));
+  accelerator.reject_unknown();
+  return {std::move(machine), memory, memory_name, CostBook::load(book), accelerator.resolved_yaml()};
+}
+
+Platform::Platform(PlatformConfig config)
+    : config_(std::move(config)), ledger_(config_.machine, config_.costs), statistics_("platform") {
+  memory_ = make_memory("memory", config_.memory, &statistics_);
+  auto path = std::make_unique<DebugPath>("debug_path", *memory_);
+  machine_ = std::make_unique<SystolicAccelerator>("machine", config_.machine);
+  host_ = std::make_unique<Host>("host", queue_address, queue_entries);
+  host_->control.bind(machine_->control);
+  machine_->memory.bind(memory_->target);
+  host_->memory.bind(path->target);
+  debug_path_ = std::move(path);
+  machine_->irq.bind(irq_);
+  host_->irq.bind(irq_);
+}
+
+Platform::~Platform() = default;
+
+MemoryRate Platform::memory_rate() const {
+  MemoryRate rate;
+  rate.bytes_per_cycle = config_.machine.bytes_per_cycle(memory_->peak_bandwidth());
+  rate.latency_cycles = memory_->idle_latency() * config_.machine.clock_mhz * 1e6;
+  return rate;
+}
+
+std::uint64_t Platform::first_free_address() const {
+  return queue_address + queue_entries * descriptor_bytes;
+}
+
+void Platform::describe(Report& report) const {
+  const SystolicConfig& machine = config_.machine;
+  report.accelerator = machine.name;
+  report.technology = config_.costs.name();
+  report.memory = config_.memory_name;
+  report.clock_mhz = machine.clock_mhz;
+  report.peak_macs_per_cycle = static_cast<double>(machine.array.rows * machine.array.columns);
+  report.peak_bytes_per_cycle = machine.bytes_per_cycle(memory_->peak_bandwidth());
+  report.capacity_bytes = memory_->capacity_bytes();
+  report.area = ledger_.area();
+  report.sources = ledger_.sources();
+  report.sources.emplace_back("DRAM", memory_->source());
+  report.configuration = config_.resolved_yaml;
+}
+
+void Platform::run(const std::function<std::optional<LoweredCommand>()>& next, Report& report,
+                   const CommandProgress& progress, const std::function<void(Host&)>& at_end) {
+  std::deque<LoweredCommand> in_flight;
+  std::map<std::tuple<std::string, int, Phase>, std::size_t> records;
+  std::uint64_t done = 0;
+  std::uint64_t bus_read = memory_->bus_read_bytes(), bus_write = memory_->bus_write_bytes();
+  double dram_pj = memory_->energy().total_pj();
+  machine_->observe([&](std::uint32_t, std::uint64_t begin_cycle, const CommandCounters& counters) {
+    const LoweredCommand command = std::move(in_flight.front());
+    in_flight.pop_front();
+    ReportFigures figures = figures_of(counters, command, config_.machine, ledger_);
+    figures.dram_read_bytes = memory_->bus_read_bytes() - bus_read;
+    figures.dram_write_bytes = memory_->bus_write_bytes() - bus_write;
+    bus_read += figures.dram_read_bytes;
+    bus_write += figures.dram_write_bytes;
+    const MemoryEnergy energy = memory_->energy();
+    figures.energy.dram = energy.known ? std::optional<double>(energy.total_pj() - dram_pj) : std::nullopt;
+    dram_pj = energy.total_pj();
+    const auto key = std::make_tuple(command.name, command.layer, command.phase);
+    const auto [record, fresh] = records.emplace(key, report.operators.size());
+    if (fresh) {
+      OperatorFigures entry;
+      entry.name = command.name;
+      entry.kind = to_string(command.kind);
+      entry.phase = to_string(command.phase);
+      entry.layer = command.layer;
+      entry.steps = 0;
+      entry.begin_cycle = begin_cycle;
+      entry.figures = figures;
+      report.operators.push_back(std::move(entry));
+    } else {
+      report.operators[record->second].figures.add(figures);
+    }
+    OperatorFigures& entry = report.operators[record->second];
+    ++entry.steps;
+    entry.m = command.descriptor.m;
+    entry.k = command.descriptor.k + command.descriptor.window_k;
+    entry.n = command.descriptor.n;
+    entry.count = command.descriptor.count;
+    entry.schedule = command.schedule;
+    if (progress) progress(++done);
+  });
+  // Both run inside a process of the kernel, which exceptions must not cross.
+  std::exception_ptr problem;
+  host_->run([&]() -> std::optional<Descriptor> {
+    try {
+      auto command = next();
+      if (!command) return std::nullopt;
+      in_flight.push_back(*command);
+      return command->descriptor;
+    } catch (...) {
+      problem = std::current_exception();
+      return std::nullopt;
+    }
+  });
+  if (at_end) {
+    host_->at_end([&] {
+      try {
+        if (!problem && host_->status() == CommandStatus::done) at_end(*host_);
+      } catch (...) {
+        problem = std::current_exception();
+      }
+    });
+  }
+  sc_core::sc_start();
+  machine_->observe({});
+  if (problem) std::rethrow_exception(problem);
+  if (host_->status() != CommandStatus::done) {
+    throw InputError(config_.machine.name + ": the machine refused a command: " + to_string(host_->status()));
+  }
+}
+
+}  // namespace nibble

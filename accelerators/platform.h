@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The platform that `nibble run` and `nibble gemm` elaborate: host, machine, memory, wired through their sockets.
+///
+///   Host.control ──> SystolicAccelerator.control        SystolicAccelerator.irq ──> Host.irq
+///   Host.memory ──┐
+///                 ├──> Router ──> MemorySystem
+///   machine.memory┘
+///
+/// One platform per process: the SystemC kernel cannot be restarted.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <systemc>
+
+#include "accelerators/energy_ledger.h"
+#include "accelerators/host.h"
+#include "accelerators/lowering.h"
+#include "accelerators/systolic_accelerator.h"
+#include "core/config_node.h"
+#include "core/report.h"
+#include "core/statistics.h"
+#include "memory/memory_system.h"
+
+namespace nibble {
+
+/// An accelerator configuration with its memory and cost book resolved.
+struct PlatformConfig {
+  SystolicConfig machine;
+  ConfigNode memory;
+  std::string memory_name;
+  CostBook costs;
+  std::string resolved_yaml;  ///< of all three
+
+  /// Reads and checks everything; `memory` is a mapping with `preset` and keys that override the preset's.
+  static PlatformConfig from(ConfigNode accelerator);
+};
+
+/// Called after each command with its number: progress.
+using CommandProgress = std::function<void(std::uint64_t done)>;
+
+class Platform {
+ public:
+  explicit Platform(PlatformConfig config);
+  ~Platform();
+
+  Host& host() { return *host_; }
+  MemorySystem& memory() { return *memory_; }
+  const PlatformConfig& config() const { return config_; }
+  MemoryRate memory_rate() const;
+  /// First address that operands may use.
+  std::uint64_t first_free_address() const;
+
+  /// Runs commands until `next` gives none, through descriptors, doorbell and interrupts, and appends one record per
+  /// command (decode steps of one operator summed up) to `report`. Throws InputError when a command fails on the
+  /// machine.
+  void run(const std::function<std::optional<LoweredCommand>()>& next, Report& report,
+           const CommandProgress& progress = {}, const std::function<void(Host&)>& at_end = {});
+  /// Header fields of a report: clock, peaks, sources, area.
+  void describe(Report& report) const;
+
+ private:
+  PlatformConfig config_;
+  EnergyLedger ledger_;
+  Statistics statistics_;
+  sc_core::sc_signal<bool> irq_{"irq"};
+  std::unique_ptr<MemorySystem> memory_;
+  std::unique_ptr<sc_core::sc_module> debug_path_;
+  std::unique_ptr<SystolicAccelerator> machine_;
+  std::unique_ptr<Host> host_;
+};
+
+}  // namespace nibble

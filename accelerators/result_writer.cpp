@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "accelerators/result_writer.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace nibble {
+
+ResultWriter::ResultWriter(sc_core::sc_module_name name, DmaEngine& dma, const MachineClock& clock)
+    : sc_module(name), dma_(dma), clock_(clock) {
+  SC_HAS_PROCESS(ResultWriter);
+  SC_METHOD(submit_due);
+  sensitive << due_;
+  dont_initialize();
+}
+
+void ResultWriter::start(CommandCounters& counters) {
+  counters_ = &counters;
+  failed_ = false;
+}
+
+void ResultWriter::write(std::uint64_t cycle, std::vector<MemoryRun> runs, std::vector<std::uint8_t> bytes,
+                         Stream stream) {
+  Store store;
+  store.cycle = cycle;
+  store.id = next_id_++;
+  store.pending = runs.size();
+  store.runs = std::move(runs);
+  store.bytes = std::move(bytes);
+  store.stream = stream;
+  for (const auto& run : store.runs)
+    counters_->write_bytes[static_cast<unsigned>(stream)] += run.bytes();
+  stores_.push_back(std::move(store));
+  due_.notify(clock_.until(cycle));
+}
+
+bool ResultWriter::writing(std::uint64_t address) const {
+  return std::any_of(stores_.begin(), stores_.end(),
+                     [address](const Store& store) { return store.runs.front().address == address; });
+}
+
+void ResultWriter::submit_due() {
+  for (auto& store : stores_) {
+    if (store.submitted) continue;
+    if (clock_.at(store.cycle) > sc_core::sc_time_stamp()) {
+      due_.notify(clock_.until(store.cycle));
+      return;
+    }
+    store.submitted = true;
+    std::uint64_t at = 0;
+    for (const auto& run : store.runs) {
+      DmaTransfer transfer;
+      transfer.write = true;
+      transfer.address = run.address;
+      transfer.row_bytes = run.row_bytes;
+      transfer.rows = run.rows;
+      transfer.stride = run.stride;
+      transfer.stream = store.stream;
+      transfer.data = store.bytes.empty() ? nullptr : store.bytes.data() + at;
+      at += run.bytes();
+      dma_.submit(transfer, *this, store.id);
+    }
+  }
+}
+
+void ResultWriter::dma_done(std::uint64_t token, tlm::tlm_response_status status) {
+  const auto found =
+      std::find_if(stores_.begin(), stores_.end(), [token](const Store& store) { return store.id == token; });
+  if (status != tlm::TLM_OK_RESPONSE) failed_ = true;
+  if (--found->pending > 0) return;
+  stores_.erase(found);
+  changed_.notify();
+}
+
+void ResultWriter::cancel() {
+  stores_.erase(std::remove_if(stores_.begin(), stores_.end(), [](const Store& store) { return !store.submitted; }),
+                stores_.end());
+}
+
+}  // namespace nibble

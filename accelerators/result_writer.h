@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Sends finished tiles (and spilled partial sums) to memory at the cycle at which they leave the array's output path.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <systemc>
+#include <vector>
+
+#include "accelerators/command_counters.h"
+#include "accelerators/machine_clock.h"
+#include "dataflow/operand_layout.h"
+#include "memory/dma_engine.h"
+
+namespace nibble {
+
+class ResultWriter final : public sc_core::sc_module, public DmaListener {
+ public:
+  ResultWriter(sc_core::sc_module_name name, DmaEngine& dma, const MachineClock& clock);
+
+  void start(CommandCounters& counters);
+  /// Writes `runs` from edge `cycle` on (cycles of successive calls do not decrease). `bytes`: their contents in order,
+  /// or empty for timing only.
+  void write(std::uint64_t cycle, std::vector<MemoryRun> runs, std::vector<std::uint8_t> bytes, Stream stream);
+  /// Stores that have been handed over and not been completed.
+  std::size_t outstanding() const { return stores_.size(); }
+  /// A store to `address` has not been completed.
+  bool writing(std::uint64_t address) const;
+  bool failed() const { return failed_; }
+  /// Notified when a store has been completed.
+  const sc_core::sc_event& changed() const { return changed_; }
+  /// Drops stores that have not been submitted.
+  void cancel();
+
+  void dma_done(std::uint64_t token, tlm::tlm_response_status status) override;
+
+ private:
+  struct Store {
+    std::uint64_t cycle = 0, id = 0;
+    std::vector<MemoryRun> runs;
+    std::vector<std::uint8_t> bytes;
+    Stream stream = Stream::output;
+    std::size_t pending = 0;
+    bool submitted = false;
+  };
+  void submit_due();
+
+  DmaEngine& dma_;
+  const MachineClock& clock_;
+  sc_core::sc_event due_, changed_;
+  std::deque<Store> stores_;
+  std::uint64_t next_id_ = 0;
+  CommandCounters* counters_ = nullptr;
+  bool failed_ = false;
+};
+
+}  // namespace nibble

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "accelerators/systolic_accelerator.h"
+
+#include <array>
+
+#include "core/units.h"
+
+namespace nibble {
+namespace reg = control_register;
+
+SystolicAccelerator::SystolicAccelerator(sc_core::sc_module_name name, const SystolicConfig& config)
+    : sc_module(name),
+      config_(config),
+      clock_(config.clock_mhz),
+      dma_("dma", config.dma),
+      writer_("writer", dma_, clock_),
+      gemm_(config_, dma_, writer_, clock_),
+      vector_(config_, dma_, writer_, clock_),
+      registers_(register_table()) {
+  SC_HAS_PROCESS(SystolicAccelerator);
+  control.bind(*this);
+  dma_.memory.bind(memory);
+  SC_THREAD(sequence);
+  SC_METHOD(drive_irq);
+  sensitive << irq_changed_;
+}
+
+std::vector<Register> SystolicAccelerator::register_table() {
+  const auto shape = static_cast<std::uint32_t>(config_.array.rows << 16 | config_.array.columns);
+  const auto update_irq = [this](std::uint32_t) { irq_changed_.notify(sc_core::SC_ZERO_TIME); };
+  return {
+      {"id", reg::id, Access::read_only, reg::id_value, "\"NIBL\""},
+      {"version", reg::version, Access::read_only, descriptor_version, "version of the descriptor format"},
+      {"capability", reg::capability, Access::read_only, 7,
+       "bit 0 GEMM, bit 1 vector functions, bit 2 functional GEMM data"},
+      {"array_shape", reg::array_shape, Access::read_only, shape, "rows << 16 | columns"},
+      {"queue_base_low", reg::queue_base_low, Access::read_write, 0, "address of the descriptor ring, low word"},
+      {"queue_base_high", reg::queue_base_high, Access::read_write, 0, "address of the descriptor ring, high word"},
+      {"queue_entries", reg::queue_entries, Access::read_write, 0, "descriptors in the ring, 1 to 4096"},
+      {"doorbell", reg::doorbell, Access::read_write, 0, "descriptors posted so far, modulo 2^32",
+       [this](std::uint32_t) { doorbell_.notify(sc_core::SC_ZERO_TIME); }},
+      {"completed", reg::completed, Access::read_only, 0, "descriptors completed so far, modulo 2^32"},
+      {"status", reg::status, Access::read_only, 0, "bit 0 busy, bit 1 stopped by an error (until reset)"},
+      {"interrupt_enable", reg::interrupt_enable, Access::read_write, 0, "bit 0 completion, bit 1 error", update_irq},
+      {"interrupt_status", reg::interrupt_status, Access::write_one_to_clear, 0, "bit 0 completion, bit 1 error",
+       update_irq},
+      {"control", reg::control, Access::write_only, 0, "bit 0 reset: ends the command, clears queue and status",
+       [this](std::uint32_t written) {
+         if ((written & 1u) == 0) return;
+         reset_ = true;
+         doorbell_.notify(sc_core::SC_ZERO_TIME);
+       }},
+  };
+}
+
+void SystolicAccelerator::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
+  registers_.access(payload);
+  delay += clock_.period();
+}
+
+tlm::tlm_sync_enum SystolicAccelerator::nb_transport_fw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
+                                                        sc_core::sc_time& delay) {
+  if (phase != tlm::BEGIN_REQ) return tlm::TLM_COMPLETED;
+  registers_.access(payload);
+  delay += clock_.period();
+  return tlm::TLM_COMPLETED;  // early completion: a register access takes one cycle
+}
+
+bool SystolicAccelerator::get_direct_mem_ptr(tlm::tlm_generic_payload&, tlm::tlm_dmi& dmi) {
+  dmi.set_start_address(0);
+  dmi.set_end_address(~sc_dt::uint64{0});
+  dmi.allow_none();
+  return false;
+}
+
+unsigned SystolicAccelerator::transport_dbg(tlm::tlm_generic_payload& payload) {
+  return registers_.debug(payload);
+}
+
+void SystolicAccelerator::drive_irq() {
+  irq.write((registers_.get(reg::interrupt_enable) & registers_.get(reg::interrupt_status)) != 0);
+}
+
+void SystolicAccelerator::raise(std::uint32_t cause) {
+  registers_.set(reg::interrupt_status, registers_.get(reg::interrupt_status) | cause);
+  irq_changed_.notify(sc_core::SC_ZERO_TIME);
+}
+
+void SystolicAccelerator::set_status(bool busy, bool error) {
+  registers_.set(reg::status, (busy ? 1u : 0u) | (error ? 2u : 0u));
+}
+
+std::uint64_t SystolicAccelerator::descriptor_address(std::uint32_t index) const {
+  const std::uint64_t base =
+      registers_.get(reg::queue_base_low) | static_cast<std::uint64_t>(registers_.get(reg::queue_base_high)) << 32;
+  return base + (index % registers_.get(reg::queue_entries)) * descriptor_bytes;
+}
+
+void SystolicAccelerator::dma_done(std::uint64_t, tlm::tlm_response_status status) {
+  transferring_ = false;
+  transfer_status_ = status;
+  transfer_done_.notify();
+}
+
+bool SystolicAccelerator::transfer(bool write, std::uint64_t address, std::uint8_t* data, std::uint64_t bytes,
+                                   CommandCounters* counters) {
+  DmaTransfer request;
+  request.write = write;
+  request.address = address;
+  request.row_bytes = request.stride = bytes;
+  request.stream = Stream::command;
+  request.data = data;
+  if (counters != nullptr)
+    (write ? counters->write_bytes : counters->read_bytes)[static_cast<unsigned>(Stream::command)] += bytes;
+  transferring_ = true;
+  dma_.submit(request, *this, 0);
+  while (transferring_)
+    sc_core::wait(transfer_done_);
+  return transfer_status_ == tlm::TLM_OK_RESPONSE;
+}
+
+bool SystolicAccelerator::fetch(std::uint32_t index, Descriptor& command) {
+  std::array<std::uint8_t, descriptor_bytes> bytes{};
+  command = Descriptor{};
+  if (!transfer(false, descriptor_address(index), bytes.data(), bytes.size(), nullptr)) return false;
+  if (!Descriptor::unpack(bytes, command)) command.opcode = Opcode::invalid;
+  return true;
+}
+
+CommandStatus SystolicAccelerator::execute(const Descriptor& command, CommandCounters& counters) {
+  switch (command.opcode) {
+    case Opcode::nop:
+      return CommandStatus::done;
+    case Opcode::gemm: {
+      const CommandStatus problem = gemm_.check(command);
+      return problem == CommandStatus::pending ? gemm_.run(command, counters, reset_) : problem;
+    }
+    case Opcode::vector: {
+      const CommandStatus problem = vector_.check(command);
+      return problem == CommandStatus::pending ? vector_.run(command, counters, reset_) : problem;
+    }
+    case Opcode::invalid:
+      break;
+  }
+  return CommandStatus::bad_opcode;
+}
+
+void SystolicAccelerator::write_status(std::uint32_t index, CommandStatus status) {
+  std::array<std::uint8_t, 4> word{};
+  for (unsigned i = 0; i < 4; ++i)
+    word[i] = static_cast<std::uint8_t>(static_cast<std::uint32_t>(status) >> (8 * i));
+  // A status word that cannot be written is reported through the error interrupt alone.
+  transfer(true, descriptor_address(index) + Descriptor::status_offset, word.data(), word.size(), nullptr);
+}
+
+/// The command processor: one descriptor after the other.
+void SystolicAccelerator::sequence() {
+  for (;;) {
+    if (reset_) {
+      reset_ = halted_ = false;
+      registers_.reset();
+      irq_changed_.notify(sc_core::SC_ZERO_TIME);
+    }
+    const std::uint32_t index = registers_.get(reg::completed);
+    const std::uint32_t entries = registers_.get(reg::queue_entries);
+    if (halted_ || index == registers_.get(reg::doorbell) || entries == 0) {
+      sc_core::wait(doorbell_);
+      continue;
+    }
+    clock_.wait_until(clock_.now());
+    set_status(true, false);
+    const std::uint64_t begin = clock_.now();
+    CommandCounters counters;
+    Descriptor command;
+    const bool fetched = entries <= 4096 && fetch(index, command);
+    // Fetching is waiting for memory: the stream is `command`.
+    clock_.wait_until(clock_.now());
+    const std::uint64_t fetch_cycles = clock_.now() - begin;
+    counters.cycles = counters.memory_stall_cycles = fetch_cycles;
+    counters.stall_by_stream[static_cast<unsigned>(Stream::command)] = fetch_cycles;
+    counters.read_bytes[static_cast<unsigned>(Stream::command)] = descriptor_bytes;
+    counters.status = fetched ? execute(command, counters) : CommandStatus::bus_error;
+    if (reset_) {
+      dma_.abort();
+      continue;
+    }
+    write_status(index, counters.status);
+    const bool failed = counters.status != CommandStatus::done;
+    registers_.set(reg::completed, index + 1);
+    halted_ = failed;
+    set_status(false, failed);
+    if (observer_) observer_(command.tag, begin, counters);
+    if (failed || command.interrupt) raise(failed ? 2u : 1u);
+  }
+}
+
+}  // namespace nibble

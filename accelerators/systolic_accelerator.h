@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+/// A systolic machine as an IP block: `control` (registers), `memory` (several outstanding transactions), `irq`.
+///
+/// A host places descriptors (accelerators/descriptor.h) in a ring in memory, sets the queue registers and writes the
+/// number of descriptors posted so far to `doorbell`. The machine fetches and runs them in order, writes each one's
+/// status word, and raises `irq`. An error response on `memory` ends the command with an error status and an interrupt;
+/// the machine then stops until it is reset. Not modelled: translation of addresses, several queues.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <systemc>
+#include <tlm>
+#include <utility>
+#include <vector>
+
+#include "accelerators/accelerator_config.h"
+#include "accelerators/command_counters.h"
+#include "accelerators/gemm_engine.h"
+#include "accelerators/machine_clock.h"
+#include "accelerators/result_writer.h"
+#include "accelerators/vector_engine.h"
+#include "memory/dma_engine.h"
+#include "transport/register_file.h"
+
+namespace nibble {
+
+class SystolicAccelerator : public sc_core::sc_module, public tlm::tlm_fw_transport_if<>, private DmaListener {
+ public:
+  tlm::tlm_target_socket<> control{"control"};
+  tlm::tlm_initiator_socket<> memory{"memory"};
+  sc_core::sc_out<bool> irq{"irq"};
+
+  SystolicAccelerator(sc_core::sc_module_name name, const SystolicConfig& config);
+
+  /// Called at the end of each command with its tag and counters; an observer, it changes nothing.
+  using Observer = std::function<void(std::uint32_t tag, std::uint64_t begin_cycle, const CommandCounters& counters)>;
+  void observe(Observer observer) { observer_ = std::move(observer); }
+  const SystolicConfig& config() const { return config_; }
+  const RegisterFile& registers() const { return registers_; }
+
+  // tlm_fw_transport_if (control)
+  void b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) override;
+  tlm::tlm_sync_enum nb_transport_fw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
+                                     sc_core::sc_time& delay) override;
+  bool get_direct_mem_ptr(tlm::tlm_generic_payload& payload, tlm::tlm_dmi& dmi) override;
+  unsigned transport_dbg(tlm::tlm_generic_payload& payload) override;
+
+ private:
+  std::vector<Register> register_table();
+  void sequence();
+  void drive_irq();
+  bool fetch(std::uint32_t index, Descriptor& command);
+  CommandStatus execute(const Descriptor& command, CommandCounters& counters);
+  void write_status(std::uint32_t index, CommandStatus status);
+  std::uint64_t descriptor_address(std::uint32_t index) const;
+  bool transfer(bool write, std::uint64_t address, std::uint8_t* data, std::uint64_t bytes, CommandCounters* counters);
+  void raise(std::uint32_t cause);
+  void set_status(bool busy, bool error);
+  void dma_done(std::uint64_t token, tlm::tlm_response_status status) override;
+
+  const SystolicConfig config_;
+  const MachineClock clock_;
+  DmaEngine dma_;
+  ResultWriter writer_;
+  GemmEngine gemm_;
+  VectorEngine vector_;
+  RegisterFile registers_;
+  Observer observer_;
+  sc_core::sc_event doorbell_, transfer_done_, irq_changed_;
+  tlm::tlm_response_status transfer_status_ = tlm::TLM_OK_RESPONSE;
+  bool transferring_ = false;
+  bool reset_ = false;
+  bool halted_ = false;
+};
+
+}  // namespace nibble

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "accelerators/tile_buffers.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.h"
+#include "formats/packed_operand.h"
+#include "formats/rounding.h"
+#include "pe/mant_pe.h"
+
+namespace nibble {
+namespace {
+
+/// Where an address of a tile lies in the concatenated bytes of its runs.
+class RunIndex {
+ public:
+  explicit RunIndex(const std::vector<MemoryRun>& runs) : runs_(runs) {
+    std::uint64_t offset = 0;
+    for (const auto& run : runs_) {
+      offsets_.push_back(offset);
+      offset += run.bytes();
+    }
+  }
+  std::uint64_t offset(std::uint64_t address) {
+    if (!holds(last_, address)) {
+      last_ = 0;
+      while (!holds(last_, address)) {
+        if (++last_ == runs_.size()) throw InternalError("tile: address outside of its runs");
+      }
+    }
+    const MemoryRun& run = runs_[last_];
+    const std::uint64_t distance = address - run.address;
+    if (run.rows == 1) return offsets_[last_] + distance;
+    return offsets_[last_] + distance / run.stride * run.row_bytes + distance % run.stride;
+  }
+
+ private:
+  bool holds(std::size_t index, std::uint64_t address) const {
+    if (index >= runs_.size()) return false;
+    const MemoryRun& run = runs_[index];
+    if (address < run.address) return false;
+    const std::uint64_t distance = address - run.address;
+    if (run.rows == 1) return distance < run.row_bytes;
+    return distance / run.stride < run.rows && distance % run.stride < run.row_bytes;
+  }
+  const std::vector<MemoryRun>& runs_;
+  std::vector<std::uint64_t> offsets_;
+  std::size_t last_ = 0;
+};
+
+std::uint64_t total_bytes(const std::vector<MemoryRun>& runs) {
+  std::uint64_t total = 0;
+  for (const auto& run : runs)
+    total += run.bytes();
+  return total;
+}
+
+/// Calls visit(row, group, first column inside the range, length, offset of the codes) for each row's part of each
+/// group.
+template <class Visit>
+void for_each_part(const OperandLayout& layout, const TileRange& range, RunIndex& index, Visit visit) {
+  for (std::uint64_t row = 0; row < range.rows; ++row) {
+    for (std::uint64_t done = 0; done < range.columns;) {
+      const std::uint64_t group = (range.column0 + done) / layout.group;
+      const std::uint64_t length = std::min((group + 1) * layout.group - (range.column0 + done), range.columns - done);
+      visit(row, group, done, length, index.offset(layout.code_address(range.row0 + row, group)));
+      done += length;
+    }
+  }
+}
+
+}  // namespace
+
+QuantizedTensor unpack_tile(const OperandLayout& layout, const Format& format, const TileRange& range,
+                            const std::vector<std::uint8_t>& bytes) {
+  const auto runs = layout.tile(range.row0, range.rows, range.column0, range.columns);
+  RunIndex index(runs);
+  QuantizedTensor tile = blank_tensor(format, {range.rows, range.columns}, "tile");
+  for_each_part(
+      layout, range, index,
+      [&](std::uint64_t row, std::uint64_t group, std::uint64_t done, std::uint64_t length, std::uint64_t offset) {
+        unpack_elements(&bytes[offset], row, done, length, tile);
+        unpack_metadata(&bytes[index.offset(layout.metadata_address(range.row0 + row, group))], row,
+                        done / layout.group, tile);
+      });
+  return tile;
+}
+
+bool valid_types(const QuantizedTensor& tile) {
+  return std::all_of(tile.types.begin(), tile.types.end(),
+                     [](std::uint8_t type) { return type <= 127 || type == mant_int4_type; });
+}
+
+std::vector<std::uint8_t> pack_results(const OperandLayout& layout, const Format& format, const TileRange& range,
+                                       const std::vector<float>& values, std::uint64_t& overflows) {
+  const auto runs = layout.tile(range.row0, range.rows, range.column0, range.columns);
+  RunIndex index(runs);
+  std::vector<std::uint8_t> bytes(total_bytes(runs));
+  for_each_part(
+      layout, range, index,
+      [&](std::uint64_t row, std::uint64_t group, std::uint64_t done, std::uint64_t length, std::uint64_t offset) {
+        const std::uint64_t skipped = range.column0 + done - group * layout.group;
+        for (std::uint64_t i = 0; i < length; ++i) {
+          const float value = values[row * range.columns + done + i];
+          const std::uint16_t half = fp16_bits(value);
+          if ((half & 0x7FFF) == 0x7C00) ++overflows;
+          std::uint8_t* out = &bytes[offset + (skipped + i) * format.bits / 8];
+          if (format.family == FormatFamily::fp32) {
+            std::memcpy(out, &value, 4);
+          } else {
+            out[0] = static_cast<std::uint8_t>(half & 0xFF);
+            out[1] = static_cast<std::uint8_t>(half >> 8);
+          }
+        }
+      });
+  return bytes;
+}
+
+std::vector<std::uint8_t> pack_operand(const OperandLayout& layout, const QuantizedTensor& tensor) {
+  std::vector<std::uint8_t> bytes(layout.bytes());
+  for (std::uint64_t row = 0; row < tensor.rows(); ++row) {
+    for (std::uint64_t g = 0; g < layout.groups(); ++g) {
+      const std::uint64_t column = g * layout.group;
+      pack_elements(tensor, row, column, std::min(layout.group, layout.columns - column),
+                    &bytes[layout.code_address(row, g) - layout.base]);
+      pack_metadata(tensor, row, g, &bytes[layout.metadata_address(row, g) - layout.base]);
+    }
+  }
+  return bytes;
+}
+
+std::vector<float> unpack_results(const OperandLayout& layout, const Format& format,
+                                  const std::vector<std::uint8_t>& bytes) {
+  std::vector<float> values;
+  values.reserve(layout.rows * layout.columns);
+  for (std::uint64_t row = 0; row < layout.rows; ++row) {
+    for (std::uint64_t column = 0; column < layout.columns; ++column) {
+      const std::uint64_t g = column / layout.group;
+      const std::uint8_t* in =
+          &bytes[layout.code_address(row, g) - layout.base + (column - g * layout.group) * format.bits / 8];
+      float value = 0;
+      if (format.family == FormatFamily::fp32) {
+        std::memcpy(&value, in, 4);
+      } else {
+        value = fp16_value(static_cast<std::uint16_t>(in[0] | in[1] << 8));
+      }
+      values.push_back(value);
+    }
+  }
+  return values;
+}
+
+}  // namespace nibble

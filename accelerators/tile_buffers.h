@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Functional contents of operand tiles: from the bytes that the DMA engine delivers to quantized tensors, and from
+/// results to the bytes that it takes.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "dataflow/operand_layout.h"
+#include "formats/quantizer.h"
+
+namespace nibble {
+
+/// A rectangle of an operand.
+struct TileRange {
+  std::uint64_t row0 = 0, rows = 0, column0 = 0, columns = 0;
+};
+
+/// Unpacks the bytes of layout.tile(range), concatenated in its order of runs; range.column0 is a multiple of the
+/// group.
+QuantizedTensor unpack_tile(const OperandLayout& layout, const Format& format, const TileRange& range,
+                            const std::vector<std::uint8_t>& bytes);
+
+/// False when a type byte stands for no MANT type (they come from memory, whoever wrote it).
+bool valid_types(const QuantizedTensor& tile);
+
+/// The bytes of layout.tile(range) for FP16 or FP32 results (row-major). Counts results that overflow to infinity in
+/// FP16.
+std::vector<std::uint8_t> pack_results(const OperandLayout& layout, const Format& format, const TileRange& range,
+                                       const std::vector<float>& values, std::uint64_t& overflows);
+
+/// The whole of a quantized operand in its memory layout, as a host places it.
+std::vector<std::uint8_t> pack_operand(const OperandLayout& layout, const QuantizedTensor& tensor);
+/// FP16 or FP32 results of a whole operand back as binary32, row-major.
+std::vector<float> unpack_results(const OperandLayout& layout, const Format& format,
+                                  const std::vector<std::uint8_t>& bytes);
+
+}  // namespace nibble

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Walks the jobs of one GEMM command and brings their operand tiles on chip ahead of the array, as far as the double
+/// buffers allow.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <systemc>
+#include <vector>
+
+#include "accelerators/command_counters.h"
+#include "accelerators/descriptor.h"
+#include "accelerators/machine_clock.h"
+#include "accelerators/result_writer.h"
+#include "accelerators/tile_buffers.h"
+#include "dataflow/tile_schedule.h"
+#include "memory/dma_engine.h"
+
+namespace nibble {
+
+/// Where a tile of spilled partial sums lies: tiles follow one another in the command's scratch memory.
+MemoryRun partial_sum_run(const Descriptor& command, const TileJob& job);
+
+/// One job with its operands on the way into the buffers, or there.
+struct LoadedJob {
+  TileJob job;
+  bool wide = false;            ///< INT8 weights: the array runs in its fused mode
+  std::uint64_t weight_k0 = 0;  ///< first reduction index inside the weight operand
+  unsigned activation_slot = 0, weight_slot = 0, refill_slot = 0;
+};
+
+class TileLoader final : public DmaListener {
+ public:
+  TileLoader(DmaEngine& dma, const ResultWriter& writer, const MachineClock& clock);
+
+  /// Starts a command; `counters` receives the bytes asked for and must outlive it. `output_tiles`: tiles of partial
+  /// sums that the output buffer holds.
+  void start(const Descriptor& command, std::uint64_t output_tiles, CommandCounters& counters);
+  /// Every job has been finished.
+  bool finished() const { return jobs_.empty() && !queued_; }
+  /// Issues what had to wait: spilled partial sums are read back only when they are in memory and have room on chip.
+  void retry() { issue(); }
+  /// The oldest job that was not finished, or nullptr while none could be issued.
+  const LoadedJob* front() const { return jobs_.empty() ? nullptr : &jobs_.front(); }
+  /// The job after front(), when its loads have been issued already.
+  const LoadedJob* second() const { return jobs_.size() < 2 ? nullptr : &jobs_[1]; }
+  /// All operands of the job are on chip.
+  bool ready(const LoadedJob& job) const;
+  /// Cycle at which the last operand arrived, and its stream; valid when ready().
+  std::uint64_t ready_cycle(const LoadedJob& job) const;
+  Stream last_stream(const LoadedJob& job) const;
+  /// Notified whenever a slot has become ready, or the command failed.
+  const sc_core::sc_event& changed() const { return changed_; }
+  /// The array is done with front(): its slots may be reused; further loads are issued.
+  void finish_front();
+  bool failed() const { return failed_; }
+  /// No DMA of this loader is in flight.
+  bool quiet() const { return in_flight_ == 0; }
+  /// Drops everything that is not in flight.
+  void cancel();
+
+  // Functional contents; the job must be ready. Unpacked on first use.
+  const QuantizedTensor& activation(const LoadedJob& job);
+  const QuantizedTensor& weight(const LoadedJob& job);
+  const std::vector<std::uint8_t>& refill_bytes(const LoadedJob& job) const { return slots_[job.refill_slot].bytes; }
+
+  void dma_done(std::uint64_t token, tlm::tlm_response_status status) override;
+
+ private:
+  struct Slot {
+    std::vector<std::uint8_t> bytes;
+    unsigned pending = 0;  ///< DMA transfers on the way
+    unsigned users = 0;    ///< issued jobs that are not finished
+    std::uint64_t ready_cycle = 0;
+    Stream last_stream = Stream::command;
+    bool unpacked = false;
+    QuantizedTensor tile;
+    std::vector<MemoryRun> runs;
+  };
+  std::optional<LoadedJob> produce();
+  void issue();
+  bool issue_one(LoadedJob next);
+  bool may_refill(const TileJob& job) const;
+  static const QuantizedTensor& unpacked(Slot& slot, const OperandDescriptor& operand, const TileRange& range,
+                                         std::uint64_t instance);
+  void load(unsigned slot, std::vector<MemoryRun> runs, Stream stream);
+
+  DmaEngine& dma_;
+  const ResultWriter& writer_;
+  const MachineClock& clock_;
+  sc_core::sc_event changed_;
+  Descriptor command_;
+  CommandCounters* counters_ = nullptr;
+  std::optional<TileSchedule> schedule_;
+  std::optional<LoadedJob> queued_;  ///< produced, but no slot was free
+  std::optional<LoadedJob> window_;  ///< the value window's job that follows the one produced last
+  std::deque<LoadedJob> jobs_;
+  std::array<Slot, 6> slots_;  ///< activation 0, 1; weight 2, 3; refilled partial sums 4, 5
+  unsigned activation_slot_ = 0, weight_slot_ = 2, refill_slot_ = 4;
+  std::uint64_t output_tiles_ = 1;
+  std::uint64_t in_flight_ = 0;
+  std::uint64_t generation_ = 0;  ///< of the command; completions of a cancelled one are dropped
+  bool after_window_ = false, failed_ = false;
+};
+
+}  // namespace nibble

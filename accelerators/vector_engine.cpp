@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "accelerators/vector_engine.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/units.h"
+
+namespace nibble {
+namespace {
+
+bool is_plain(const Format& format) {
+  return format.grouping == Grouping::none;
+}
+
+}  // namespace
+
+VectorEngine::VectorEngine(const SystolicConfig& config, DmaEngine& dma, ResultWriter& writer,
+                           const MachineClock& clock)
+    : config_(config), dma_(dma), writer_(writer), clock_(clock) {}
+
+CommandStatus VectorEngine::check(const Descriptor& command) const {
+  if (command.function >= vector_function_count || command.elements == 0 || command.inputs == 0 || command.inputs > 2)
+    return CommandStatus::bad_shape;
+  if (command.input_bytes[0] == 0 || (command.inputs == 2) != (command.input_bytes[1] != 0) ||
+      command.output_bytes == 0)
+    return CommandStatus::bad_shape;
+  return command.timing_only ? CommandStatus::pending : CommandStatus::no_data_path;
+}
+
+std::uint64_t VectorEngine::Chunks::share(std::uint64_t total, std::uint64_t i) const {
+  const std::uint64_t whole = total / count;
+  return whole * i + std::min(i, total % count);
+}
+
+void VectorEngine::load(const Descriptor& command, const Chunks& chunks, std::uint64_t chunk,
+                        CommandCounters& counters) {
+  const unsigned index = chunk % 2;
+  for (unsigned input = 0; input < command.inputs; ++input) {
+    const std::uint64_t begin = chunks.share(command.input_bytes[input], chunk);
+    const std::uint64_t end = chunks.share(command.input_bytes[input], chunk + 1);
+    if (begin == end) continue;
+    DmaTransfer transfer;
+    transfer.address = (input == 0 ? command.a : command.w).address + begin;
+    transfer.row_bytes = transfer.stride = end - begin;
+    transfer.stream = Stream::vector;
+    counters.read_bytes[static_cast<unsigned>(Stream::vector)] += end - begin;
+    counters.activation_buffer_write += end - begin;
+    counters.activation_buffer_read += end - begin;
+    ++halves_[index].pending;
+    ++in_flight_;
+    dma_.submit(transfer, *this, index);
+  }
+}
+
+void VectorEngine::dma_done(std::uint64_t token, tlm::tlm_response_status status) {
+  Half& half = halves_[token];
+  --in_flight_;
+  --half.pending;
+  half.ready_cycle = clock_.now();
+  if (status != tlm::TLM_OK_RESPONSE) failed_ = true;
+  changed_.notify();
+}
+
+CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& counters, const bool& abort) {
+  writer_.start(counters);
+  failed_ = false;
+  halves_ = {};
+  const bool quantizes = !is_plain(command.c.format);
+  const double operations = config_.vector_unit.operations_per_element[command.function];
+  const std::uint64_t total_bytes = command.input_bytes[0] + command.input_bytes[1];
+  Chunks chunks;
+  chunks.count = std::min(command.elements,
+                          std::max<std::uint64_t>(1, ceil_div(total_bytes, config_.buffers.activation_bytes / 2)));
+  const std::uint64_t begin = clock_.now();
+  std::uint64_t end = begin;
+  std::uint64_t operations_done = 0;
+  load(command, chunks, 0, counters);
+  if (chunks.count > 1) load(command, chunks, 1, counters);
+  const auto stopped = [&] { return failed_ || writer_.failed() || abort; };
+  for (std::uint64_t i = 0; i < chunks.count && !stopped(); ++i) {
+    const Half& half = halves_[i % 2];
+    while (half.pending > 0 && !stopped())
+      sc_core::wait(changed_);
+    if (stopped()) break;
+    const std::uint64_t start = std::max(end, half.ready_cycle);
+    counters.memory_stall_cycles += start - end;
+    counters.stall_by_stream[static_cast<unsigned>(Stream::vector)] += start - end;
+    const std::uint64_t elements = chunks.share(command.elements, i + 1) - chunks.share(command.elements, i);
+    const auto chunk_operations = static_cast<std::uint64_t>(std::llround(static_cast<double>(elements) * operations));
+    // Results of a group enter the quantizer no faster than it encodes groups.
+    const std::uint64_t vector_cycles = ceil_div(chunk_operations, config_.vector_unit.lanes);
+    const std::uint64_t quantizer_cycles =
+        quantizes ? ceil_div(ceil_div(elements, config_.quantized_group), config_.quantizer.groups_per_cycle) : 0;
+    end = start + std::max(vector_cycles, quantizer_cycles);
+    counters.compute_cycles += vector_cycles;
+    counters.exposed_quantizer_cycles += end - start - vector_cycles;
+    operations_done += chunk_operations;
+    if (quantizes) counters.quantized_elements += elements;
+    ++counters.jobs;
+    clock_.wait_until(end);
+    // Results wait in the other half of the output buffer: at most one chunk is still leaving.
+    while (writer_.outstanding() > 1)
+      sc_core::wait(writer_.changed());
+    const std::uint64_t now = std::max(clock_.now(), end);
+    counters.output_stall_cycles += now - end;
+    end = now;
+    MemoryRun run;
+    run.address = command.c.address + chunks.share(command.output_bytes, i);
+    run.row_bytes = run.stride = chunks.share(command.output_bytes, i + 1) - chunks.share(command.output_bytes, i);
+    const std::uint64_t latency =
+        config_.vector_unit.latency_cycles + (quantizes ? config_.quantizer.pipeline_cycles + 1 : 0);
+    counters.output_buffer_write += run.row_bytes;
+    counters.output_buffer_read += run.row_bytes;
+    if (run.row_bytes > 0) writer_.write(end + latency, {run}, {}, Stream::vector);
+    if (i + 2 < chunks.count) load(command, chunks, i + 2, counters);
+  }
+  counters.vector_operations += operations_done;
+  if (stopped()) writer_.cancel();
+  while (in_flight_ > 0)
+    sc_core::wait(changed_);
+  const std::uint64_t drained = end + config_.vector_unit.latency_cycles;
+  const std::uint64_t encoded = drained + (quantizes ? config_.quantizer.pipeline_cycles + 1 : 0);
+  counters.fill_drain_cycles += drained - end;
+  counters.exposed_quantizer_cycles += encoded - drained;
+  clock_.wait_until(encoded);
+  while (writer_.outstanding() > 0)
+    sc_core::wait(writer_.changed());
+  const std::uint64_t now = std::max(clock_.now(), encoded);
+  clock_.wait_until(now);
+  counters.output_stall_cycles += now - encoded;
+  counters.cycles += now - begin;
+  return failed_ || writer_.failed() ? CommandStatus::bus_error : CommandStatus::done;
+}
+
+}  // namespace nibble

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/// `nibble list`, `nibble show`, `nibble validate`: what there is, with every default and source, checked without
+/// running.
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "accelerators/platform.h"
+#include "cli/commands.h"
+#include "core/cost_book.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "formats/format.h"
+#include "memory/memory_system.h"
+#include "workloads/language_model.h"
+
+namespace nibble {
+namespace {
+
+const std::vector<std::string> config_kinds = {"accelerators", "models",      "memories",
+                                               "technologies", "experiments", "sweeps"};
+
+/// "accelerator" and "accelerators" alike.
+std::string plural(const std::string& kind) {
+  if (kind == "memory") return "memories";
+  if (kind == "technology") return "technologies";
+  for (const auto& known : config_kinds) {
+    if (kind == known || kind + "s" == known) return known;
+  }
+  if (kind == "format" || kind == "formats") return "formats";
+  std::vector<std::string> all = config_kinds;
+  all.emplace_back("formats");
+  throw InputError(unknown_name("kind", kind, all));
+}
+
+/// Reads a configuration as its kind demands; throws InputError. The node then knows every key with its default.
+void read_as(const std::string& kind, ConfigNode& node) {
+  if (kind == "accelerators") {
+    PlatformConfig::from(node);
+  } else if (kind == "models") {
+    LanguageModel::from(node);
+  } else if (kind == "memories") {
+    make_memory("checked", node, nullptr);
+  } else if (kind == "technologies") {
+    CostBook::load(node);
+  } else {
+    throw InputError(node.file() + ": " + kind + " cannot be read by this version");
+  }
+}
+
+/// By its folder, or by keys that only one kind has.
+std::string kind_of(const std::filesystem::path& file, const ConfigNode& node) {
+  const std::string folder = file.parent_path().filename().string();
+  if (std::find(config_kinds.begin(), config_kinds.end(), folder) != config_kinds.end()) return folder;
+  if (node.has("array")) return "accelerators";
+  if (node.has("entries")) return "technologies";
+  if (node.has("layers") || node.has("model_type")) return "models";
+  if (node.has("kind")) return "memories";
+  throw InputError(file.string() +
+                   ": cannot tell its kind: no accelerator (array), model (layers, model_type), memory (kind) or "
+                   "technology (entries)");
+}
+
+}  // namespace
+
+void list_catalog(const CatalogOptions& options, std::ostream& out) {
+  const std::string kind = plural(options.kind);
+  const std::vector<std::string> names = kind == "formats" ? format_families() : list_configs(kind);
+  if (!options.json) {
+    for (const auto& name : names)
+      out << name << '\n';
+    return;
+  }
+  JsonWriter json;
+  json.begin_object().field("kind", kind).key("names").begin_array();
+  for (const auto& name : names)
+    json.value(name);
+  json.end_array().end_object();
+  out << json.str();
+}
+
+void show_configuration(const CatalogOptions& options, std::ostream& out) {
+  const std::string kind = plural(options.kind);
+  if (kind == "formats") throw InputError("formats have no configuration; see docs/formats.md");
+  ConfigNode node = ConfigNode::load(find_config(kind, options.name));
+  for (const auto& assignment : options.overrides)
+    node.apply_override(assignment);
+  read_as(kind, node);
+  if (!options.json) {
+    out << node.resolved_yaml();
+    return;
+  }
+  JsonWriter json;
+  json.begin_object().field("kind", kind).field("name", options.name).field("file", node.file());
+  json.key("values").begin_array();
+  for (const auto& entry : node.resolved()) {
+    json.begin_object().field("path", entry.path).field("value", entry.value).field("origin", entry.origin);
+    json.field("source", entry.source).end_object();
+  }
+  json.end_array().end_object();
+  out << json.str();
+}
+
+void validate_files(const CatalogOptions& options, std::ostream& out) {
+  std::vector<std::pair<std::string, std::string>> checked;
+  for (const auto& file : options.files) {
+    ConfigNode node = ConfigNode::load(file);
+    for (const auto& assignment : options.overrides)
+      node.apply_override(assignment);
+    const std::string kind = kind_of(file, node);
+    read_as(kind, node);
+    checked.emplace_back(file, kind);
+  }
+  if (!options.json) {
+    for (const auto& [file, kind] : checked)
+      out << file << ": ok (" << kind << ")\n";
+    return;
+  }
+  JsonWriter json;
+  json.begin_object().key("files").begin_array();
+  for (const auto& [file, kind] : checked)
+    json.begin_object().field("file", file).field("kind", kind).field("ok", true).end_object();
+  json.end_array().end_object();
+  out << json.str();
+}
+
+}  // namespace nibble

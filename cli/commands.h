@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The subcommands of `nibble`, each an options struct and a function. They throw InputError (exit 2) on bad input and
+/// write results to `out`, messages and progress to standard error.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace nibble {
+
+/// Thrown when the user interrupts a simulation; exit 130.
+struct Interrupted {};
+
+struct RunOptions {
+  std::string accelerator, model;
+  std::int64_t prefill = 0, decode = 0, batch = 1, context = 0;
+  std::vector<std::string> overrides;  ///< "path.to.key=value" for the accelerator's configuration
+  std::string out_directory;           ///< empty: no files
+  std::string command_line;
+  bool json = false;
+};
+void run_model(const RunOptions& options, std::ostream& out);
+
+struct GemmCommandOptions {
+  std::string accelerator;
+  std::optional<std::int64_t> m, k, n;
+  std::string activations, weights;  ///< .npy files; both or neither
+  std::string activation_format, weight_format, weight_select, calibration;
+  std::optional<int> exponent;
+  std::string accumulate;
+  std::string output, accumulator;  ///< .npy files
+  std::string fidelity;
+  bool explain = false;
+  std::vector<std::string> overrides;
+  std::string command_line;
+  bool json = false;
+};
+void run_gemm(const GemmCommandOptions& options, std::ostream& out);
+
+struct CatalogOptions {
+  std::string kind, name;
+  std::vector<std::string> files, overrides;
+  bool json = false;
+};
+void list_catalog(const CatalogOptions& options, std::ostream& out);
+void show_configuration(const CatalogOptions& options, std::ostream& out);
+void validate_files(const CatalogOptions& options, std::ostream& out);
+
+/// A line on standard error that replaces itself, on a terminal only.
+class ProgressLine {
+ public:
+  ProgressLine();
+  ~ProgressLine();
+  void show(const std::string& text);
+
+ private:
+  bool terminal_;
+  bool shown_ = false;
+};
+
+/// Set by the first SIGINT.
+bool interrupt_requested();
+void install_interrupt_handler();
+
+}  // namespace nibble

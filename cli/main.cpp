@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The `nibble` program: parses the command line, runs one subcommand, maps failures to exit statuses.
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+#include <sstream>
+#include <systemc>
+
+#include "cli/commands.h"
+#include "cli/quantize_command.h"
+#include "core/error.h"
+#include "core/report.h"
+
+namespace {
+
+constexpr int exit_done = 0, exit_internal = 1, exit_input = 2, exit_interrupted = 130;
+
+std::string command_line(int argc, char** argv) {
+  std::string line = "nibble";
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const bool plain = !word.empty() && word.find_first_of(" '\"\\$`*?[]{}()<>|&;#~!\t\n") == std::string::npos;
+    line += ' ' + (plain ? word : '\'' + word + '\'');
+  }
+  return line;
+}
+
+/// All options of all subcommands; the callbacks of CLI11 choose the action.
+struct CommandLine {
+  CLI::App app{"nibble: SystemC/TLM-2.0 models of accelerators for quantized large language models", "nibble"};
+  nibble::RunOptions run;
+  nibble::GemmCommandOptions gemm;
+  nibble::QuantizeOptions quantize;
+  nibble::CatalogOptions list, show, validate;
+  std::function<void(std::ostream&)> action;
+
+  explicit CommandLine(const std::string& line) {
+    app.require_subcommand(1);
+    app.set_version_flag("--version", std::string("nibble ") + nibble::nibble_version);
+    run.command_line = gemm.command_line = line;
+    add_run();
+    add_gemm();
+    add_quantize();
+    add_catalog();
+  }
+
+ private:
+  static void set_option(CLI::App* command, std::vector<std::string>& overrides) {
+    command->add_option("--set", overrides, "path.to.key=value: overrides a key of the accelerator's configuration")
+        ->take_all()
+        ->allow_extra_args(false);
+  }
+
+  void add_run() {
+    CLI::App* command = app.add_subcommand("run", "Simulate the inference of a language model");
+    command->add_option("--accelerator", run.accelerator, "name or file (nibble list accelerators)")->required();
+    command->add_option("--model", run.model, "name, file, or a Hugging Face config.json (nibble list models)")
+        ->required();
+    command->add_option("--prefill", run.prefill, "prompt tokens per sequence");
+    command->add_option("--decode", run.decode, "tokens generated per sequence");
+    command->add_option("--batch", run.batch, "sequences");
+    command->add_option("--context", run.context, "tokens cached before the first decode step");
+    command->add_option("--out", run.out_directory,
+                        "directory for report.json, operators.csv, report.html, trace.json");
+    set_option(command, run.overrides);
+    command->add_flag("--json", run.json, "one JSON document on standard output");
+    command->footer("Example: nibble run --accelerator mant --model llama-2-7b --prefill 2048 --decode 1");
+    command->callback([this] { action = [this](std::ostream& out) { nibble::run_model(run, out); }; });
+  }
+
+  void add_gemm() {
+    CLI::App* command = app.add_subcommand("gemm", "Simulate one GEMM, C[M,N] = A[M,K] x W[N,K]^T");
+    command->add_option("--accelerator", gemm.accelerator, "name or file (nibble list accelerators)")->required();
+    command->add_option("--m", gemm.m, "rows of A");
+    command->add_option("--k", gemm.k, "reduction");
+    command->add_option("--n", gemm.n, "rows of W");
+    command->add_option("--activations", gemm.activations, "A as .npy");
+    command->add_option("--weights", gemm.weights, "W as .npy");
+    command->add_option("--activation-format", gemm.activation_format, "overrides the accelerator's");
+    command->add_option("--weight-format", gemm.weight_format, "overrides the accelerator's");
+    command->add_option("--weight-select", gemm.weight_select, "how the weight encoder chooses types");
+    command->add_option("--calibration", gemm.calibration, "activations for --weight-select output-mse, .npy");
+    command->add_option("--exponent", gemm.exponent, "power-of-two exponent of the activations (amove)");
+    command->add_option("--accumulate", gemm.accumulate, "fp16 or fp32 (amove)");
+    command->add_option("--output", gemm.output, "C as .npy, float16");
+    command->add_option("--accumulator", gemm.accumulator, "C before the last rounding as .npy, float32");
+    command->add_option("--fidelity", gemm.fidelity, "transaction or cycle");
+    command->add_flag("--explain", gemm.explain, "print the schedule and why it was chosen");
+    set_option(command, gemm.overrides);
+    command->add_flag("--json", gemm.json, "one JSON document on standard output");
+    command->footer("Example: nibble gemm --accelerator mant --m 2048 --k 4096 --n 4096 --explain");
+    command->callback([this] { action = [this](std::ostream& out) { nibble::run_gemm(gemm, out); }; });
+  }
+
+  void add_quantize() {
+    CLI::App* command = app.add_subcommand("quantize", "Encode and decode one tensor");
+    command->add_option("input", quantize.input, ".npy file")->required();
+    command->add_option("--format", quantize.format, "for example mant4-g64 (nibble list formats)")->required();
+    command->add_option("--select", quantize.select, "how the encoder chooses types");
+    command->add_option("--exponent", quantize.exponent, "power-of-two exponent (amove)");
+    command->add_option("--calibration", quantize.calibration, "activations for --select output-mse, .npy");
+    command->add_option("--output", quantize.output, "decoded values as .npy");
+    command->add_option("--codes", quantize.codes, "codes as .npy");
+    command->add_option("--metadata", quantize.metadata, "group metadata as .json");
+    command->add_flag("--json", quantize.json, "one JSON document on standard output");
+    command->footer("Example: nibble quantize w.npy --format mant4-g64 --select mse");
+    command->callback([this] { action = [this](std::ostream& out) { nibble::run_quantize(quantize, out); }; });
+  }
+
+  void add_catalog() {
+    CLI::App* command = app.add_subcommand("list", "List accelerators, models, memories, technologies or formats");
+    command->add_option("kind", list.kind, "what to list")->required();
+    command->add_flag("--json", list.json, "one JSON document on standard output");
+    command->footer("Example: nibble list accelerators");
+    command->callback([this] { action = [this](std::ostream& out) { nibble::list_catalog(list, out); }; });
+
+    command = app.add_subcommand("show", "Print a configuration with every default and the source of its numbers");
+    command->add_option("kind", show.kind, "accelerator, model, memory or technology")->required();
+    command->add_option("name", show.name, "name or file")->required();
+    set_option(command, show.overrides);
+    command->add_flag("--json", show.json, "one JSON document on standard output");
+    command->footer("Example: nibble show accelerator mant");
+    command->callback([this] { action = [this](std::ostream& out) { nibble::show_configuration(show, out); }; });
+
+    command = app.add_subcommand("validate", "Check configuration files without running anything");
+    command->add_option("files", validate.files, "YAML or JSON files")->required();
+    set_option(command, validate.overrides);
+    command->add_flag("--json", validate.json, "one JSON document on standard output");
+    command->footer("Example: nibble validate configs/accelerators/mant.yaml");
+    command->callback([this] { action = [this](std::ostream& out) { nibble::validate_files(validate, out); }; });
+  }
+};
+
+int failure(const std::string& message, int status) {
+  std::cerr << "error: " << message << '\n';
+  return status;
+}
+
+int run_program(int argc, char** argv) {
+  CommandLine command(command_line(argc, argv));
+  try {
+    command.app.parse(argc, argv);
+  } catch (const CLI::Success& e) {  // --help, --version
+    return command.app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    return failure(std::string(e.what()) + " (nibble --help, nibble COMMAND --help)", exit_input);
+  }
+  try {
+    std::ostringstream out;
+    command.action(out);
+    std::cout << out.str() << std::flush;
+    if (!std::cout) return failure("standard output cannot be written", exit_input);
+    return exit_done;
+  } catch (const nibble::InputError& e) {
+    return failure(e.what(), exit_input);
+  } catch (const nibble::Interrupted&) {
+    return failure("interrupted", exit_interrupted);
+  } catch (const sc_core::sc_report& e) {
+    return failure(std::string("internal: ") + e.what(), exit_internal);
+  } catch (const std::exception& e) {
+    return failure(std::string("internal: ") + e.what(), exit_internal);
+  }
+}
+
+}  // namespace
+
+int sc_main(int argc, char** argv) {
+  // sc_stop is how every run ends; its notice is not for the user.
+  sc_core::sc_report_handler::set_actions("/OSCI/SystemC", sc_core::SC_INFO, sc_core::SC_DO_NOTHING);
+  nibble::install_interrupt_handler();
+  return run_program(argc, argv);
+}
+
+int main(int argc, char** argv) {
+  setenv("SYSTEMC_DISABLE_COPYRIGHT_MESSAGE", "1", 1);
+  return sc_core::sc_elab_and_sim(argc, argv);
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Forms of a report for people: text tables and a self-contained page.
+#include <algorithm>
+#include <array>
+#include <functional>
+
+#include "core/report.h"
+#include "core/table.h"
+
+namespace nibble {
+namespace {
+
+constexpr std::array<const char*, 3> operator_kinds = {"linear", "attention", "vector"};
+
+ReportFigures figures_of(const Report& report, const std::string& phase, const std::string& kind) {
+  Report part;
+  part.clock_mhz = report.clock_mhz;
+  for (const auto& entry : report.operators) {
+    if (entry.phase == phase && entry.kind == kind) part.operators.push_back(entry);
+  }
+  return part.totals();
+}
+
+std::string percent(std::uint64_t part, std::uint64_t whole) {
+  return whole == 0 ? "-" : fixed(100.0 * static_cast<double>(part) / static_cast<double>(whole), 1);
+}
+
+std::string energy_cell(const std::optional<double>& picojoules) {
+  return picojoules ? with_prefix(*picojoules * 1e-12, "J") : std::string("unknown");
+}
+
+/// Calls `row` for every phase and kind that has operators, then for the whole run.
+void for_each_line(const Report& report,
+                   const std::function<void(const std::string& label, const ReportFigures&)>& row) {
+  for (const auto& phase : report.phases()) {
+    for (const char* kind : operator_kinds) {
+      const ReportFigures figures = figures_of(report, phase, kind);
+      if (figures.cycles > 0) row(phase + " " + kind, figures);
+    }
+  }
+  row("total", report.totals());
+}
+
+Table time_table(const Report& report) {
+  Table table;
+  table.column("operators", Table::Align::left);
+  for (const char* heading : {"cycles", "time", "share %", "compute %", "fill/drain %", "memory %", "output %",
+                              "quantizer %", "utilization %"}) {
+    table.column(heading);
+  }
+  const ReportFigures totals = report.totals();
+  for_each_line(report, [&](const std::string& label, const ReportFigures& f) {
+    if (label == "total") table.rule();
+    const auto used = utilization(report, f);
+    table.row({label, with_separators(f.cycles), with_prefix(f.time_s, "s"), percent(f.cycles, totals.cycles),
+               percent(f.compute_cycles, f.cycles), percent(f.fill_drain_cycles, f.cycles),
+               percent(f.memory_stall_cycles, f.cycles), percent(f.output_stall_cycles, f.cycles),
+               percent(f.exposed_quantizer_cycles, f.cycles),
+               fixed(used ? std::optional<double>(100 * *used) : std::nullopt, 1)});
+  });
+  return table;
+}
+
+Table traffic_table(const Report& report) {
+  Table table;
+  table.column("traffic", Table::Align::left);
+  for (const char* heading : {"weights", "activations", "outputs", "partial sums", "vector", "asked", "on the bus",
+                              "compulsory", "x compulsory"}) {
+    table.column(heading);
+  }
+  for_each_line(report, [&](const std::string& label, const ReportFigures& f) {
+    if (label == "total") table.rule();
+    const auto bytes = [](std::uint64_t count) {
+      return count == 0 ? std::string("-") : with_prefix(static_cast<double>(count), "B");
+    };
+    const std::uint64_t asked = f.traffic.total();
+    const auto ratio = f.compulsory_bytes > 0
+                           ? std::optional<double>(static_cast<double>(asked) / static_cast<double>(f.compulsory_bytes))
+                           : std::nullopt;
+    table.row({label, bytes(f.traffic.weight), bytes(f.traffic.activation), bytes(f.traffic.output),
+               bytes(f.traffic.partial_sum), bytes(f.traffic.vector), bytes(asked),
+               bytes(f.dram_read_bytes + f.dram_write_bytes), bytes(f.compulsory_bytes), fixed(ratio, 2)});
+  });
+  return table;
+}
+
+Table energy_table(const Report& report) {
+  Table table;
+  table.column("energy", Table::Align::left);
+  for (const char* heading : {"PE", "quantizer", "vector unit", "SRAM", "DRAM", "static", "total of the known"})
+    table.column(heading);
+  for_each_line(report, [&](const std::string& label, const ReportFigures& f) {
+    if (label == "total") table.rule();
+    table.row({label, energy_cell(f.energy.pe), energy_cell(f.energy.quantizer), energy_cell(f.energy.vector),
+               energy_cell(f.energy.sram), energy_cell(f.energy.dram), energy_cell(f.energy.static_power),
+               energy_cell(f.energy.total())});
+  });
+  return table;
+}
+
+std::string title(const Report& report) {
+  std::string text = report.accelerator + " running " + report.model;
+  for (const auto& [name, value] : report.scenario)
+    text += ", " + name + " " + std::to_string(value);
+  return text;
+}
+
+std::vector<std::string> binding_lines(const Report& report) {
+  std::vector<std::string> lines;
+  for (const auto& phase : report.phases())
+    lines.push_back(binding_line(report, phase, report.phase(phase)));
+  return lines;
+}
+
+std::string escape(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '&')
+      out += "&amp;";
+    else if (c == '"')
+      out += "&quot;";
+    else
+      out += c;
+  }
+  return out;
+}
+
+/// A stacked bar of time by cause, width proportional to the share of the run.
+std::string cause_bar(const ReportFigures& f, std::uint64_t total_cycles) {
+  const std::pair<const char*, std::uint64_t> causes[] = {{"compute", f.compute_cycles},
+                                                          {"fill", f.fill_drain_cycles},
+                                                          {"memory", f.memory_stall_cycles},
+                                                          {"output", f.output_stall_cycles},
+                                                          {"quantizer", f.exposed_quantizer_cycles}};
+  std::string bar = "<div class=\"bar\">";
+  for (const auto& [name, cycles] : causes) {
+    if (cycles == 0 || total_cycles == 0) continue;
+    const double width = 100.0 * static_cast<double>(cycles) / static_cast<double>(total_cycles);
+    bar += "<span class=\"" + std::string(name) + "\" style=\"width:" + fixed(width, 3) + "%\" title=\"" + name + ": " +
+           with_separators(cycles) + " cycles\"></span>";
+  }
+  return bar + "</div>";
+}
+
+}  // namespace
+
+std::string report_text(const Report& report) {
+  std::string text = title(report) + "\n";
+  text += "clock " + fixed(report.clock_mhz, 0) + " MHz, peak " + fixed(report.peak_macs_per_cycle, 0) +
+          " MAC/cycle and " + fixed(report.peak_bytes_per_cycle, 1) + " byte/cycle, memory " + report.memory +
+          ", cost book " + report.technology + "\n\n";
+  text += time_table(report).text() + "\n" + traffic_table(report).text() + "\n" + energy_table(report).text() + "\n";
+  for (const auto& line : binding_lines(report))
+    text += "roofline, " + line + "\n";
+  text += "area: " + with_prefix(report.area.total(), "um2") + " of PEs and buffers";
+  const auto unknown = report.area.unknown();
+  if (!unknown.empty()) {
+    text += " (unknown: ";
+    for (std::size_t i = 0; i < unknown.size(); ++i)
+      text += (i > 0 ? ", " : "") + unknown[i];
+    text += ")";
+  }
+  text += "\n\nsources\n";
+  for (const auto& [component, source] : report.sources)
+    text += "  " + component + ": " + source + "\n";
+  for (const auto& note : report.notes)
+    text += "note: " + note + "\n";
+  return text;
+}
+
+std::string report_html(const Report& report) {
+  const std::uint64_t total = report.totals().cycles;
+  std::string page =
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width\"><title>" +
+      escape(title(report)) +
+      "</title>\n<style>\n"
+      ":root{color-scheme:light dark;--line:#8884}\n"
+      "body{font:15px/1.5 system-ui,sans-serif;max-width:1240px;margin:2rem auto;padding:0 1rem}\n"
+      "pre{overflow-x:auto;border:1px solid var(--line);padding:.8rem;font-size:13px;line-height:1.35}\n"
+      ".bar{display:flex;height:1.1rem;background:var(--line)}.bar span{display:block;height:100%}\n"
+      ".compute{background:#2e7d32}.fill{background:#f9a825}.memory{background:#c62828}.output{background:#6a1b9a}."
+      "quantizer{background:#0277bd}\n"
+      ".key span{display:inline-block;width:.9em;height:.9em;margin:0 .3em 0 1em;vertical-align:-.1em}\n"
+      "table{border-collapse:collapse;width:100%}td{padding:.15rem .6rem .15rem "
+      "0;vertical-align:middle}td:first-child{white-space:nowrap;width:14rem}\n"
+      "</style></head><body>\n<h1>" +
+      escape(title(report)) + "</h1>\n";
+  for (const auto& line : binding_lines(report))
+    page += "<p>" + escape(line) + "</p>\n";
+  page +=
+      "<h2>Time by cause</h2>\n<p class=\"key\"><span class=\"compute\"></span>compute<span class=\"fill\"></span>fill "
+      "and drain"
+      "<span class=\"memory\"></span>waiting for memory<span class=\"output\"></span>waiting for output<span "
+      "class=\"quantizer\"></span>"
+      "exposed quantizer</p>\n<table>\n";
+  for_each_line(report, [&](const std::string& label, const ReportFigures& f) {
+    page += "<tr><td>" + escape(label) + "</td><td>" + cause_bar(f, total) + "</td></tr>\n";
+  });
+  page += "</table>\n<h2>Figures</h2>\n<pre>" + escape(report_text(report)) + "</pre>\n<h2>Configuration</h2>\n<pre>" +
+          escape(report.configuration) + "</pre>\n</body></html>\n";
+  return page;
+}
+
+}  // namespace nibble
