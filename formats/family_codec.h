@@ -90,4 +90,10 @@ void decode_mx(const QuantizedTensor& tensor, float* values);
 void encode_nvfp4(const Tensor& tensor, QuantizedTensor& out);
 void decode_nvfp4(const QuantizedTensor& tensor, float* values);
 
+void encode_ant(const Tensor& tensor, QuantizedTensor& out);
+void decode_ant(const QuantizedTensor& tensor, float* values);
+
+void encode_olive(const Tensor& tensor, QuantizedTensor& out);
+void decode_olive(const QuantizedTensor& tensor, float* values);
+
 }  // namespace nibble

@@ -227,7 +227,7 @@ std::size_t Format::metadata_bits() const {
     case FormatFamily::ant4:
       return 16 + 2;
     case FormatFamily::olive4:
-      return 16;
+      return 16 + 1;
   }
   return 0;
 }

@@ -134,11 +134,11 @@ void pack_metadata(const QuantizedTensor& tensor, std::size_t row, std::size_t g
   const std::size_t group = tensor.group_index(row, g);
   switch (format.family) {
     case FormatFamily::integer:
-    case FormatFamily::olive4:
       put16(out, fp16_bits(tensor.scales[group]));
       break;
     case FormatFamily::mant4:
     case FormatFamily::ant4:
+    case FormatFamily::olive4:
       put16(out, fp16_bits(tensor.scales[group]));
       out[2] = tensor.types[group];
       break;
@@ -171,11 +171,11 @@ void unpack_metadata(const std::uint8_t* in, std::size_t row, std::size_t g, Qua
   const std::size_t group = tensor.group_index(row, g);
   switch (format.family) {
     case FormatFamily::integer:
-    case FormatFamily::olive4:
       tensor.scales[group] = fp16_value(get16(in));
       break;
     case FormatFamily::mant4:
     case FormatFamily::ant4:
+    case FormatFamily::olive4:
       tensor.scales[group] = fp16_value(get16(in));
       tensor.types[group] = in[2];
       break;
@@ -214,10 +214,10 @@ QuantizedTensor blank_tensor(const Format& format, std::vector<std::size_t> shap
   switch (format.family) {
     case FormatFamily::mant4:
     case FormatFamily::ant4:
+    case FormatFamily::olive4:
       tensor.types.assign(groups, 0);
       [[fallthrough]];
     case FormatFamily::integer:
-    case FormatFamily::olive4:
     case FormatFamily::nvfp4:
       tensor.scales.assign(groups, 0);
       break;

@@ -2,6 +2,7 @@
 #include "formats/quantizer.h"
 
 #include "core/error.h"
+#include "formats/adaptive_types.h"
 #include "formats/family_codec.h"
 #include "formats/mant_types.h"
 #include "formats/packed_operand.h"
@@ -139,8 +140,12 @@ QuantizedTensor encode(const Tensor& tensor, const Format& format, const EncodeO
     case FormatFamily::nvfp4:
       encode_nvfp4(tensor, out);
       break;
-    default:
-      refuse(tensor, "the format " + format.name() + " cannot be encoded by this version");
+    case FormatFamily::ant4:
+      encode_ant(tensor, out);
+      break;
+    case FormatFamily::olive4:
+      encode_olive(tensor, out);
+      break;
   }
   return out;
 }
@@ -174,8 +179,16 @@ Tensor decode(const QuantizedTensor& tensor) {
     case FormatFamily::nvfp4:
       decode_nvfp4(tensor, out.values.data());
       break;
-    default:
-      throw InternalError(tensor.name + ": no decoder for " + tensor.format.name());
+    case FormatFamily::ant4:
+      decode_ant(tensor, out.values.data());
+      break;
+    case FormatFamily::olive4:
+      decode_olive(tensor, out.values.data());
+      break;
+    case FormatFamily::fp32:
+    case FormatFamily::fp16:
+    case FormatFamily::bf16:
+      break;
   }
   return out;
 }
@@ -195,8 +208,17 @@ std::map<std::string, std::uint64_t> type_histogram(const QuantizedTensor& tenso
 }
 
 std::string type_name(const Format& format, std::uint8_t type) {
-  if (format.family != FormatFamily::mant4) throw InternalError("no types in " + format.name());
-  return type == mant_int4 ? "int4" : std::to_string(type);
+  switch (format.family) {
+    case FormatFamily::mant4:
+      return type == mant_int4 ? "int4" : std::to_string(type);
+    case FormatFamily::ant4:
+    case FormatFamily::olive4:
+      if (type < ant_type_count) return adaptive_type_names[type];
+      break;
+    default:
+      break;
+  }
+  throw InternalError("no type " + std::to_string(type) + " in " + format.name());
 }
 
 }  // namespace nibble
