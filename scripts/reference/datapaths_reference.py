@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reference of the other datapaths (docs/datapaths.md), vectorized over M x N, in ascending k.
 
-Every function takes A[M, K] and W[N, K] as binary32 and the options of gemm_reference.py; it returns acc[M, N] as binary32.
+Every function takes A[M, K] and W[N, K] as binary32 and the options of gemm_reference.py, and returns acc[M, N].
 binary64 holds every exact intermediate value: at most 53 bits before a rounding.
 """
 import numpy as np
@@ -147,4 +147,4 @@ def int8_gemm(a, w, options):
         refuse("int8", activation, weight, "int8-channel with int8-channel")
     qa, qw = encode(a, activation, options.activations), encode(w, weight, options.weights)
     total = qa.codes.astype(np.float64) @ qw.codes.astype(np.float64).T
-    return f32(total) * (qa.meta["scale"] * qw.meta["scale"].T)
+    return f32(total) * (qa.meta["scale"] * qw.meta["scale"].T) + np.float32(0)  # the accumulator starts at +0

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pe/pe_library.h"
+
+#include "pe/amove_pe.h"
+#include "pe/bfp_pe.h"
+#include "pe/fp16_pe.h"
+#include "pe/fp_int_pe.h"
+#include "pe/int8_pe.h"
+#include "pe/mant_gemm.h"
+
+namespace nibble {
+
+const Registry<const PeUnit*>& pe_library() {
+  static const Registry<const PeUnit*> library = [] {
+    Registry<const PeUnit*> units("PE");
+    for (const PeUnit* unit :
+         {&mant_unit(), &bfp_unit(), &fp_int_unit(), &amove_unit(), &fp16_unit(), &fp16_dequant_unit(), &int8_unit()}) {
+      units.add(unit->name, unit->summary, unit);
+    }
+    return units;
+  }();
+  return library;
+}
+
+const PeUnit& find_pe(const std::string& name) {
+  return *pe_library().at(name).make;
+}
+
+}  // namespace nibble

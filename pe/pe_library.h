@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+/// All PEs by name: "mant", "bfp", "fp_int", "amove", "fp16", "fp16_dequant", "int8". A new PE adds its unit to the
+/// list in pe_library.cpp.
+#pragma once
+
+#include <string>
+
+#include "core/registry.h"
+#include "pe/gemm.h"
+
+namespace nibble {
+
+const Registry<const PeUnit*>& pe_library();
+
+/// Throws InputError with the known names and the nearest spelling.
+const PeUnit& find_pe(const std::string& name);
+
+}  // namespace nibble
