@@ -10,7 +10,7 @@
 #include "formats/npy.h"
 #include "formats/quantizer.h"
 #include "formats/rounding.h"
-#include "pe/mant_gemm.h"
+#include "pe/pe_library.h"
 
 namespace nibble {
 namespace {
@@ -85,7 +85,8 @@ std::vector<float> expected(const Case& entry, const std::string& suffix) {
 TEST_CASE("encoders give the codes and the metadata of the reference") {
   for (const Case& entry : cases([](const std::string& kind) { return kind == "quantize"; })) {
     CAPTURE(entry.at("name"));
-    const QuantizedTensor tensor = weights(entry, TensorSlot::online);
+    const bool offline = entry.at("select") == "offline";
+    const QuantizedTensor tensor = weights(entry, offline ? TensorSlot::offline : TensorSlot::online);
     CHECK(differences(tensor.codes, expected(entry, "-codes"), false) == 0);
     if (!tensor.scales.empty()) CHECK(differences(tensor.scales, expected(entry, "-scale"), true) == 0);
     if (!tensor.types.empty()) CHECK(differences(tensor.types, expected(entry, "-type"), false) == 0);
@@ -100,7 +101,9 @@ TEST_CASE("GEMMs give the accumulators of the reference, from the encoder to the
   for (const Case& entry : cases([](const std::string& kind) { return kind != "quantize"; })) {
     CAPTURE(entry.at("name"));
     std::vector<float> accumulators;
-    mant_gemm(activations(entry), weights(entry, TensorSlot::offline), accumulators);
+    GemmOptions options;
+    options.accumulate_fp32 = entry.at("accumulate") == "fp32";
+    gemm(find_pe(entry.at("kind")), activations(entry), weights(entry, TensorSlot::offline), accumulators, options);
     CHECK(differences(accumulators, expected(entry, ""), true) == 0);
     CHECK(fp16_output(accumulators).overflows == std::stoull(entry.at("overflows")));
   }
