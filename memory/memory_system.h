@@ -14,9 +14,11 @@
 
 namespace nibble {
 
-/// Energy by cause. Empty optional: the configuration does not know the currents.
+/// Energy by cause.
 struct MemoryEnergy {
-  bool known = false;
+  bool known = false;  ///< false: the configuration has no energy figures, all values are 0
+  std::string
+      left_out;  ///< parts that the configuration does not know ("interface"), not in the sum; empty when complete
   double activate_pj = 0, read_pj = 0, write_pj = 0, refresh_pj = 0, background_pj = 0, io_pj = 0;
   double total_pj() const { return activate_pj + read_pj + write_pj + refresh_pj + background_pj + io_pj; }
 };

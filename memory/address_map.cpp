@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory/address_map.h"
+
+#include <algorithm>
+#include <map>
+#include <sstream>
+#include <stdexcept>
+
+namespace nibble {
+namespace {
+
+struct Field {
+  char letter;
+  const char* name;
+};
+constexpr Field fields[] = {{'h', "channel"}, {'k', "rank"}, {'g', "bankgroup"},
+                            {'b', "bank"},    {'r', "row"},  {'c', "column"}};
+
+unsigned log2_of(std::uint64_t power) {
+  unsigned bits = 0;
+  while (power >> bits > 1)
+    ++bits;
+  return bits;
+}
+
+const char* name_of(char letter) {
+  for (const Field& field : fields) {
+    if (field.letter == letter) return field.name;
+  }
+  return nullptr;
+}
+
+[[noreturn]] void refuse(const std::string& why) {
+  throw std::invalid_argument(why);
+}
+
+struct Item {
+  char letter;
+  int bits;  ///< -1: not said
+};
+
+std::vector<Item> parse_fields(const std::string& mapping) {
+  std::vector<Item> items;
+  std::istringstream words(mapping);
+  for (std::string word; words >> word;) {
+    int bits = -1;
+    const auto colon = word.find(':');
+    if (colon != std::string::npos) {
+      const std::string digits = word.substr(colon + 1);
+      if (digits.empty() || digits.size() > 2 || digits.find_first_not_of("0123456789") != std::string::npos) {
+        refuse("'" + word + "' should be a field and a number of bits, as in column:4");
+      }
+      bits = std::stoi(digits);
+      word.resize(colon);
+    }
+    const auto field =
+        std::find_if(std::begin(fields), std::end(fields), [&](const Field& f) { return word == f.name; });
+    if (field == std::end(fields)) {
+      refuse("unknown field '" + word + "'; the fields are channel, rank, bankgroup, bank, row, column");
+    }
+    items.push_back({field->letter, bits});
+  }
+  return items;
+}
+
+/// Most significant letter first.
+std::string expand(const std::string& mapping, const std::map<char, unsigned>& widths) {
+  const bool bit_string = mapping.find_first_not_of("hkgbrc") == std::string::npos;
+  if (bit_string) return mapping;
+  std::vector<Item> items = parse_fields(mapping);
+  for (const auto& [letter, width] : widths) {
+    int said = 0;
+    Item* open = nullptr;
+    for (Item& item : items) {
+      if (item.letter != letter) continue;
+      if (item.bits >= 0) {
+        said += item.bits;
+      } else if (open != nullptr) {
+        refuse(std::string(name_of(letter)) + " is named twice without a number of bits");
+      } else {
+        open = &item;
+      }
+    }
+    if (open != nullptr) open->bits = std::max(0, static_cast<int>(width) - said);
+  }
+  std::string letters;
+  for (const Item& item : items)
+    letters.append(static_cast<std::size_t>(item.bits), item.letter);
+  return letters;
+}
+
+}  // namespace
+
+AddressMap::AddressMap(const std::string& mapping, const DramGeometry& geometry) {
+  const std::map<char, unsigned> widths{
+      {'h', log2_of(geometry.channels)},    {'k', log2_of(geometry.ranks)},
+      {'g', log2_of(geometry.bank_groups)}, {'b', log2_of(geometry.banks_per_group)},
+      {'r', log2_of(geometry.rows)},        {'c', log2_of(geometry.row_bytes / geometry.burst_bytes())}};
+  letters_ = expand(mapping, widths);
+  for (const auto& [letter, width] : widths) {
+    const auto named = static_cast<unsigned>(std::count(letters_.begin(), letters_.end(), letter));
+    if (named != width) {
+      refuse(std::string(name_of(letter)) + " needs " + std::to_string(width) +
+             " bits, each exactly once; the mapping has " + std::to_string(named));
+    }
+  }
+  std::reverse(letters_.begin(), letters_.end());
+  channel_bits_ = widths.at('h');
+  byte_bits_ = log2_of(geometry.burst_bytes());
+  build_parts();
+  find_stripes();
+}
+
+void AddressMap::build_parts() {
+  const auto append = [](Parts& parts, unsigned shift, unsigned to) {
+    if (!parts.empty()) {
+      Part& last = parts.back();
+      if (last.shift + last.bits == shift && last.to + last.bits == to) {
+        ++last.bits;
+        return;
+      }
+    }
+    parts.push_back({shift, 1, to});
+  };
+  const auto count = [&](char letter) {
+    return static_cast<unsigned>(std::count(letters_.begin(), letters_.end(), letter));
+  };
+  std::map<char, unsigned> next{{'b', 0}, {'g', count('b')}, {'k', count('b') + count('g')},
+                                {'r', 0}, {'c', 0},          {'h', 0}};
+  unsigned local = 0;
+  for (unsigned global = 0; global < letters_.size(); ++global) {
+    const char letter = letters_[global];
+    const unsigned to = next[letter]++;
+    if (letter == 'h') {
+      append(channel_parts_, global, to);
+      continue;
+    }
+    append(letter == 'r' ? row_parts_ : letter == 'c' ? column_parts_ : bank_parts_, local, to);
+    append(spread_parts_, local, global);
+    ++local;
+  }
+}
+
+void AddressMap::find_stripes() {
+  std::string local = letters_;
+  local.erase(std::remove(local.begin(), local.end(), 'h'), local.end());
+  const auto is_bank = [](char letter) { return letter == 'b' || letter == 'g' || letter == 'k'; };
+  while (stripe_bits_ < local.size() && is_bank(local[stripe_bits_]))
+    ++stripe_bits_;
+  block_bits_ = stripe_bits_;
+  while (block_bits_ < local.size() && local[block_bits_] == 'c')
+    ++block_bits_;
+}
+
+std::uint64_t AddressMap::global(std::uint64_t local, unsigned channel) const {
+  std::uint64_t burst = gather(spread_parts_, local);
+  for (const Part& p : channel_parts_)
+    burst |= (std::uint64_t{channel} >> p.to & ((std::uint64_t{1} << p.bits) - 1)) << p.shift;
+  return burst;
+}
+
+std::uint64_t AddressMap::local_from(std::uint64_t burst, unsigned channel) const {
+  if (channel_parts_.empty()) return burst;
+  if (channel_parts_.size() == 1) {
+    const Part& p = channel_parts_.front();
+    const auto here = static_cast<unsigned>(burst >> p.shift & ((std::uint64_t{1} << p.bits) - 1));
+    const std::uint64_t high = burst >> (p.shift + p.bits);
+    const std::uint64_t low = burst & ((std::uint64_t{1} << p.shift) - 1);
+    if (here == channel) return high << p.shift | low;
+    return (high + (here > channel ? 1 : 0)) << p.shift;
+  }
+  std::uint64_t below = 0, above = std::uint64_t{1} << (letters_.size() - channel_bits_);
+  while (below < above) {
+    const std::uint64_t middle = below + (above - below) / 2;
+    if (global(middle, channel) < burst) {
+      below = middle + 1;
+    } else {
+      above = middle;
+    }
+  }
+  return below;
+}
+
+std::string AddressMap::describe() const {
+  std::string text;
+  for (std::size_t low = 0; low < letters_.size();) {
+    std::size_t high = low;
+    while (high + 1 < letters_.size() && letters_[high + 1] == letters_[low])
+      ++high;
+    if (!text.empty()) text += ", ";
+    text += std::string(name_of(letters_[low])) + " " + std::to_string(low + byte_bits_) + ".." +
+            std::to_string(high + byte_bits_);
+    low = high + 1;
+  }
+  return text;
+}
+
+}  // namespace nibble

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory/dram.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace nibble {
+
+MemoryEnergy dram_energy(const DramDevice& device, const DramCounters& n, double rank_cycles) {
+  MemoryEnergy energy;
+  energy.known = device.currents.has_value();
+  if (!energy.known) return energy;
+  const DramCurrents& c = *device.currents;
+  const DramTiming& t = device.timing;
+  const double pj_per_ma_cycle = c.vdd_v * device.tck_ns * c.devices;  // V x mA x ns = pJ
+  const auto cycles = [](Cycle count) { return static_cast<double>(count); };
+  const auto times = [](std::uint64_t count) { return static_cast<double>(count); };
+  const double burst = cycles(device.geometry.burst_cycles());
+
+  energy.activate_pj = times(n.activates) * pj_per_ma_cycle *
+                       (c.idd0 * cycles(t.rc) - c.idd3n * cycles(t.ras) - c.idd2n * cycles(t.rc - t.ras));
+  energy.read_pj = times(n.reads) * pj_per_ma_cycle * (c.idd4r - c.idd3n) * burst;
+  energy.write_pj = times(n.writes) * pj_per_ma_cycle * (c.idd4w - c.idd3n) * burst;
+  energy.refresh_pj = times(n.refreshes) * pj_per_ma_cycle * (c.idd5b - c.idd3n) * cycles(t.rfc);
+  const double active = std::min(times(n.active_cycles), rank_cycles);
+  energy.background_pj = pj_per_ma_cycle * (c.idd3n * active + c.idd2n * (rank_cycles - active));
+  if (c.vpp_v && c.ipp0) {
+    energy.activate_pj += times(n.activates) * *c.vpp_v * *c.ipp0 * cycles(t.rc) * device.tck_ns * c.devices;
+  } else {
+    energy.left_out = "pump supply";
+  }
+  if (c.io_pj_per_bit) {
+    energy.io_pj =
+        times(n.reads + n.writes) * static_cast<double>(device.geometry.burst_bytes()) * 8 * *c.io_pj_per_bit;
+  } else {
+    energy.left_out += energy.left_out.empty() ? "interface" : ", interface";
+  }
+  return energy;
+}
+
+Dram::Dram(sc_core::sc_module_name name, const DramDevice& device, Statistics* statistics)
+    : TimedTarget(name, device.geometry.capacity_bytes(), device.queues.transactions, statistics),
+      device_(device),
+      map_(device.mapping, device.geometry),
+      tck_(sc_core::sc_time(device.tck_ns, sc_core::SC_NS).value()) {
+  for (unsigned channel = 0; channel < device.geometry.channels; ++channel) {
+    channels_.push_back(std::make_unique<DramChannel>(device_, map_));
+  }
+  register_statistics();
+}
+
+void Dram::register_statistics() {
+  for (unsigned i = 0; i < channels_.size(); ++i) {
+    DramCounters& n = channels_[i]->counters();
+    channel_statistics_.push_back(std::make_unique<Statistics>("channel" + std::to_string(i), &group()));
+    Statistics& s = *channel_statistics_.back();
+    s.counter("reads", "count", "bursts read", n.reads);
+    s.counter("writes", "count", "bursts written", n.writes);
+    s.counter("activates", "count", "rows opened", n.activates);
+    s.counter("precharges", "count", "precharge commands, one for all banks counts once", n.precharges);
+    s.counter("refreshes", "count", "refresh commands", n.refreshes);
+    s.counter("row_misses", "count", "rows opened in a closed bank", n.misses);
+    s.counter("row_conflicts", "count", "rows opened after another row was closed for them", n.conflicts);
+    s.counter("turnarounds", "count", "changes between reads and writes on the data bus", n.turnarounds);
+  }
+  group().derived("row_hit_rate", "ratio", "bursts that found their row open", "1 - activates / (reads + writes)",
+                  [this]() -> std::optional<double> {
+                    const DramCounters n = counters();
+                    if (n.reads + n.writes == 0) return std::nullopt;
+                    return 1 - static_cast<double>(n.activates) / static_cast<double>(n.reads + n.writes);
+                  });
+  group().derived("bus_busy", "ratio", "share of the time in which the data buses move data",
+                  "(reads + writes) x burst cycles / (channels x elapsed cycles)", [this] {
+                    const DramCounters n = counters();
+                    const double busy =
+                        static_cast<double>(n.reads + n.writes) * static_cast<double>(device_.geometry.burst_cycles());
+                    return Statistics::ratio(busy, static_cast<double>(channels_.size()) * elapsed_cycles());
+                  });
+}
+
+double Dram::peak_bandwidth() const {
+  const double burst_seconds = static_cast<double>(device_.geometry.burst_cycles()) * device_.tck_ns * 1e-9;
+  return static_cast<double>(channels_.size()) * static_cast<double>(burst_bytes()) / burst_seconds;
+}
+
+double Dram::idle_latency() const {
+  const DramTiming& t = device_.timing;
+  return static_cast<double>(t.rcd_read + t.cl + device_.geometry.burst_cycles()) * device_.tck_ns * 1e-9;
+}
+
+sc_core::sc_time Dram::direct_latency() const {
+  return sc_core::sc_time::from_value(time_of(device_.timing.cl + device_.geometry.burst_cycles()));
+}
+
+/// Hands a transaction to its channels in the first memory cycle that is not before `at`.
+std::uint32_t Dram::start(tlm::tlm_generic_payload* payload, const tlm::tlm_generic_payload& access, std::uint64_t at) {
+  if (free_.empty()) {
+    free_.push_back(static_cast<std::uint32_t>(transactions_.size()));
+    transactions_.emplace_back();
+  }
+  const std::uint32_t id = free_.back();
+  free_.pop_back();
+  const std::uint64_t first = access.get_address() / burst_bytes();
+  const std::uint64_t end = (access.get_address() + access.get_data_length() - 1) / burst_bytes() + 1;
+  const Cycle cycle = cycle_after(at);
+  Transaction& transaction = transactions_[id];
+  transaction = {payload, 0, 0};
+  const auto send = [&](unsigned channel, std::uint64_t from, std::uint64_t count) {
+    transaction.channels |= std::uint64_t{1} << channel;
+    channels_[channel]->push(from, count, access.is_write(), id, cycle);
+  };
+  if (end - first == 1) {
+    const unsigned channel = map_.channel(first);
+    send(channel, map_.local_from(first, channel), 1);
+  } else {
+    for (unsigned channel = 0; channel < channels_.size(); ++channel) {
+      const std::uint64_t from = map_.local_from(first, channel), to = map_.local_from(end, channel);
+      if (to > from) send(channel, from, to - from);
+    }
+  }
+  count_mask(transaction.channels, 1);
+  for (std::uint64_t mask = transaction.channels; mask != 0; mask &= mask - 1) {
+    collect(static_cast<unsigned>(__builtin_ctzll(mask)));
+  }
+  return id;
+}
+
+void Dram::admit(tlm::tlm_generic_payload& payload, std::uint64_t now) {
+  start(&payload, payload, now);
+}
+
+std::uint64_t Dram::serve(tlm::tlm_generic_payload& payload, std::uint64_t arrival) {
+  const std::uint32_t id = start(nullptr, payload, arrival);
+  while (const std::uint64_t mask = transactions_[id].channels) {
+    const auto channel = static_cast<unsigned>(__builtin_ctzll(mask));
+    channels_[channel]->advance(channels_[channel]->finish_bound());
+    collect(channel);
+  }
+  free_.push_back(id);
+  return time_of(transactions_[id].finish);
+}
+
+/// Takes what a channel has finished.
+void Dram::collect(unsigned channel) {
+  auto& done = channels_[channel]->done();
+  for (const DramChannel::Done& part : done) {
+    Transaction& transaction = transactions_[part.id];
+    count_mask(transaction.channels, -1);
+    transaction.channels &= ~(std::uint64_t{1} << channel);
+    transaction.finish = std::max(transaction.finish, part.at);
+    if (transaction.channels != 0) {
+      count_mask(transaction.channels, 1);
+    } else if (transaction.payload != nullptr) {
+      respond(*transaction.payload, time_of(transaction.finish));
+      free_.push_back(part.id);
+    }
+  }
+  done.clear();
+}
+
+void Dram::count_mask(std::uint64_t mask, int change) {
+  for (auto& entry : masks_) {
+    if (entry.first != mask) continue;
+    entry.second += static_cast<unsigned>(change);
+    if (entry.second == 0) {
+      entry = masks_.back();
+      masks_.pop_back();
+    }
+    return;
+  }
+  masks_.emplace_back(mask, 1);
+}
+
+void Dram::advance(std::uint64_t now) {
+  const auto cycle = static_cast<Cycle>(now / tck_);
+  for (unsigned channel = 0; channel < channels_.size(); ++channel) {
+    if (channels_[channel]->finish_bound() > cycle) continue;
+    channels_[channel]->advance(cycle);
+    collect(channel);
+  }
+}
+
+void Dram::synchronize() {
+  const auto cycle = static_cast<Cycle>(sc_core::sc_time_stamp().value() / tck_);
+  for (unsigned channel = 0; channel < channels_.size(); ++channel) {
+    channels_[channel]->advance(cycle);
+    collect(channel);
+  }
+}
+
+/// A transaction is complete when the last of its channels is; no other channel need be looked at before.
+std::uint64_t Dram::next_finish() const {
+  Cycle next = DramChannel::never;
+  for (const auto& [mask, count] : masks_) {
+    Cycle last = 0;
+    for (std::uint64_t rest = mask; rest != 0; rest &= rest - 1) {
+      last = std::max(last, channels_[static_cast<unsigned>(__builtin_ctzll(rest))]->finish_bound());
+    }
+    next = std::min(next, last);
+  }
+  return next == DramChannel::never ? never : time_of(next);
+}
+
+double Dram::elapsed_cycles() const {
+  return static_cast<double>(sc_core::sc_time_stamp().value() - statistics_from_) / static_cast<double>(tck_);
+}
+
+DramCounters Dram::counters() const {
+  // What lies before now has happened, looked at or not: bringing the channels up to date changes nothing that can be
+  // seen.
+  const_cast<Dram*>(this)->synchronize();
+  DramCounters sum;
+  for (const auto& channel : channels_) {
+    const DramCounters n = channel->counters_now();
+    sum.reads += n.reads;
+    sum.writes += n.writes;
+    sum.activates += n.activates;
+    sum.precharges += n.precharges;
+    sum.refreshes += n.refreshes;
+    sum.misses += n.misses;
+    sum.conflicts += n.conflicts;
+    sum.turnarounds += n.turnarounds;
+    sum.active_cycles += n.active_cycles;
+  }
+  return sum;
+}
+
+MemoryEnergy Dram::energy() const {
+  return dram_energy(device_, counters(),
+                     static_cast<double>(channels_.size() * device_.geometry.ranks) * elapsed_cycles());
+}
+
+void Dram::reset_statistics() {
+  counters();
+  group().reset();
+  for (const auto& channel : channels_)
+    channel->reset_counters();
+  statistics_from_ = sc_core::sc_time_stamp().value();
+}
+
+}  // namespace nibble

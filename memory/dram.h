@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Dram: a DRAM controller with its devices behind one TLM target socket.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "memory/dram_channel.h"
+#include "memory/dram_device.h"
+#include "memory/timed_target.h"
+
+namespace nibble {
+
+/// Energy of `counters` over `cycles` of every rank, by command: pJ = V x mA x ns. The formulas stand in
+/// docs/memory.md.
+MemoryEnergy dram_energy(const DramDevice& device, const DramCounters& counters, double rank_cycles);
+
+/// A transaction is cut into one run of bursts per channel; it is answered when the last data beat of the slowest
+/// channel has passed. The channels run ahead of nothing: a channel is brought up to date when something arrives or may
+/// be complete, so the kernel sees about one event per transaction, however long.
+class Dram final : public TimedTarget {
+ public:
+  Dram(sc_core::sc_module_name name, const DramDevice& device, Statistics* statistics);
+
+  double peak_bandwidth() const override;
+  double idle_latency() const override;
+  std::uint64_t burst_bytes() const override { return device_.geometry.burst_bytes(); }
+  MemoryEnergy energy() const override;
+  std::uint64_t bus_read_bytes() const override { return counters().reads * burst_bytes(); }
+  std::uint64_t bus_write_bytes() const override { return counters().writes * burst_bytes(); }
+  std::string source() const override { return device_.source; }
+  void reset_statistics() override;
+
+  const DramDevice& device() const { return device_; }
+  /// All channels, up to now.
+  DramCounters counters() const;
+
+ private:
+  struct Transaction {
+    tlm::tlm_generic_payload* payload = nullptr;  ///< nullptr: blocking
+    std::uint64_t channels = 0;                   ///< that have not finished their part
+    Cycle finish = 0;
+  };
+
+  void admit(tlm::tlm_generic_payload& payload, std::uint64_t now) override;
+  std::uint64_t serve(tlm::tlm_generic_payload& payload, std::uint64_t arrival) override;
+  void advance(std::uint64_t now) override;
+  std::uint64_t next_finish() const override;
+  sc_core::sc_time direct_latency() const override;
+
+  std::uint32_t start(tlm::tlm_generic_payload* payload, const tlm::tlm_generic_payload& access, std::uint64_t at);
+  void collect(unsigned channel);
+  void synchronize();
+  void count_mask(std::uint64_t mask, int change);
+  void register_statistics();
+  Cycle cycle_after(std::uint64_t time) const { return static_cast<Cycle>((time + tck_ - 1) / tck_); }
+  std::uint64_t time_of(Cycle cycle) const { return static_cast<std::uint64_t>(cycle) * tck_; }
+  double elapsed_cycles() const;
+
+  const DramDevice device_;
+  const AddressMap map_;
+  const std::uint64_t tck_;  ///< in units of the kernel's resolution
+  std::vector<std::unique_ptr<DramChannel>> channels_;
+  std::vector<Transaction> transactions_;
+  std::vector<std::uint32_t> free_;
+  std::vector<std::pair<std::uint64_t, unsigned>> masks_;  ///< open transactions by the set of unfinished channels
+  std::vector<std::unique_ptr<Statistics>> channel_statistics_;
+  std::uint64_t statistics_from_ = 0;
+};
+
+}  // namespace nibble

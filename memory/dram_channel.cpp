@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory/dram_channel.h"
+
+#include <algorithm>
+
+namespace nibble {
+namespace {
+
+unsigned lowest_bit(std::uint64_t mask) {
+  return static_cast<unsigned>(__builtin_ctzll(mask));
+}
+
+/// Distance of column commands that walk consecutive banks of a stripe again and again, or 0 when it is not constant.
+Cycle spacing_of_stripe(const AddressMap& map, const DramGeometry& geometry, const DramTiming& timing) {
+  const std::uint64_t stripe = std::uint64_t{1} << map.stripe_bits();
+  const auto group_of = [&](std::uint64_t k) { return map.place(k % stripe).bank / geometry.banks_per_group; };
+  std::uint64_t nearest = stripe;  // distance at which a group comes again
+  bool one_group = true;
+  for (std::uint64_t k = 0; k < stripe; ++k) {
+    if (group_of(k) / geometry.bank_groups != group_of(0) / geometry.bank_groups) return 0;
+    one_group = one_group && group_of(k) == group_of(0);
+    std::uint64_t distance = 1;
+    while (group_of(k) != group_of(k + distance))
+      ++distance;
+    nearest = std::min(nearest, distance);
+  }
+  if (static_cast<Cycle>(nearest) * timing.ccd_s >= timing.ccd_l) return timing.ccd_s;
+  return one_group ? timing.ccd_l : 0;
+}
+
+}  // namespace
+
+DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
+    : timing_(device.timing),
+      burst_(device.geometry.burst_cycles()),
+      map_(map),
+      latency_{device.timing.cl, device.timing.cwl},
+      capacity_{device.queues.reads, device.queues.writes},
+      write_high_(device.queues.write_high),
+      write_low_(device.queues.write_low),
+      row_hit_cap_(device.queues.row_hit_cap),
+      streak_cap_(device.queues.streak_cap),
+      close_page_(device.queues.page_policy == PagePolicy::closed),
+      stripe_mask_((std::uint64_t{1} << map.stripe_bits()) - 1),
+      block_mask_((std::uint64_t{1} << map.block_bits()) - 1),
+      stripe_(std::int64_t{1} << map.stripe_bits()),
+      stripe_spacing_(spacing_of_stripe(map, device.geometry, device.timing)),
+      banks_(device.geometry.banks()),
+      ranks_(device.geometry.ranks),
+      groups_(device.geometry.ranks * device.geometry.bank_groups) {
+  const DramGeometry& g = device.geometry;
+  for (unsigned bank = 0; bank < banks_.size(); ++bank) {
+    banks_[bank].group = static_cast<std::uint8_t>(bank / g.banks_per_group);
+    banks_[bank].rank = static_cast<std::uint8_t>(bank / (g.banks_per_group * g.bank_groups));
+  }
+  for (unsigned rank = 0; rank < ranks_.size(); ++rank) {
+    ranks_[rank].refresh_at =
+        timing_.refi + static_cast<Cycle>(rank) * timing_.refi / static_cast<Cycle>(ranks_.size());
+    ranks_[rank].activates.fill(-timing_.faw);
+  }
+}
+
+void DramChannel::push(std::uint64_t first, std::uint64_t count, bool is_write, std::uint32_t id, Cycle at) {
+  advance(at);
+  const unsigned direction = is_write ? write : read;
+  pushed_[direction] += static_cast<std::int64_t>(count);
+  segments_[direction].push({pushed_[direction], count, id});
+  if (!feed_.empty() && feed_.back().direction == direction && feed_.back().next + feed_.back().left == first) {
+    feed_.back().left += count;
+  } else {
+    feed_.push({first, count, direction});
+  }
+  feed(now_ + 1);
+  const unsigned before = direction_;
+  choose_direction();  // here too, so that the outcome does not depend on when advance() is called
+  bound_known_ = bound_known_ && before == direction_;
+  if (bound_known_) bound_ = std::min(bound_, bound_of_new(direction, static_cast<std::int64_t>(count)));
+}
+
+/// The request just pushed cannot be complete before this cycle, whatever the banks' state.
+Cycle DramChannel::bound_of_new(unsigned direction, std::int64_t count) const {
+  const std::int64_t ahead = pushed_[direction] - capacity_[direction] - served_[direction];
+  return now_ + 1 + (std::max(count, ahead) - 1) * timing_.ccd_s + latency_[direction] + burst_;
+}
+
+/// Moves bursts from the head of the queue into the windows while there is room.
+void DramChannel::feed(Cycle enter) {
+  while (!feed_.empty()) {
+    Feed& head = feed_.front();
+    const unsigned direction = head.direction;
+    const std::int64_t room = capacity_[direction] - (fed_[direction] - served_[direction]);
+    if (room <= 0) return;
+    Piece& piece = piece_for(direction, head.next);
+    const std::uint64_t to_block_end = block_mask_ + 1 - (head.next & block_mask_);
+    const auto count = std::min({static_cast<std::uint64_t>(room), head.left, to_block_end});
+    const std::uint64_t touched = std::min(count, stripe_mask_ + 1);
+    for (std::uint64_t k = 0; k < touched; ++k) {
+      if (piece.jobs[(head.next + k) & stripe_mask_] == none) {
+        add_job(last_piece_[direction], direction, head.next + k, fed_[direction] + static_cast<std::int64_t>(k),
+                enter);
+      }
+    }
+    fed_[direction] += static_cast<std::int64_t>(count);
+    piece.end = fed_[direction];
+    head.next += count;
+    head.left -= count;
+    piece.next_local = head.next;
+    piece.extendable = (head.next & block_mask_) != 0;
+    if (head.left == 0) feed_.pop();
+  }
+}
+
+DramChannel::Piece& DramChannel::piece_for(unsigned direction, std::uint64_t local) {
+  Index& last = last_piece_[direction];
+  if (last != none) {
+    Piece& piece = pieces_[static_cast<std::size_t>(last)];
+    if (piece.extendable && piece.next_local == local) return piece;
+    if (piece.live == 0) free_pieces_.push_back(last);
+  }
+  if (free_pieces_.empty()) {
+    free_pieces_.push_back(static_cast<Index>(pieces_.size()));
+    pieces_.emplace_back();
+  }
+  last = free_pieces_.back();
+  free_pieces_.pop_back();
+  Piece& piece = pieces_[static_cast<std::size_t>(last)];
+  piece.live = 0;
+  std::fill_n(piece.jobs.begin(), stripe_mask_ + 1, none);
+  return piece;
+}
+
+void DramChannel::add_job(Index piece, unsigned direction, std::uint64_t local, std::int64_t age, Cycle enter) {
+  if (free_jobs_.empty()) {
+    free_jobs_.push_back(static_cast<Index>(jobs_.size()));
+    jobs_.emplace_back();
+  }
+  const Index index = free_jobs_.back();
+  free_jobs_.pop_back();
+  const auto residue = static_cast<std::uint8_t>(local & stripe_mask_);
+  Piece& owner = pieces_[static_cast<std::size_t>(piece)];
+  owner.jobs[residue] = index;
+  ++owner.live;
+
+  const AddressMap::Place place = map_.place(local);
+  Bank& bank = banks_[place.bank];
+  Job& job = jobs_[static_cast<std::size_t>(index)];
+  job.next = age;
+  job.row = place.row;
+  job.enter = enter;
+  job.piece = piece;
+  job.bank = static_cast<std::uint8_t>(place.bank);
+  job.residue = residue;
+  job.previous = bank.tail[direction];
+  job.following = none;
+  if (job.previous == none) {
+    bank.head[direction] = index;
+  } else {
+    jobs_[static_cast<std::size_t>(job.previous)].following = index;
+  }
+  bank.tail[direction] = index;
+  active_[direction] |= std::uint64_t{1} << place.bank;
+  if (bank.hit[direction] == none && bank.row == static_cast<std::int64_t>(place.row)) bank.hit[direction] = index;
+}
+
+void DramChannel::remove_job(unsigned direction, Index index) {
+  Job& job = jobs_[static_cast<std::size_t>(index)];
+  Bank& bank = banks_[job.bank];
+  (job.previous == none ? bank.head[direction] : jobs_[static_cast<std::size_t>(job.previous)].following) =
+      job.following;
+  (job.following == none ? bank.tail[direction] : jobs_[static_cast<std::size_t>(job.following)].previous) =
+      job.previous;
+  if (bank.head[direction] == none) active_[direction] &= ~(std::uint64_t{1} << job.bank);
+  if (bank.hit[direction] == index) bank.hit[direction] = first_hit(bank, direction);
+  Piece& piece = pieces_[static_cast<std::size_t>(job.piece)];
+  piece.jobs[job.residue] = none;
+  if (--piece.live == 0 && last_piece_[direction] != job.piece) free_pieces_.push_back(job.piece);
+  free_jobs_.push_back(index);
+}
+
+DramChannel::Index DramChannel::first_hit(const Bank& bank, unsigned direction) const {
+  for (Index i = bank.head[direction]; i != none; i = jobs_[static_cast<std::size_t>(i)].following) {
+    if (static_cast<std::int64_t>(jobs_[static_cast<std::size_t>(i)].row) == bank.row) return i;
+  }
+  return none;
+}
+
+Cycle DramChannel::refresh_at() const {
+  Cycle first = ranks_[0].refresh_at;
+  for (const Rank& rank : ranks_)
+    first = std::min(first, rank.refresh_at);
+  return first;
+}
+
+void DramChannel::advance(Cycle until) {
+  if (until <= now_) return;
+  for (;;) {
+    choose_direction();
+    const Choice choice = choose();
+    const Cycle next = std::min(choice.time, refresh_at());
+    if (next > until) break;
+    bound_known_ = false;
+    if (next != choice.time || next == refresh_at()) {
+      if (choice.kind == Kind::nothing) skip_idle_refreshes(until);
+      for (unsigned rank = 0; rank < ranks_.size(); ++rank) {
+        if (ranks_[rank].refresh_at <= next) refresh(rank);
+      }
+    } else {
+      issue(choice, until);
+    }
+  }
+  now_ = until;
+}
+
+void DramChannel::choose_direction() {
+  const std::int64_t reads = fed_[read] - served_[read], writes = fed_[write] - served_[write];
+  const std::int64_t others = direction_ == read ? writes : reads;
+  if (others == 0) {
+    streak_ = hold_ = 0;
+    return;
+  }
+  const bool forced = streak_ >= streak_cap_;
+  if (direction_ == read) {
+    if (reads != 0 && !forced && (writes < write_high_ || hold_ > 0)) return;
+    drain_to_ = forced ? 0 : write_low_;
+    hold_ = 0;
+  } else {
+    if (writes > drain_to_ && !forced) return;
+    hold_ = forced ? capacity_[read] : 0;
+  }
+  direction_ = 1 - direction_;
+  streak_ = 0;
+}
+
+DramChannel::Choice DramChannel::choose() const {
+  Choice best;
+  best.oldest = never;
+  const unsigned d = direction_;
+  std::int64_t act_age = never, pre_age = never;
+  unsigned act_bank = 0, pre_bank = 0;
+  for (std::uint64_t mask = active_[d]; mask != 0; mask &= mask - 1) {
+    const unsigned index = lowest_bit(mask);
+    const Bank& bank = banks_[index];
+    const Rank& rank = ranks_[bank.rank];
+    const Group& group = groups_[bank.group];
+    const Job& head = jobs_[static_cast<std::size_t>(bank.head[d])];
+    best.oldest = std::min(best.oldest, head.next);
+    if (bank.hit[d] != none && !overtaken(bank)) {
+      const Job& hit = jobs_[static_cast<std::size_t>(bank.hit[d])];
+      const Cycle time = std::max({bank.cas_ok[d], rank.cas_ok[d], group.cas_ok[d], hit.enter});
+      ++best.columns;
+      if (time < best.column || (time == best.column && hit.next < best.age)) {
+        best.column = time;
+        best.age = hit.next;
+        best.bank = index;
+      }
+    } else if (bank.row >= 0) {
+      const Cycle time = std::max({bank.pre_ok, rank.pre_ok, head.enter});
+      if (time < best.precharge || (time == best.precharge && head.next < pre_age)) {
+        best.precharge = time;
+        pre_age = head.next;
+        pre_bank = index;
+      }
+    } else {
+      const Cycle window = rank.activates[rank.oldest_activate] + timing_.faw;
+      const Cycle time = std::max({bank.act_ok, rank.act_ok, group.act_ok, window, head.enter});
+      if (time < best.activate || (time == best.activate && head.next < act_age)) {
+        best.activate = time;
+        act_age = head.next;
+        act_bank = index;
+      }
+    }
+  }
+  best.row = std::min(best.activate, best.precharge);
+  best.time = std::min(best.row, best.column);
+  if (best.time == never) return best;
+  if (best.precharge == best.time) {
+    best.kind = Kind::precharge;
+    best.bank = pre_bank;
+  } else if (best.activate == best.time) {
+    best.kind = Kind::activate;
+    best.bank = act_bank;
+  } else {
+    best.kind = Kind::column;
+  }
+  return best;
+}
+
+void DramChannel::issue(const Choice& choice, Cycle until) {
+  switch (choice.kind) {
+    case Kind::precharge:
+      precharge(choice.bank, choice.time);
+      return;
+    case Kind::activate:
+      activate(choice.bank, choice.time);
+      return;
+    case Kind::column: {
+      const Cycle count = leaps_ ? leap_length(choice, until) : 1;
+      if (count > 1) {
+        leap(choice.bank, choice.time, count);
+      } else {
+        serve(choice.bank, choice.time);
+      }
+      return;
+    }
+    case Kind::nothing:
+      return;
+  }
+}
+
+void DramChannel::precharge(unsigned index, Cycle time) {
+  Bank& bank = banks_[index];
+  Rank& rank = ranks_[bank.rank];
+  bank.row = -1;
+  bank.act_ok = std::max(bank.act_ok, time + timing_.rp);
+  bank.hit = {none, none};
+  bank.left_for_other_row = true;
+  rank.pre_ok = time + timing_.ppd;
+  count_close(rank, time);
+  ++counters_.precharges;
+}
+
+void DramChannel::activate(unsigned index, Cycle time) {
+  Bank& bank = banks_[index];
+  Rank& rank = ranks_[bank.rank];
+  bank.row = static_cast<std::int64_t>(jobs_[static_cast<std::size_t>(bank.head[direction_])].row);
+  bank.cas_ok = {time + timing_.rcd_read, time + timing_.rcd_write};
+  bank.pre_ok = time + timing_.ras;
+  bank.act_ok = time + timing_.rc;
+  bank.overtakes = 0;
+  bank.hit = {first_hit(bank, read), first_hit(bank, write)};
+  rank.activates[rank.oldest_activate] = time;
+  rank.oldest_activate = (rank.oldest_activate + 1) % 4;
+  rank.act_ok = time + timing_.rrd_s;
+  groups_[bank.group].act_ok = time + timing_.rrd_l;
+  if (rank.open_banks++ == 0) rank.active_from = std::max(time, rank.counted_to);
+  ++counters_.activates;
+  ++(bank.left_for_other_row ? counters_.conflicts : counters_.misses);
+  bank.left_for_other_row = false;
+}
+
+void DramChannel::count_close(Rank& rank, Cycle time) {
+  if (--rank.open_banks == 0) {
+    counters_.active_cycles += static_cast<std::uint64_t>(std::max<Cycle>(0, time - rank.active_from));
+    rank.counted_to = std::max(rank.counted_to, time);
+  }
+}
+
+/// One column command to the oldest waiting burst of the bank's open row.
+void DramChannel::serve(unsigned index, Cycle time) {
+  Bank& bank = banks_[index];
+  const unsigned d = direction_;
+  const Index job_index = bank.hit[d];
+  Job& job = jobs_[static_cast<std::size_t>(job_index)];
+  bank.overtakes = bank.head[d] == job_index ? 0 : bank.overtakes + 1;
+  column_timing(index, time);
+  column_count(1);
+  complete(job.next, 1, time + latency_[d] + burst_, 0);
+  job.next += stripe_;
+  if (job.next >= pieces_[static_cast<std::size_t>(job.piece)].end) remove_job(d, job_index);
+  feed(time + 1);
+  if (close_page_) close_if_unused(index);
+}
+
+/// What a column command at `time` forbids to later commands.
+void DramChannel::column_timing(unsigned index, Cycle time) {
+  Bank& bank = banks_[index];
+  const unsigned d = direction_, other = 1 - d;
+  Rank& rank = ranks_[bank.rank];
+  Group& group = groups_[bank.group];
+  const Cycle data_end = time + latency_[d] + burst_;
+  bank.pre_ok = std::max(bank.pre_ok, d == read ? time + timing_.rtp : data_end + timing_.wr);
+  rank.cas_ok[d] = time + timing_.ccd_s;
+  group.cas_ok[d] = time + timing_.ccd_l;
+  rank.cas_ok[other] = d == read ? time + timing_.rtw : data_end + timing_.wtr_s;
+  group.cas_ok[other] = d == read ? time + timing_.rtw : data_end + timing_.wtr_l;
+  if (ranks_.size() == 1) return;
+  for (Rank& r : ranks_) {
+    if (&r == &rank) continue;
+    r.cas_ok[d] = std::max(r.cas_ok[d], time + burst_ + timing_.rtrs);
+    r.cas_ok[other] = std::max(r.cas_ok[other], data_end + timing_.rtrs - latency_[other]);
+  }
+}
+
+void DramChannel::column_count(Cycle count) {
+  const unsigned d = direction_;
+  (d == read ? counters_.reads : counters_.writes) += static_cast<std::uint64_t>(count);
+  if (last_direction_ != d) {
+    ++counters_.turnarounds;
+    last_direction_ = d;
+  }
+  served_[d] += count;
+  if (fed_[1 - d] != served_[1 - d]) streak_ += static_cast<unsigned>(count);
+  hold_ = std::max<Cycle>(0, hold_ - count);
+}
+
+/// Bursts of consecutive ages whose data end at first_end, first_end + spacing, ...
+void DramChannel::complete(std::int64_t age, Cycle count, Cycle end, Cycle spacing) {
+  Ring<Segment>& segments = segments_[direction_];
+  std::size_t i = 0;
+  while (segments[i].end <= age)
+    ++i;
+  while (count > 0) {
+    Segment& segment = segments[i];
+    const Cycle here = std::min<Cycle>(count, segment.end - age);
+    segment.remaining -= static_cast<std::uint64_t>(here);
+    if (segment.remaining == 0) done_.push_back({segment.id, end + (here - 1) * spacing});
+    age += here;
+    end += here * spacing;
+    count -= here;
+    ++i;
+  }
+  while (!segments.empty() && segments.front().remaining == 0)
+    segments.pop();
+}
+
+/// Closed page: a bank without waiting bursts for its row closes behind the last one (auto precharge).
+void DramChannel::close_if_unused(unsigned index) {
+  Bank& bank = banks_[index];
+  if (bank.row < 0 || bank.hit[read] != none || bank.hit[write] != none) return;
+  bank.row = -1;
+  bank.act_ok = std::max(bank.act_ok, bank.pre_ok + timing_.rp);
+  count_close(ranks_[bank.rank], bank.pre_ok);
+  ++counters_.precharges;
+}
+
+void DramChannel::refresh(unsigned rank_index) {
+  Rank& rank = ranks_[rank_index];
+  Cycle precharged = rank.refresh_at, closed = rank.refresh_at;
+  for (const Bank& bank : banks_) {
+    if (bank.rank != rank_index) continue;
+    if (bank.row >= 0) {
+      closed = std::max(closed, bank.pre_ok);
+    } else {
+      precharged = std::max(precharged, bank.act_ok);
+    }
+  }
+  if (rank.open_banks != 0) {
+    precharged = std::max(precharged, closed + timing_.rp_all);
+    counters_.active_cycles += static_cast<std::uint64_t>(closed - rank.active_from);
+    rank.open_banks = 0;
+    rank.counted_to = closed;
+    ++counters_.precharges;
+  }
+  for (Bank& bank : banks_) {
+    if (bank.rank != rank_index) continue;
+    bank.row = -1;
+    bank.act_ok = precharged + timing_.rfc;
+    bank.hit = {none, none};
+    bank.left_for_other_row = false;
+  }
+  ++counters_.refreshes;
+  rank.refresh_at += timing_.refi;
+}
+
+/// Without requests and with all banks closed nothing happens but refresh: all of them up to `until` but the last at
+/// once.
+void DramChannel::skip_idle_refreshes(Cycle until) {
+  for (Rank& rank : ranks_) {
+    if (rank.open_banks != 0 || rank.refresh_at > until) continue;
+    const Cycle rounds = (until - rank.refresh_at) / timing_.refi;
+    counters_.refreshes += static_cast<std::uint64_t>(rounds);
+    rank.refresh_at += rounds * timing_.refi;
+  }
+}
+
+Cycle DramChannel::finish_bound() {
+  if (bound_known_) return std::max(bound_, now_ + 1);
+  bound_known_ = true;
+  if (idle()) return bound_ = never;
+  const Choice choice = choose();
+  const Cycle rcd = std::min(timing_.rcd_read, timing_.rcd_write);
+  const Cycle column = std::min({choice.column, choice.activate + rcd, choice.precharge + timing_.rp + rcd});
+  Cycle bound = never;
+  for (const unsigned d : {read, write}) {
+    if (segments_[d].empty()) continue;
+    // A request is complete after all its bursts, and a burst is served at the earliest when it entered the window.
+    std::int64_t fewest = never;
+    for (std::size_t i = 0; i < segments_[d].size(); ++i) {
+      const Segment& segment = segments_[d][i];
+      const std::int64_t ahead = segment.end - capacity_[d] - served_[d];
+      if (ahead >= fewest) break;
+      fewest = std::min(fewest, std::max(static_cast<std::int64_t>(segment.remaining), ahead));
+    }
+    const std::int64_t others = d == direction_ ? 0 : 1;  // the other direction comes after one more burst of this one
+    bound = std::min(bound, column + (fewest - 1 + others) * timing_.ccd_s + latency_[d] + burst_);
+  }
+  bound_ = bound;
+  return std::max(bound, now_ + 1);
+}
+
+DramCounters DramChannel::counters_now() const {
+  DramCounters result = counters_;
+  for (const Rank& rank : ranks_) {
+    if (rank.open_banks != 0)
+      result.active_cycles += static_cast<std::uint64_t>(std::max<Cycle>(0, now_ - rank.active_from));
+  }
+  return result;
+}
+
+void DramChannel::reset_counters() {
+  counters_ = {};
+  for (Rank& rank : ranks_)
+    rank.active_from = std::max(rank.active_from, now_);
+}
+
+}  // namespace nibble

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+/// DramChannel: banks and command scheduler of one DRAM channel, in memory cycles; plain C++, no kernel.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "memory/address_map.h"
+#include "memory/dram_device.h"
+#include "memory/ring.h"
+
+namespace nibble {
+
+/// Commands and bursts of one channel.
+struct DramCounters {
+  std::uint64_t reads = 0, writes = 0;  ///< bursts
+  std::uint64_t activates = 0;
+  std::uint64_t precharges = 0;     ///< commands; one that closes all banks before a refresh counts once
+  std::uint64_t refreshes = 0;      ///< commands, each of one rank
+  std::uint64_t misses = 0;         ///< activates of a bank that was closed
+  std::uint64_t conflicts = 0;      ///< activates of a bank that another row had to leave first
+  std::uint64_t turnarounds = 0;    ///< changes between reads and writes on the data bus
+  std::uint64_t active_cycles = 0;  ///< rank cycles with at least one open bank
+};
+
+/// What it models. Requests are runs of consecutive bursts. They wait in one queue in order of arrival; from its head
+/// bursts enter the read window or the write window as entries become free (an entry is free from the cycle after the
+/// burst's column command), so the head may hold up what stands behind it. Within the window of the current direction,
+/// at every cycle
+///   - the column command that can issue first does; among equals the oldest (first ready, first come);
+///   - a bank without a waiting burst for its open row is precharged and activated for its oldest burst, as early as
+///   tRAS,
+///     tRTP, tWR, tRP, tRC, tRRD, tFAW and tPPD allow; of several activates the earliest possible, then the oldest;
+///   - after row_hit_cap bursts that overtook an older one of the same bank, that bank counts as having no waiting hit.
+/// Writes are served when there are write_high of them, or no reads, or the reads had streak_cap bursts in a row; until
+/// write_low are left (none after a streak) and a read waits, or the writes had streak_cap bursts in a row, after which
+/// as many reads go first as the read window holds. Every tREFI a rank is closed and refreshed before anything else.
+/// The command bus is not a resource: at most three commands share the burst_cycles of a burst.
+///
+/// How it is fast. Between two row commands a stream only repeats itself, so such a stretch of column commands is
+/// served in closed form; with leaps off the same state machine takes every burst singly, and the outcome is the same
+/// to the cycle.
+class DramChannel {
+ public:
+  DramChannel(const DramDevice& device, const AddressMap& map);
+
+  /// Bursts [first, first + count) in local numbers arrive in cycle `at`; arrivals in the past count as arriving now.
+  /// Commands see them from the next cycle on. `id` comes back in done().
+  void push(std::uint64_t first, std::uint64_t count, bool write, std::uint32_t id, Cycle at);
+  /// Issues every command up to and including cycle `until`.
+  void advance(Cycle until);
+
+  struct Done {
+    std::uint32_t id;
+    Cycle at;  ///< end of the last data beat
+  };
+  /// Requests whose last column command was issued; the reader clears it. `at` may lie after the cycle reached.
+  std::vector<Done>& done() { return done_; }
+
+  /// No request that is not yet in done() can be complete before this cycle; `never` without requests.
+  Cycle finish_bound();
+  static constexpr Cycle never = std::int64_t{1} << 62;
+
+  Cycle now() const { return now_; }
+  bool idle() const { return fed_[0] == served_[0] && fed_[1] == served_[1] && feed_.empty(); }
+  const DramCounters& counters() const { return counters_; }
+  /// Counters with the time that banks are open counted up to now().
+  DramCounters counters_now() const;
+  DramCounters& counters() { return counters_; }
+  void reset_counters();
+  /// Off: every burst is scheduled singly (for tests).
+  void set_leaps(bool on) { leaps_ = on; }
+
+ private:
+  using Index = std::int16_t;  ///< into jobs_ or pieces_; -1: none
+  static constexpr Index none = -1;
+  static constexpr unsigned read = 0, write = 1;
+
+  struct Bank {
+    std::int64_t row = -1;  ///< -1: closed
+    std::array<Cycle, 2> cas_ok{};
+    Cycle pre_ok = 0, act_ok = 0;
+    std::array<Index, 2> head{none, none}, tail{none, none};  ///< jobs per direction, oldest first
+    std::array<Index, 2> hit{none, none};                     ///< the oldest job of the open row
+    std::uint8_t rank = 0, group = 0;                         ///< group: over all ranks
+    bool left_for_other_row = false;
+    unsigned overtakes = 0;
+  };
+  struct Rank {
+    std::array<Cycle, 2> cas_ok{};
+    std::array<Cycle, 4> activates{};  ///< the last four, a ring
+    unsigned oldest_activate = 0;
+    Cycle act_ok = 0, pre_ok = 0;
+    Cycle refresh_at = 0;
+    unsigned open_banks = 0;
+    Cycle active_from = 0, counted_to = 0;
+  };
+  struct Group {
+    std::array<Cycle, 2> cas_ok{};
+    Cycle act_ok = 0;
+  };
+  /// Waiting bursts of one row of one bank: ages next, next + stripe, ... below the piece's end.
+  struct Job {
+    std::int64_t next = 0;
+    std::uint64_t row = 0;
+    Cycle enter = 0;
+    Index piece = none, previous = none, following = none;
+    std::uint8_t bank = 0, residue = 0;
+  };
+  /// Consecutive bursts in one block of the address map.
+  struct Piece {
+    std::int64_t end = 0;  ///< age after the last burst in the window
+    std::uint64_t next_local = 0;
+    unsigned live = 0;
+    bool extendable = false;       ///< the next burst of its direction may continue it
+    std::array<Index, 64> jobs{};  ///< by local number modulo stripe
+  };
+  struct Feed {
+    std::uint64_t next = 0, left = 0;
+    unsigned direction = 0;
+  };
+  struct Segment {
+    std::int64_t end = 0;  ///< age after its last burst
+    std::uint64_t remaining = 0;
+    std::uint32_t id = 0;
+  };
+  enum class Kind : std::uint8_t { nothing, precharge, activate, column };
+  struct Choice {
+    Kind kind = Kind::nothing;
+    unsigned bank = 0;
+    Cycle time = never;
+    Cycle column = never, row = never;  ///< earliest column command, earliest row command
+    Cycle activate = never, precharge = never;
+    std::int64_t age = 0;     ///< of the burst that a column command serves
+    std::int64_t oldest = 0;  ///< age of the oldest waiting burst of the direction
+    unsigned columns = 0;     ///< banks that have a column command to issue
+  };
+
+  void feed(Cycle enter);
+  Piece& piece_for(unsigned direction, std::uint64_t local);
+  void add_job(Index piece, unsigned direction, std::uint64_t local, std::int64_t age, Cycle enter);
+  void remove_job(unsigned direction, Index job);
+  Index first_hit(const Bank& bank, unsigned direction) const;
+
+  void choose_direction();
+  Cycle bound_of_new(unsigned direction, std::int64_t count) const;
+  Choice choose() const;
+  bool overtaken(const Bank& bank) const {
+    return bank.overtakes >= row_hit_cap_ && bank.head[direction_] != bank.hit[direction_];
+  }
+  void issue(const Choice& choice, Cycle until);
+  void precharge(unsigned bank, Cycle time);
+  void activate(unsigned bank, Cycle time);
+  void serve(unsigned bank, Cycle time);
+  Cycle leap_length(const Choice& choice, Cycle until) const;
+  Cycle leap_supply(const Piece& piece, Index index, std::int64_t age) const;
+  void leap(unsigned bank, Cycle time, Cycle count);
+  void column_timing(unsigned bank, Cycle time);
+  void column_count(Cycle count);
+  void complete(std::int64_t first_age, Cycle count, Cycle first_end, Cycle spacing);
+  void close_if_unused(unsigned bank);
+  void refresh(unsigned rank);
+  void skip_idle_refreshes(Cycle until);
+  void count_close(Rank& rank, Cycle time);
+  Cycle refresh_at() const;
+
+  // Fixed by the device.
+  const DramTiming timing_;
+  const Cycle burst_;
+  const AddressMap map_;
+  const std::array<Cycle, 2> latency_;  ///< column command to first data
+  const std::array<std::int64_t, 2> capacity_;
+  const std::int64_t write_high_, write_low_;
+  const unsigned row_hit_cap_, streak_cap_;
+  const bool close_page_;
+  const std::uint64_t stripe_mask_, block_mask_;
+  std::int64_t stripe_;
+  Cycle stripe_spacing_ = 0;  ///< of column commands that walk a stripe; 0: irregular
+  bool leaps_ = true;
+
+  // State.
+  Cycle now_ = 0;
+  unsigned direction_ = read;
+  std::int64_t drain_to_ = 0;  ///< in the write direction: waiting writes at which a waiting read interrupts
+  std::int64_t hold_ = 0;      ///< in the read direction: reads that go before waiting writes, however many
+  unsigned streak_ = 0;        ///< bursts served while the other direction waited
+  unsigned last_direction_ = read;
+  Cycle bound_ = never;
+  bool bound_known_ = true;
+  std::vector<Bank> banks_;
+  std::vector<Rank> ranks_;
+  std::vector<Group> groups_;
+  std::array<std::uint64_t, 2> active_{};  ///< banks with jobs, one bit each
+  std::array<std::int64_t, 2> fed_{}, served_{}, pushed_{};
+  std::array<Index, 2> last_piece_{none, none};
+  std::vector<Job> jobs_;
+  std::vector<Index> free_jobs_;
+  std::vector<Piece> pieces_;
+  std::vector<Index> free_pieces_;
+  Ring<Feed> feed_;
+  std::array<Ring<Segment>, 2> segments_;
+  std::vector<Done> done_;
+  DramCounters counters_;
+};
+
+}  // namespace nibble

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Devices for the DRAM test benches: the validation sets and variations that reach every branch of the scheduler.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "memory/dram_device.h"
+
+namespace nibble::test {
+
+inline DramDevice load_device(const std::string& name) {
+  ConfigNode node = ConfigNode::load(std::string(NIBBLE_SOURCE_DIR) + "/configs/memories/" + name + ".yaml");
+  node.string("kind");
+  node.string("summary");
+  return DramDevice::from(node);
+}
+
+inline std::vector<DramDevice> test_devices() {
+  std::vector<DramDevice> devices;
+  for (const char* name : {"reference-ddr4-a", "reference-ddr4-b", "reference-lpddr4-a", "reference-lpddr4-b",
+                           "reference-hbm2-a", "reference-hbm2-b"}) {
+    devices.push_back(load_device(name));
+  }
+  DramDevice device = load_device("reference-hbm2-a");
+  device.mapping = "row bank column bankgroup";  // the default of the presets
+  devices.push_back(device);
+  device.queues.page_policy = PagePolicy::closed;
+  devices.push_back(device);
+  device.queues.reads = device.queues.writes = device.queues.write_high = 5;
+  devices.push_back(device);
+  device.queues.page_policy = PagePolicy::open;
+  device.queues.streak_cap = 37;
+  device.queues.row_hit_cap = 4;
+  devices.push_back(device);
+  device = load_device("reference-ddr4-a");
+  device.mapping = "row bank column:3 bankgroup:1 column:4 bankgroup:1";
+  device.queues.write_high = 26;
+  device.queues.write_low = 6;
+  devices.push_back(device);
+  device.geometry.ranks = 2;
+  device.mapping = "row rank bank column bankgroup";
+  devices.push_back(device);
+  device.mapping = "row bank column bankgroup rank";
+  devices.push_back(device);
+  return devices;
+}
+
+}  // namespace nibble::test
