@@ -86,7 +86,6 @@ ArrayGeometry array_from(ConfigNode node, std::string& pe) {
   ArrayGeometry array;
   array.rows = count(node, "rows", 1, 1024);
   array.columns = count(node, "columns", 1, 1024);
-  array.weight_rows_per_cycle = count(node, "weight_rows_per_cycle", 1, 1024);
   array.foot_latency = mant_pe_timing().foot_latency;
   if (array.rows % 2 != 0) node.fail("rows", "must be even: INT8 weights occupy two vertically adjacent PEs");
   node.reject_unknown();

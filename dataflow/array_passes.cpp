@@ -53,7 +53,7 @@ std::uint64_t weight_stall(std::uint64_t m, const ArrayGeometry& array) {
 }
 
 std::uint64_t fill_drain_cycles(std::uint64_t last_columns, const ArrayGeometry& array) {
-  return array.weight_load_cycles() + array.rows + last_columns - 1 + array.foot_latency;
+  return array.weight_load_cycles() + (array.rows - 1) + (last_columns - 1) + array.foot_latency;
 }
 
 ArrayCycles isolated_cycles(const ArrayPasses& passes, const ArrayGeometry& array) {
@@ -67,8 +67,8 @@ ArrayCycles isolated_cycles(const ArrayPasses& passes, const ArrayGeometry& arra
 void check_array(const ArrayGeometry& array) {
   const auto fail = [](const std::string& what) { throw InputError("array: " + what); };
   if (array.rows == 0 || array.columns == 0) fail("an extent is 0; rows and columns must be positive");
-  if (array.rows_fused == 0 || array.k_per_row == 0 || array.weight_rows_per_cycle == 0) {
-    fail("rows_fused, k_per_row and weight_rows_per_cycle must be positive");
+  if (array.rows_fused == 0 || array.k_per_row == 0) {
+    fail("rows_fused and k_per_row must be positive");
   }
   if (array.rows < array.rows_fused) {
     fail(std::to_string(array.rows) + " rows cannot hold " + std::to_string(array.rows_fused) + " fused PEs");

@@ -9,10 +9,11 @@
 /// - The weights of the next pass (of this job or the next one) shift into shadow registers while the current pass
 /// streams:
 ///   consecutive passes start max(m, load) apart. The first pass of a command waits one whole load.
-/// - The last result of a pass whose first row enters in cycle t leaves the last used column in cycle
-///   t + (m - 1) + rows + (columns used - 1): one cycle per array row down, one per column across; foot_latency cycles
-///   later it is in the accumulator.
-/// One isolated job of passes 1..P lasts load + (P - 1) x max(m, load) + m + rows + (columns used in P) - 1 +
+/// - The last result of a pass whose first row enters in cycle t is computed by the last PE of the last used column in
+/// cycle
+///   t + (m - 1) + (rows - 1) + (columns used - 1): one cycle per array row down, one per column across; at the end of
+///   that cycle it enters the foot, and foot_latency cycles later it is in the accumulator.
+/// One isolated job of passes 1..P lasts load + (P - 1) x max(m, load) + m + (rows - 1) + (columns used in P - 1) +
 /// foot_latency.
 #pragma once
 

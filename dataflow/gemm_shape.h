@@ -33,17 +33,16 @@ void check_shape(const GemmShape& shape);
 
 /// A weight-stationary systolic array: the reduction runs along the rows, output channels along the columns.
 struct ArrayGeometry {
-  std::uint64_t rows = 0;                   ///< PEs along k
-  std::uint64_t columns = 0;                ///< PEs along n
-  std::uint64_t k_per_row = 1;              ///< reduction elements per PE and pass
-  std::uint64_t rows_fused = 1;             ///< PEs that one reduction element occupies (W8A8 on W4A8 PEs: 2)
-  std::uint64_t weight_rows_per_cycle = 1;  ///< rows of the array loaded per cycle
-  std::uint64_t foot_latency = 0;           ///< cycles from the array's last row to the accumulator
+  std::uint64_t rows = 0;          ///< PEs along k
+  std::uint64_t columns = 0;       ///< PEs along n
+  std::uint64_t k_per_row = 1;     ///< reduction elements per PE and pass
+  std::uint64_t rows_fused = 1;    ///< PEs that one reduction element occupies (W8A8 on W4A8 PEs: 2)
+  std::uint64_t foot_latency = 0;  ///< cycles from the array's last row to the accumulator
 
   /// Reduction extent of one pass.
   std::uint64_t pass_k() const { return rows / rows_fused * k_per_row; }
-  /// Cycles to load one set of stationary weights.
-  std::uint64_t weight_load_cycles() const { return (rows + weight_rows_per_cycle - 1) / weight_rows_per_cycle; }
+  /// Cycles to load one set of stationary weights: one row of the array per cycle.
+  std::uint64_t weight_load_cycles() const { return rows; }
 };
 
 /// On-chip capacities in bytes. Operand buffers are double buffered: a tile may use half. The output buffer holds the

@@ -79,7 +79,7 @@ inline ScheduleCost walked(const ScheduleProblem& problem, const Tiling& tiling)
       previous_rows = job->m;
       cost.compute_cycles += job->m;
     }
-    if (job->last) cost.fill_drain_cycles = load + problem.array.rows + passes.last_columns() - 1 + 1;
+    if (job->last) cost.fill_drain_cycles = load + problem.array.rows - 1 + passes.last_columns() - 1 + 1;
   }
   cost.fill_drain_cycles += problem.array.foot_latency - 1;
   cost.weight_load_cycles = stalls;
