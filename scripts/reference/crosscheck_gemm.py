@@ -35,7 +35,8 @@ def formats(pe, random):
         return "fp16", random.choice(["int4-g32x4", "int2-g32x4", "int4-g128", "int4-channel"]), []
     if pe == "amove":
         name = random.choice(["amove4-g128c16", "amove4-g32c4"])
-        return name, name, ["--exponent", str(int(random.randint(-8, 1))), "--accumulate", random.choice(["fp16", "fp32"])]
+        exponent = int(random.randint(-8, 1))
+        return name, name, ["--exponent", exponent, "--accumulate", random.choice(["fp16", "fp32"])]
     return {"fp16": ("fp16", "fp16", []), "int8": ("int8-channel", "int8-channel", []),
             "fp16_dequant": ("fp16", "int4-g128", [])}[pe]
 
