@@ -49,6 +49,11 @@ class RunIndex {
   std::size_t last_ = 0;
 };
 
+/// The tensor's group behind a layout group: a channel has one scale, repeated in every block of columns.
+std::uint64_t tensor_group(const Format& format, std::uint64_t layout_group) {
+  return format.grouping == Grouping::group ? layout_group : 0;
+}
+
 std::uint64_t total_bytes(const std::vector<MemoryRun>& runs) {
   std::uint64_t total = 0;
   for (const auto& run : runs)
@@ -82,7 +87,7 @@ QuantizedTensor unpack_tile(const OperandLayout& layout, const Format& format, c
       [&](std::uint64_t row, std::uint64_t group, std::uint64_t done, std::uint64_t length, std::uint64_t offset) {
         unpack_elements(&bytes[offset], row, done, length, tile);
         unpack_metadata(&bytes[index.offset(layout.metadata_address(range.row0 + row, group))], row,
-                        done / layout.group, tile);
+                        tensor_group(format, done / layout.group), tile);
       });
   return tile;
 }
@@ -124,7 +129,7 @@ std::vector<std::uint8_t> pack_operand(const OperandLayout& layout, const Quanti
       const std::uint64_t column = g * layout.group;
       pack_elements(tensor, row, column, std::min(layout.group, layout.columns - column),
                     &bytes[layout.code_address(row, g) - layout.base]);
-      pack_metadata(tensor, row, g, &bytes[layout.metadata_address(row, g) - layout.base]);
+      pack_metadata(tensor, row, tensor_group(tensor.format, g), &bytes[layout.metadata_address(row, g) - layout.base]);
     }
   }
   return bytes;
