@@ -127,4 +127,9 @@ ArrayGeometry SystolicConfig::wide_weight_array() const {
   return wide;
 }
 
+std::uint64_t SystolicConfig::accumulator_bytes(std::uint64_t group, bool wide) const {
+  const bool several_passes = group > (wide ? wide_weight_array() : array).pass_k();
+  return buffers.accumulator_bytes + (several_passes ? sizeof(std::int32_t) : 0);
+}
+
 }  // namespace nibble

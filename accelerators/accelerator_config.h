@@ -57,6 +57,9 @@ struct SystolicConfig {
   double bytes_per_cycle(double bytes_per_second) const { return bytes_per_second / (clock_mhz * 1e6); }
   /// Array geometry when weights are INT8 (two PEs fused).
   ArrayGeometry wide_weight_array() const;
+  /// Bytes of the output buffer per element of a tile: the FP32 accumulator, and beside it the integer sum of a group
+  /// that takes several passes (`group` beyond what a pass holds; an INT8 value window is read in the fused mode).
+  std::uint64_t accumulator_bytes(std::uint64_t group, bool wide) const;
 };
 
 }  // namespace nibble

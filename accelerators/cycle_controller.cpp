@@ -163,7 +163,7 @@ std::shared_ptr<ArrayJob> CycleController::make_job(const LoadedJob& loaded) {
     accumulators_ = std::make_shared<std::vector<float>>(loaded.job.m * loaded.job.n, 0.0f);
   }
   job->accumulators = accumulators_;
-  if (loaded.wide) job->half_sums.assign(loaded.job.m * loaded.job.n, 0);
+  if (group_ > geometry(loaded).pass_k()) job->group_sums.assign(loaded.job.m * loaded.job.n, 0);
   return job;
 }
 
@@ -193,14 +193,12 @@ void CycleController::scale(ArrayJob& job, const RowTag& tag, const ArrayPass& p
   const std::uint64_t column = pass.n0 + result.column;
   const std::uint64_t at = tag.row * tile.n + column;
   const std::uint64_t weight_at = column * job.weight_groups + (job.weight_groups == job.groups ? g : 0);
-  std::int32_t sum = 0;
-  if (job.loaded.wide) {
-    job.half_sums[at] += result.sums.mac;
-    if (pass.k0 + pass.k < std::min((g + 1) * group_, tile.k)) return;
-    sum = job.half_sums[at];
-    job.half_sums[at] = 0;
-  } else {
-    sum = mant_group_sum(result.sums, job.weight_types[weight_at]);
+  std::int32_t sum = job.loaded.wide ? result.sums.mac : mant_group_sum(result.sums, job.weight_types[weight_at]);
+  if (!job.group_sums.empty()) {
+    sum += job.group_sums[at];
+    const bool group_complete = pass.k0 + pass.k == std::min((g + 1) * group_, tile.k);
+    job.group_sums[at] = group_complete ? 0 : sum;
+    if (!group_complete) return;
   }
   float& accumulator = (*job.accumulators)[at];
   accumulator =

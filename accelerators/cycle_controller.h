@@ -27,7 +27,7 @@ struct ArrayJob {
   std::vector<std::uint8_t> weight_types;
   std::uint64_t groups = 0, weight_groups = 0;       ///< scales per row of A and of W
   std::shared_ptr<std::vector<float>> accumulators;  ///< the output tile, shared by the jobs along k
-  std::vector<std::int32_t> half_sums;               ///< wide mode: integer sums of a group that takes several passes
+  std::vector<std::int32_t> group_sums;              ///< G so far, when a group takes several passes
   std::uint64_t results_left = 0;
   std::uint64_t result_edge = 0;  ///< the last result so far is in the accumulators
 };

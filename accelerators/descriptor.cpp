@@ -121,6 +121,18 @@ OperandLayout OperandDescriptor::layout(std::uint64_t instance) const {
   return layout;
 }
 
+GemmShape shape_of(const Descriptor& command) {
+  GemmShape shape;
+  shape.m = command.m;
+  shape.k = command.k;
+  shape.n = command.n;
+  shape.count = command.count;
+  shape.causal = command.causal;
+  shape.past = command.past;
+  shape.rows_per_token = command.rows_per_token;
+  return shape;
+}
+
 Format window_format() {
   Format format;
   format.family = FormatFamily::integer;

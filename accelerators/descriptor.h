@@ -103,4 +103,7 @@ struct Descriptor {
   static constexpr std::uint64_t status_offset = descriptor_bytes - 8;
 };
 
+/// The GEMM of a command, without its value window.
+GemmShape shape_of(const Descriptor& command);
+
 }  // namespace nibble

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "accelerators/array_timing.h"
+#include "core/error.h"
 #include "core/units.h"
 #include "pe/mant_gemm.h"
 #include "pe/mant_pe.h"
@@ -31,44 +32,54 @@ GemmEngine::GemmEngine(const SystolicConfig& config, DmaEngine& dma, ResultWrite
       clock_(clock),
       loader_(dma, writer, clock) {}
 
-CommandStatus GemmEngine::check(const Descriptor& command) const {
-  const auto& tiling = command.tiling;
-  if (command.m == 0 || command.k == 0 || command.n == 0 || command.count == 0 || command.rows_per_token == 0)
+std::uint64_t GemmEngine::output_tile_bytes(const Descriptor& command) const {
+  const bool wide = is_int8(command.w.format) || command.window_k > 0;
+  return std::min(command.tiling.m, std::uint64_t{command.m}) * std::min(command.tiling.n, std::uint64_t{command.n}) *
+         config_.accumulator_bytes(command.a.format.group_k, wide);
+}
+
+CommandStatus GemmEngine::check_shapes(const Descriptor& command) const {
+  const Tiling& tiling = command.tiling;
+  if (command.rows_per_token == 0 || tiling.m == 0 || tiling.k == 0 || tiling.n == 0) return CommandStatus::bad_shape;
+  try {
+    check_shape(shape_of(command));
+  } catch (const InputError&) {
     return CommandStatus::bad_shape;
-  if (tiling.m == 0 || tiling.k == 0 || tiling.n == 0) return CommandStatus::bad_shape;
+  }
+  const std::uint64_t reduction = std::uint64_t{command.k} + command.window_k;
   for (const auto* operand : {&command.a, &command.w, &command.c}) {
     if (operand->block_rows == 0) return CommandStatus::bad_shape;
   }
-  if (command.a.rows < command.m || command.a.columns < command.k + command.window_k) return CommandStatus::bad_shape;
+  if (command.a.rows < command.m || command.a.columns < reduction) return CommandStatus::bad_shape;
   if (command.w.rows < command.n || command.w.columns < command.k) return CommandStatus::bad_shape;
   if (command.stream_bytes == 0 && (command.c.rows < command.m || command.c.columns < command.n))
     return CommandStatus::bad_shape;
-  if (!is_int8(command.a.format) || command.a.format.grouping != Grouping::group) return CommandStatus::bad_format;
-  if (!is_mant(command.w.format) && !is_int8(command.w.format)) return CommandStatus::bad_format;
-  if (command.w.format.grouping == Grouping::group && command.w.format.group_k != command.a.format.group_k)
-    return CommandStatus::bad_format;
   const std::uint64_t group = command.a.format.group_k;
-  if (group > mant_largest_group) return CommandStatus::bad_format;
   if (tiling.k < command.k && tiling.k % group != 0) return CommandStatus::bad_shape;
   if (command.window_k > 0 && (command.k % group != 0 || command.window_k > group)) return CommandStatus::bad_shape;
+  // Stores write whole blocks of columns.
+  const bool cuts_output = command.n > tiling.n && tiling.n % command.c.layout(0).group != 0;
+  return command.stream_bytes == 0 && cuts_output ? CommandStatus::bad_shape : CommandStatus::pending;
+}
+
+CommandStatus GemmEngine::check(const Descriptor& command) const {
+  if (command.a.format.grouping != Grouping::group || !mant_unit().supports(command.a.format, command.w.format))
+    return CommandStatus::bad_format;
+  if (command.window_k > 0 && !is_mant(command.w.format)) return CommandStatus::bad_format;
+  const bool quantized =
+      is_mant(command.c.format) || (is_int8(command.c.format) && command.c.format.grouping == Grouping::group);
+  if (!is_result(command.c.format) && !quantized) return CommandStatus::bad_format;
+  const CommandStatus shapes = check_shapes(command);
+  if (shapes != CommandStatus::pending) return shapes;
   if (!command.timing_only && (command.stream_bytes != 0 || !is_result(command.c.format)))
     return CommandStatus::no_data_path;
-  if (command.stream_bytes == 0 && is_result(command.c.format) && command.n > tiling.n &&
-      tiling.n % column_blocking != 0) {
-    return CommandStatus::bad_shape;
-  }
-  const auto a = command.a.layout(0);
-  const auto w = command.w.layout(0);
-  if (a.tile_bytes(std::min<std::uint64_t>(tiling.m, command.m), 0, std::min<std::uint64_t>(tiling.k, command.k)) >
-          config_.buffers.activation_bytes / 2 ||
-      w.tile_bytes(std::min<std::uint64_t>(tiling.n, command.n), 0, std::min<std::uint64_t>(tiling.k, command.k)) >
-          config_.buffers.weight_bytes / 2 ||
-      std::min<std::uint64_t>(tiling.m, command.m) * std::min<std::uint64_t>(tiling.n, command.n) *
-              config_.buffers.accumulator_bytes >
-          config_.buffers.output_bytes) {
-    return CommandStatus::tile_too_large;
-  }
-  return CommandStatus::pending;
+  const std::uint64_t m = std::min(command.tiling.m, std::uint64_t{command.m});
+  const std::uint64_t k = std::min(command.tiling.k, std::uint64_t{command.k});
+  const std::uint64_t n = std::min(command.tiling.n, std::uint64_t{command.n});
+  const bool fits = command.a.layout(0).tile_bytes(m, 0, k) <= config_.buffers.activation_bytes / 2 &&
+                    command.w.layout(0).tile_bytes(n, 0, k) <= config_.buffers.weight_bytes / 2 &&
+                    output_tile_bytes(command) <= config_.buffers.output_bytes;
+  return fits ? CommandStatus::pending : CommandStatus::tile_too_large;
 }
 
 std::uint64_t GemmEngine::quantizer_latency(const Descriptor& command) const {
@@ -79,10 +90,7 @@ CommandStatus GemmEngine::run(const Descriptor& command, CommandCounters& counte
   GemmProgress progress(command, counters, abort);
   progress.begin = progress.end = progress.next_start = progress.result = clock_.now();
   progress.elements_total = static_cast<std::uint64_t>(command.m) * command.n * command.count;
-  const std::uint64_t tile_bytes = std::min<std::uint64_t>(command.tiling.m, command.m) *
-                                   std::min<std::uint64_t>(command.tiling.n, command.n) *
-                                   config_.buffers.accumulator_bytes;
-  progress.output_tiles = config_.buffers.output_bytes / tile_bytes;
+  progress.output_tiles = config_.buffers.output_bytes / output_tile_bytes(command);
   writer_.start(counters);
   loader_.start(command, progress.output_tiles, counters);
   if (config_.fidelity == Fidelity::transaction) {

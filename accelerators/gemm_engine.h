@@ -32,6 +32,8 @@ class GemmEngine {
   CommandStatus run(const Descriptor& command, CommandCounters& counters, const bool& abort);
 
  private:
+  CommandStatus check_shapes(const Descriptor& command) const;
+  std::uint64_t output_tile_bytes(const Descriptor& command) const;
   void run_transaction(GemmProgress& progress);
   void run_cycle(GemmProgress& progress);
   bool stopped(const GemmProgress& progress) const {

@@ -65,15 +65,11 @@ std::uint64_t Placement::allocate(std::uint64_t bytes, const std::string& what) 
 
 ScheduleProblem schedule_problem(const SystolicConfig& config, const MemoryRate& memory, const Descriptor& command) {
   ScheduleProblem problem;
-  problem.shape.m = command.m;
-  problem.shape.k = command.k;
-  problem.shape.n = command.n;
-  problem.shape.count = command.count;
-  problem.shape.causal = command.causal;
-  problem.shape.past = command.past;
-  problem.shape.rows_per_token = command.rows_per_token;
-  problem.array = command.w.format.family == FormatFamily::integer ? config.wide_weight_array() : config.array;
+  problem.shape = shape_of(command);
+  const bool wide = command.w.format.family == FormatFamily::integer;
+  problem.array = wide ? config.wide_weight_array() : config.array;
   problem.buffers = config.buffers;
+  problem.buffers.accumulator_bytes = config.accumulator_bytes(command.a.format.group_k, wide || command.window_k > 0);
   problem.memory = memory;
   problem.activation = command.a.layout(0);
   problem.weight = command.w.layout(0);

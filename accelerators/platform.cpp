@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "accelerators/platform.h"
 
-#include <tlm_utils/simple_target_socket.h>
-
 #include <deque>
 #include <exception>
 #include <map>
@@ -73,24 +71,6 @@ ConfigNode memory_node(ConfigNode section) {
   return node;
 }
 
-/// TEMPORARY until the router lands.
-class DebugPath : public sc_core::sc_module {
- public:
-  tlm_utils::simple_target_socket<DebugPath> target{"target"};
-  DebugPath(sc_core::sc_module_name name, MemorySystem& memory) : sc_module(name), memory_(memory) {
-    target.register_b_transport(this, &DebugPath::b);
-    target.register_transport_dbg(this, &DebugPath::dbg);
-  }
-
- private:
-  void b(tlm::tlm_generic_payload&, sc_core::sc_time&) {}
-  unsigned dbg(tlm::tlm_generic_payload& payload) {
-    return dynamic_cast<tlm::tlm_fw_transport_if<>&>(*memory_.target.get_base_export().get_interface())
-        .transport_dbg(payload);
-  }
-  MemorySystem& memory_;
-};
-
 }  // namespace
 
 PlatformConfig PlatformConfig::from(ConfigNode accelerator) {
@@ -108,13 +88,13 @@ PlatformConfig PlatformConfig::from(ConfigNode accelerator) {
 Platform::Platform(PlatformConfig config)
     : config_(std::move(config)), ledger_(config_.machine, config_.costs), statistics_("platform") {
   memory_ = make_memory("memory", config_.memory, &statistics_);
-  auto path = std::make_unique<DebugPath>("debug_path", *memory_);
+  router_ = std::make_unique<Router>("router", RouterConfig::single_target(2, memory_->capacity_bytes()), &statistics_);
   machine_ = std::make_unique<SystolicAccelerator>("machine", config_.machine);
   host_ = std::make_unique<Host>("host", queue_address, queue_entries);
   host_->control.bind(machine_->control);
-  machine_->memory.bind(memory_->target);
-  host_->memory.bind(path->target);
-  debug_path_ = std::move(path);
+  machine_->memory.bind(router_->target(0));
+  host_->memory.bind(router_->target(1));
+  router_->initiator(0).bind(memory_->target);
   machine_->irq.bind(irq_);
   host_->irq.bind(irq_);
 }

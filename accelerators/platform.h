@@ -24,6 +24,7 @@
 #include "core/report.h"
 #include "core/statistics.h"
 #include "memory/memory_system.h"
+#include "memory/router.h"
 
 namespace nibble {
 
@@ -68,7 +69,7 @@ class Platform {
   Statistics statistics_;
   sc_core::sc_signal<bool> irq_{"irq"};
   std::unique_ptr<MemorySystem> memory_;
-  std::unique_ptr<sc_core::sc_module> debug_path_;
+  std::unique_ptr<Router> router_;
   std::unique_ptr<SystolicAccelerator> machine_;
   std::unique_ptr<Host> host_;
 };

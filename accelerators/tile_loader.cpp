@@ -7,18 +7,6 @@
 namespace nibble {
 namespace {
 
-GemmShape shape_of(const Descriptor& command) {
-  GemmShape shape;
-  shape.m = command.m;
-  shape.k = command.k;
-  shape.n = command.n;
-  shape.count = command.count;
-  shape.causal = command.causal;
-  shape.past = command.past;
-  shape.rows_per_token = command.rows_per_token;
-  return shape;
-}
-
 bool has_wide_weights(const OperandDescriptor& operand) {
   return operand.format.family == FormatFamily::integer;
 }

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Router: several initiators, several targets, an address map and an arbiter per target. Combinational: it adds no
+/// time of its own; what it models is that a target takes one request at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <systemc>
+#include <tlm>
+#include <vector>
+
+#include "core/config_node.h"
+#include "core/statistics.h"
+
+namespace nibble {
+
+enum class Arbitration {
+  round_robin,  ///< the initiator after the one served last
+  priority      ///< the lowest index
+};
+
+struct RouterConfig {
+  /// Addresses [base, base + size) go to initiator socket `target`, less `base` when `remap`.
+  struct Window {
+    std::uint64_t base = 0, size = 0;
+    unsigned target = 0;
+    bool remap = false;
+  };
+  unsigned initiators = 1, targets = 1;
+  Arbitration arbitration = Arbitration::round_robin;
+  std::vector<Window> windows;
+
+  /// Everything from address 0 goes to one target.
+  static RouterConfig single_target(unsigned initiators, std::uint64_t size);
+  /// Keys: initiators, targets, arbitration (round_robin | priority), windows (list of base, size_bytes, target,
+  /// remap).
+  static RouterConfig from(ConfigNode node);
+  /// Throws InputError: no window, overlapping or empty windows, a target that is not there.
+  void check() const;
+};
+
+/// Base-protocol sockets on both sides: AT with request and response exclusion, LT, debug, DMI. An access outside every
+/// window, or one that crosses the end of its window, is answered with TLM_ADDRESS_ERROR_RESPONSE.
+class Router : public sc_core::sc_module {
+ public:
+  Router(sc_core::sc_module_name name, RouterConfig config, Statistics* statistics = nullptr);
+  ~Router() override;
+
+  /// Bound by initiator i.
+  tlm::tlm_target_socket<>& target(unsigned i);
+  /// Bound to target j.
+  tlm::tlm_initiator_socket<>& initiator(unsigned j);
+
+  /// What initiator i has had served.
+  struct Served {
+    std::uint64_t transactions = 0, read_bytes = 0, write_bytes = 0;
+    std::uint64_t address_errors = 0;
+    sc_core::sc_time waited;  ///< for the arbiter, sum
+  };
+  const Served& served(unsigned i) const;
+
+ private:
+  class Upstream;
+  class Downstream;
+  /// A payload between BEGIN_REQ and END_RESP.
+  struct Flight {
+    tlm::tlm_generic_payload* payload = nullptr;
+    unsigned upstream = 0, downstream = 0;
+    bool target_done = false;  ///< the target completed it early and expects no END_RESP
+  };
+  const RouterConfig::Window* decode(const tlm::tlm_generic_payload& payload) const;
+  Flight& flight(const tlm::tlm_generic_payload& payload);
+  void land(const tlm::tlm_generic_payload& payload);
+  /// Gives free targets the next waiting request and free initiators the next waiting response.
+  void arbitrate();
+  void grant(unsigned downstream);
+
+  const RouterConfig config_;
+  std::vector<std::unique_ptr<Upstream>> upstream_;
+  std::vector<std::unique_ptr<Downstream>> downstream_;
+  std::vector<Flight> flights_;
+  sc_core::sc_event channel_free_;
+  std::unique_ptr<Statistics> statistics_;
+};
+
+}  // namespace nibble
