@@ -36,17 +36,21 @@ template <std::size_t Steps>
 struct StepGrid {
   std::array<float, Steps> boundary{}, step{};
 
-  void assign(const int* magnitudes) {
+  constexpr void assign(const int* magnitudes) {
     for (std::size_t i = 0; i < Steps; ++i) {
       boundary[i] = 0.5F * static_cast<float>(magnitudes[i] + magnitudes[i + 1]);
       step[i] = static_cast<float>(magnitudes[i + 1] - magnitudes[i]);
     }
   }
-  float nearest(float y) const {
-    float magnitude = 0;
-    for (std::size_t i = 0; i < Steps; ++i)
-      magnitude += y > boundary[i] ? step[i] : 0.0F;
-    return magnitude;
+  /// values[l] = scale * nearest magnitude of y[l].
+  void nearest(const Lanes& y, const Lanes& scales, Lanes& values) const {
+    for (std::size_t l = 0; l < lanes; ++l) {
+      float magnitude = 0;
+      for (std::size_t i = 0; i < Steps; ++i) {
+        magnitude += y[l] > boundary[i] ? step[i] : 0.0F;
+      }
+      values[l] = magnitude * scales[l];
+    }
   }
   std::size_t index(float y) const {
     std::size_t index = 0;
@@ -59,15 +63,15 @@ struct StepGrid {
 using NormalGrid = StepGrid<7>;
 using PairGrid = StepGrid<14>;
 
-NormalGrid normal_grid(std::uint8_t type) {
+constexpr NormalGrid normal_grid(std::uint8_t type) {
   NormalGrid grid;
   grid.assign(adaptive_magnitudes[type]);
   return grid;
 }
 
 /// Normal magnitudes, then those of outliers.
-PairGrid pair_grid(std::uint8_t type) {
-  int magnitudes[15];
+constexpr PairGrid pair_grid(std::uint8_t type) {
+  int magnitudes[15] = {};
   for (unsigned i = 0; i < 8; ++i)
     magnitudes[i] = adaptive_magnitudes[type][i];
   for (unsigned i = 1; i < 8; ++i)
@@ -77,47 +81,74 @@ PairGrid pair_grid(std::uint8_t type) {
   return grid;
 }
 
-inline void add_error(float magnitude, float value, double& error) {
-  const double difference = static_cast<double>(magnitude) - static_cast<double>(value);
-  error += difference * difference;
+/// The grids of a type as constants: only then does the search vectorize.
+template <std::uint8_t Type>
+inline constexpr NormalGrid normal_of = normal_grid(Type);
+template <std::uint8_t Type>
+inline constexpr PairGrid pairs_of = pair_grid(Type);
+
+/// Magnitudes above it are outliers.
+constexpr float outlier_boundary(std::uint8_t type) {
+  return pair_grid(type).boundary[7];
 }
 
-void ant_errors(const Rows& group, const NormalGrid& grid, const Lanes& scales, Errors& errors) {
-  errors.fill(0);
-  for (std::size_t i = 0; i < group.rows * group.columns; ++i) {
-    const float magnitude = magnitude_of(group.values[i]);
-    Lanes values;
-    for (std::size_t l = 0; l < lanes; ++l)
-      values[l] = scales[l] * grid.nearest(magnitude / scales[l]);
-    for (std::size_t l = 0; l < lanes; ++l)
-      add_error(magnitude, values[l], errors[l]);
+inline void divide(float magnitude, const Lanes& scales, Lanes& y) {
+  for (std::size_t l = 0; l < lanes; ++l)
+    y[l] = magnitude / scales[l];
+}
+
+inline void add_errors(float magnitude, const Lanes& values, Errors& errors) {
+  for (std::size_t l = 0; l < lanes; ++l) {
+    const double difference = static_cast<double>(magnitude) - static_cast<double>(values[l]);
+    errors[l] += difference * difference;
   }
 }
 
-void olive_errors(const Rows& group, const NormalGrid& normal, const PairGrid& pairs, float outlier_boundary,
-                  const Lanes& scales, Errors& errors) {
+template <std::uint8_t Type>
+void ant_errors(const Rows& group, const Lanes& scales, Errors& errors) {
+  Lanes y, values;
+  errors.fill(0);
+  for (std::size_t i = 0; i < group.rows * group.columns; ++i) {
+    const float magnitude = magnitude_of(group.values[i]);
+    divide(magnitude, scales, y);
+    normal_of<Type>.nearest(y, scales, values);
+    add_errors(magnitude, values, errors);
+  }
+}
+
+/// Values of a pair: an outlier's partner becomes 0, of two outliers the first stays.
+template <std::uint8_t Type>
+void quantize_pair(const Lanes& scales, float first, float second, Lanes& firsts, Lanes& seconds) {
+  constexpr float boundary = outlier_boundary(Type);
+  Lanes y, z, a, b;
+  divide(first, scales, y);
+  divide(second, scales, z);
+  pairs_of<Type>.nearest(y, scales, a);
+  pairs_of<Type>.nearest(z, scales, b);
+  for (std::size_t l = 0; l < lanes; ++l) {
+    const bool first_out = y[l] > boundary, second_out = z[l] > boundary;
+    seconds[l] = first_out ? 0.0F : b[l];
+    firsts[l] = !first_out & second_out ? 0.0F : a[l];
+  }
+}
+
+template <std::uint8_t Type>
+void olive_errors(const Rows& group, const Lanes& scales, Errors& errors) {
+  Lanes firsts, seconds;
   errors.fill(0);
   for (std::size_t row = 0; row < group.rows; ++row) {
     const float* x = group.values + row * group.columns;
     for (std::size_t i = 0; i + 1 < group.columns; i += 2) {
       const float first = magnitude_of(x[i]), second = magnitude_of(x[i + 1]);
-      Lanes firsts, seconds;
-      for (std::size_t l = 0; l < lanes; ++l) {
-        const float y = first / scales[l], z = second / scales[l];
-        const bool first_out = y > outlier_boundary, second_out = z > outlier_boundary;
-        const float a = scales[l] * pairs.nearest(y), b = scales[l] * pairs.nearest(z);
-        seconds[l] = first_out ? 0.0F : b;
-        firsts[l] = !first_out && second_out ? 0.0F : a;
-      }
-      for (std::size_t l = 0; l < lanes; ++l) {
-        add_error(first, firsts[l], errors[l]);
-        add_error(second, seconds[l], errors[l]);
-      }
+      quantize_pair<Type>(scales, first, second, firsts, seconds);
+      add_errors(first, firsts, errors);
+      add_errors(second, seconds, errors);
     }
     if (group.columns % 2 == 0) continue;
     const float last = magnitude_of(x[group.columns - 1]);
-    for (std::size_t l = 0; l < lanes; ++l)
-      add_error(last, scales[l] * normal.nearest(last / scales[l]), errors[l]);
+    divide(last, scales, seconds);
+    normal_of<Type>.nearest(seconds, scales, firsts);
+    add_errors(last, firsts, errors);
   }
 }
 
@@ -143,13 +174,17 @@ void search_scales(float reach, int gmax, int step, int last, std::uint8_t type,
   }
 }
 
+template <std::uint8_t Type>
+void try_ant(const Rows& group, float amax, Choice& best) {
+  const auto errors_of = [&group](const Lanes& scales, Errors& errors) { ant_errors<Type>(group, scales, errors); };
+  search_scales(amax, adaptive_magnitudes[Type][7], 1, 149, Type, errors_of, best);
+}
+
 Choice search_ant(const Rows& group, float amax) {
   Choice best;
-  for (std::uint8_t type = 0; type < ant_type_count; ++type) {
-    const NormalGrid grid = normal_grid(type);
-    const auto errors_of = [&](const Lanes& scales, Errors& errors) { ant_errors(group, grid, scales, errors); };
-    search_scales(amax, adaptive_magnitudes[type][7], 1, 149, type, errors_of, best);
-  }
+  try_ant<adaptive_int4>(group, amax, best);
+  try_ant<adaptive_flint4>(group, amax, best);
+  try_ant<adaptive_pot4>(group, amax, best);
   return best;
 }
 
@@ -168,21 +203,17 @@ float three_sigma(const Rows& group) {
   return static_cast<float>(std::abs(mean) + 3.0 * deviation);
 }
 
-float outlier_boundary(std::uint8_t type) {
-  return 0.5F * static_cast<float>(adaptive_magnitudes[type][7] + olive_outlier_magnitude(type, 1));
+template <std::uint8_t Type>
+void try_olive(const Rows& group, float reach, Choice& best) {
+  const auto errors_of = [&group](const Lanes& scales, Errors& errors) { olive_errors<Type>(group, scales, errors); };
+  search_scales(reach, adaptive_magnitudes[Type][7], 2, 249, Type, errors_of, best);
 }
 
 Choice search_olive(const Rows& group) {
   Choice best;
   const float reach = three_sigma(group);
-  for (std::uint8_t type = 0; type < olive_type_count; ++type) {
-    const NormalGrid normal = normal_grid(type);
-    const PairGrid pairs = pair_grid(type);
-    const auto errors_of = [&](const Lanes& scales, Errors& errors) {
-      olive_errors(group, normal, pairs, outlier_boundary(type), scales, errors);
-    };
-    search_scales(reach, adaptive_magnitudes[type][7], 2, 249, type, errors_of, best);
-  }
+  try_olive<adaptive_int4>(group, reach, best);
+  try_olive<adaptive_flint4>(group, reach, best);
   return best;
 }
 

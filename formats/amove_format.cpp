@@ -2,6 +2,7 @@
 /// amove4, amove3, amove2: docs/formats.md, section "amove".
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "formats/amove.h"
 #include "formats/family_codec.h"
@@ -15,52 +16,95 @@ bool finite(float value) {
   return (float_bits(value) & 0x7FFFFFFF) < 0x7F800000;
 }
 
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+/// Clusters of one group, in arrays of their own so that loops over them vectorize.
+struct Clusters {
+  std::size_t count = 0;  ///< that hold at least one element
+  std::vector<float> d;   ///< scale D of each
+  std::vector<std::int32_t> codes;
+
+  explicit Clusters(std::size_t most) : d(most), codes(most) {}
+};
+
 /// The four scales that a group can give its clusters, and the largest code whose scale is positive.
 struct ScaleChoice {
-  float base = 0, residual = 0;
-  int largest_code = 0;
-  std::array<float, 4> scales{};
+  float base, residual;
+  std::int32_t largest_code = 0;
+  std::array<float, 4> scales;
 
   ScaleChoice(float s, float r) : base(s), residual(r) {
-    for (int code = 3; code > 0 && largest_code == 0; --code) {
-      if (s - r * static_cast<float>(code) > 0) largest_code = code;
+    for (std::int32_t code = 1; code < 4; ++code) {
+      if (s - r * static_cast<float>(code) > 0) largest_code = code;  // falls with the code
     }
-    for (unsigned code = 0; code < 4; ++code)
-      scales[code] = amove_cluster_scale(s, r, code);
+    for (std::size_t code = 0; code < 4; ++code) {
+      scales[code] = round_fp16_branchless(s - r * static_cast<float>(code));  // exact before the rounding
+    }
   }
 
-  int code(float d) const {
-    if (residual == 0) return 0;
-    float y = (base - d) / residual;
-    y = y < 0 ? 0 : y;
-    y = y > 3 ? 3 : y;
-    return std::min(static_cast<int>(rne(y)), largest_code);
+  /// Step 3 for every cluster.
+  void write_codes(Clusters& clusters) const {
+    const std::size_t count = clusters.count;
+    const float* d = clusters.d.data();
+    std::int32_t* codes = clusters.codes.data();
+    if (residual == 0) {
+      std::fill_n(codes, count, 0);
+      return;
+    }
+    constexpr float shifter = 12582912.0F;  // 1.5 * 2^23: the sum's low bits are the integer
+    for (std::size_t i = 0; i < count; ++i) {
+      float y = (base - d[i]) / residual;
+      y = y < 0 ? 0 : y;
+      y = y > 3 ? 3 : y;
+      const std::int32_t code = static_cast<std::int32_t>(float_bits(y + shifter)) - 0x4B400000;
+      codes[i] = code < largest_code ? code : largest_code;
+    }
+  }
+
+  /// Sum in order of (D - scale)^2.
+  double error(const Clusters& clusters) const {
+    double sum = 0;
+    for (std::size_t i = 0; i < clusters.count; ++i) {
+      const float scale = scales[static_cast<std::size_t>(clusters.codes[i])];
+      const double difference = static_cast<double>(clusters.d[i]) - static_cast<double>(scale);
+      sum += difference * difference;
+    }
+    return sum;
   }
 };
 
 /// R0: half the mean distance of the cluster scales from the largest one.
-float mean_residual(const float* d, std::size_t clusters, float base) {
+float mean_residual(const Clusters& clusters, float base) {
   float sum = 0;
-  for (std::size_t i = 0; i < clusters; ++i)
-    sum += base - d[i];
-  return sum / static_cast<float>(2 * clusters);
+  for (std::size_t i = 0; i < clusters.count; ++i)
+    sum += base - clusters.d[i];
+  return sum / static_cast<float>(2 * clusters.count);
 }
 
-/// The best residual among R0 * 0.00 ... R0 * 2.00 by the squared error of the cluster scales.
-float searched_residual(const float* d, std::size_t clusters, float s, float r0) {
+constexpr std::size_t trials = 201;
+
+constexpr std::array<float, trials> make_factors() {
+  std::array<float, trials> factors{};
+  for (std::size_t j = 0; j < trials; ++j)
+    factors[j] = static_cast<float>(j) / 100.0F;
+  return factors;
+}
+
+/// The best residual among e4m3(R0 * 0.00) ... e4m3(R0 * 2.00) by the squared error of the cluster scales; 0 if all are
+/// 0.
+float searched_residual(Clusters& clusters, float s, float r0) {
+  static constexpr std::array<float, trials> factors = make_factors();
+  std::array<float, trials> residuals;
+  for (std::size_t j = 0; j < trials; ++j)
+    residuals[j] = round_e4m3_branchless(r0 * factors[j]);
   float best = 0, last = 0;
   double best_error = 0;
-  for (int j = 0; j <= 200; ++j) {
-    const float r = round_e4m3(r0 * (static_cast<float>(j) / 100.0F));
+  for (const float r : residuals) {
     if (!(r > 0) || r == last) continue;  // candidates ascend: an equal one cannot be better
     last = r;
     const ScaleChoice choice(s, r);
-    double error = 0;
-    for (std::size_t i = 0; i < clusters; ++i) {
-      const double difference =
-          static_cast<double>(d[i]) - static_cast<double>(choice.scales[static_cast<std::size_t>(choice.code(d[i]))]);
-      error += difference * difference;
-    }
+    choice.write_codes(clusters);
+    const double error = choice.error(clusters);
     if (best == 0 || error < best_error) {
       best = r;
       best_error = error;
@@ -69,28 +113,18 @@ float searched_residual(const float* d, std::size_t clusters, float s, float r0)
   return best;
 }
 
+/// `Fixed`: elements per cluster when known to the compiler, else 0.
+template <std::size_t Fixed>
 class Encoder {
  public:
   Encoder(const Tensor& tensor, const EncodeOptions& options, QuantizedTensor& out)
       : tensor_(tensor),
         out_(out),
         grid_(group_grid(out)),
-        cluster_(out.format.cluster),
         clusters_(out.format.group_k / out.format.cluster),
         qmax_(static_cast<float>((1 << (out.format.bits - 1)) - 1)),
         offline_(options.select == "offline"),
-        d_(clusters_) {
-    if (options.slot == TensorSlot::offline) {
-      const float largest = float_from_bits(max_magnitude_bits(tensor.values.data(), tensor.values.size()));
-      out.tensor_exponent = amove_exponent(largest, out.format.bits);
-    } else {
-      out.tensor_exponent = options.exponent.value_or(0);
-    }
-    out.codes.assign(out.size(), 0);
-    out.base_scales.resize(grid_.count());
-    out.residuals.resize(grid_.count());
-    out.cluster_codes.assign(grid_.count() * clusters_, 0);
-  }
+        exponent_(out.tensor_exponent) {}
 
   void run() {
     for (std::size_t row = 0; row < grid_.rows; ++row) {
@@ -100,64 +134,91 @@ class Encoder {
   }
 
  private:
+  std::size_t cluster() const { return Fixed != 0 ? Fixed : out_.format.cluster; }
+  std::size_t most_clusters() const { return clusters_.d.size(); }
+
   void encode_group(std::size_t row, std::size_t g) {
     const std::size_t group = row * grid_.per_row() + g, length = grid_.length(g);
-    const std::size_t first = row * grid_.columns + grid_.first_column(g),
-                      clusters = (length + cluster_ - 1) / cluster_;
+    const std::size_t first = row * grid_.columns + grid_.first_column(g);
     const float* x = tensor_.values.data() + first;
-    const float base = cluster_scales(x, length, clusters);
+    const float base = measure(x, length);
     if (!finite(base))
       fail_group(tensor_.name, grid_, row, g, "a cluster's scale is beyond binary32; choose a larger exponent");
     if (base > largest_e4m3) ++out_.saturated_groups;
-    const float s = round_e4m3(base), r0 = mean_residual(d_.data(), clusters, base);
-    const ScaleChoice choice(s, offline_ ? searched_residual(d_.data(), clusters, s, r0) : round_e4m3(r0));
+    const float s = round_e4m3_branchless(base), r0 = mean_residual(clusters_, base);
+    const ScaleChoice choice(s, offline_ ? searched_residual(clusters_, s, r0) : round_e4m3_branchless(r0));
+    choice.write_codes(clusters_);
     out_.base_scales[group] = choice.base;
     out_.residuals[group] = choice.residual;
-    std::array<float, 4> units{};
-    for (std::size_t code = 0; code < 4; ++code)
-      units[code] = scale_by_power(choice.scales[code], out_.tensor_exponent);
-    for (std::size_t i = 0; i < clusters; ++i) {
-      const int code = choice.code(d_[i]);
-      out_.cluster_codes[group * clusters_ + i] = static_cast<std::uint8_t>(code);
-      const float unit = units[static_cast<std::size_t>(code)];
-      const std::size_t start = i * cluster_, count = std::min(cluster_, length - start);
-      if (!encode_cluster(x + start, count, unit, out_.codes.data() + first + start)) {
-        fail_group(tensor_.name, grid_, row, g, "a decoded value is beyond binary32; choose a smaller exponent");
-      }
+    for (std::size_t i = 0; i < clusters_.count; ++i) {
+      out_.cluster_codes[group * most_clusters() + i] = static_cast<std::uint8_t>(clusters_.codes[i]);
+    }
+    if (!write_elements(choice, x, length, out_.codes.data() + first)) {
+      fail_group(tensor_.name, grid_, row, g, "a decoded value is beyond binary32; choose a smaller exponent");
     }
   }
 
-  /// D of every cluster into d_; returns the largest.
-  float cluster_scales(const float* x, std::size_t length, std::size_t clusters) {
+  /// D of every cluster; returns the largest.
+  float measure(const float* x, std::size_t length) {
+    const std::size_t whole = length / cluster();
+    clusters_.count = (length + cluster() - 1) / cluster();
+    float* d = clusters_.d.data();
+    for (std::size_t i = 0; i < whole; ++i)
+      d[i] = float_from_bits(max_magnitude_bits(x + i * cluster(), cluster()));
+    if (whole < clusters_.count)
+      d[whole] = float_from_bits(max_magnitude_bits(x + whole * cluster(), length - whole * cluster()));
     float base = 0;
-    for (std::size_t i = 0; i < clusters; ++i) {
-      const std::size_t start = i * cluster_;
-      const float amax = float_from_bits(max_magnitude_bits(x + start, std::min(cluster_, length - start)));
-      d_[i] = scale_by_power(amax / qmax_, -out_.tensor_exponent);
-      base = std::max(base, d_[i]);
+    if (exponent_ >= -126 && exponent_ <= 126) {
+      // The product with a power of two that binary32 holds is rounded once, like scale_by_power.
+      const float power = float_from_bits(static_cast<std::uint32_t>(127 - exponent_) << 23);
+      for (std::size_t i = 0; i < clusters_.count; ++i)
+        d[i] = (d[i] / qmax_) * power;
+    } else {
+      for (std::size_t i = 0; i < clusters_.count; ++i)
+        d[i] = scale_by_power(d[i] / qmax_, -exponent_);
     }
+    for (std::size_t i = 0; i < clusters_.count; ++i)
+      base = std::max(base, d[i]);
     return base;
   }
 
   /// False when a decoded value is not finite.
-  bool encode_cluster(const float* x, std::size_t count, float unit, std::int16_t* codes) const {
-    if (unit == 0) return true;  // codes stay 0
-    if (!finite(unit)) return false;
-    quantize_run(x, count, unit, qmax_, codes);
-    if (finite(unit * qmax_)) return true;
-    for (std::size_t i = 0; i < count; ++i) {
+  bool write_elements(const ScaleChoice& choice, const float* x, std::size_t length, std::int16_t* codes) const {
+    std::array<float, 4> units;
+    bool safe = true;
+    for (std::size_t code = 0; code < 4; ++code) {
+      const float unit = scale_by_power(choice.scales[code], exponent_);
+      units[code] = unit == 0 ? infinity : unit;  // x / infinity: every code becomes 0
+      safe = safe && (unit == 0 || finite(unit * qmax_));
+    }
+    const std::size_t whole = length / cluster();
+    for (std::size_t i = 0; i < whole; ++i) {
+      quantize_run(x + i * cluster(), cluster(), units[code_of(i)], qmax_, codes + i * cluster());
+    }
+    if (whole < clusters_.count) {
+      quantize_run(x + whole * cluster(), length - whole * cluster(), units[code_of(whole)], qmax_,
+                   codes + whole * cluster());
+    }
+    return safe || values_finite(choice, codes, length);
+  }
+
+  bool values_finite(const ScaleChoice& choice, const std::int16_t* codes, std::size_t length) const {
+    for (std::size_t i = 0; i < length; ++i) {
+      const float unit = scale_by_power(choice.scales[code_of(i / cluster())], exponent_);
       if (!finite(static_cast<float>(codes[i]) * unit)) return false;
     }
     return true;
   }
 
+  std::size_t code_of(std::size_t i) const { return static_cast<std::size_t>(clusters_.codes[i]); }
+
   const Tensor& tensor_;
   QuantizedTensor& out_;
   GroupGrid grid_;
-  std::size_t cluster_, clusters_;  ///< elements per cluster, clusters per whole group
+  Clusters clusters_;
   float qmax_;
   bool offline_;
-  std::vector<float> d_;
+  int exponent_;
 };
 
 }  // namespace
@@ -171,7 +232,28 @@ int amove_exponent(float largest_magnitude, unsigned bits) {
 }
 
 void encode_amove(const Tensor& tensor, const EncodeOptions& options, QuantizedTensor& out) {
-  Encoder(tensor, options, out).run();
+  if (options.slot == TensorSlot::offline) {
+    const float largest = float_from_bits(max_magnitude_bits(tensor.values.data(), tensor.values.size()));
+    out.tensor_exponent = amove_exponent(largest, out.format.bits);
+  } else {
+    out.tensor_exponent = options.exponent.value_or(0);
+  }
+  const std::size_t groups = out.groups();
+  out.codes.resize(out.size());
+  out.base_scales.resize(groups);
+  out.residuals.resize(groups);
+  out.cluster_codes.assign(groups * (out.format.group_k / out.format.cluster), 0);
+  switch (out.format.cluster) {
+    case 4:
+      Encoder<4>(tensor, options, out).run();
+      break;
+    case 16:
+      Encoder<16>(tensor, options, out).run();
+      break;
+    default:
+      Encoder<0>(tensor, options, out).run();
+      break;
+  }
 }
 
 void decode_amove(const QuantizedTensor& tensor, float* values) {

@@ -45,7 +45,7 @@ std::vector<float> round_tensor_to_fp16(const Tensor& tensor, const Format& form
   const std::size_t count = tensor.values.size();
   std::vector<float> rounded(count);
   for (std::size_t i = 0; i < count; ++i)
-    rounded[i] = round_fp16(tensor.values[i]);
+    rounded[i] = round_fp16_branchless(tensor.values[i]);
   if (max_magnitude_bits(rounded.data(), count) < 0x7F800000) return rounded;
   for (std::size_t i = 0; i < count; ++i) {
     if ((float_bits(rounded[i]) & 0x7FFFFFFF) < 0x7F800000) continue;

@@ -6,16 +6,30 @@
 namespace nibble {
 
 void encode_cast(const Tensor& tensor, QuantizedTensor& out) {
-  out.values = tensor.values;
-  const FormatFamily family = out.format.family;
-  if (family == FormatFamily::fp32) return;
-  for (std::size_t i = 0; i < out.values.size(); ++i) {
-    const float value = family == FormatFamily::fp16 ? round_fp16(tensor.values[i]) : round_bf16(tensor.values[i]);
-    if ((float_bits(value) & 0x7FFFFFFF) >= 0x7F800000) {
-      throw InputError(tensor.name + ": the value at flat index " + std::to_string(i) + " overflows " +
-                       out.format.name());
-    }
-    out.values[i] = value;
+  const std::size_t count = tensor.values.size();
+  out.values.resize(count);
+  const float* from = tensor.values.data();
+  float* to = out.values.data();
+  switch (out.format.family) {
+    case FormatFamily::fp16:
+      for (std::size_t i = 0; i < count; ++i)
+        to[i] = round_fp16_branchless(from[i]);
+      break;
+    case FormatFamily::bf16:
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::uint32_t bits = float_bits(from[i]);
+        to[i] = float_from_bits((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000U);
+      }
+      break;
+    default:
+      out.values = tensor.values;
+      break;
+  }
+  if (max_magnitude_bits(to, count) < 0x7F800000) return;
+  for (std::size_t i = 0; i < count; ++i) {
+    if ((float_bits(to[i]) & 0x7FFFFFFF) < 0x7F800000) continue;
+    throw InputError(tensor.name + ": the value at flat index " + std::to_string(i) + " overflows " +
+                     out.format.name());
   }
 }
 

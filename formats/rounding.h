@@ -135,6 +135,29 @@ inline float round_e4m3(float value) {
   return e4m3_value(e4m3_bits(value));
 }
 
+/// The same as round_fp16 without branches, for loops that the compiler vectorizes. Needs the processor's rounding mode
+/// to be the default one; no other flag matters.
+inline float round_fp16_branchless(float value) {
+  const std::uint32_t bits = float_bits(value), sign = bits & 0x80000000U, magnitude = bits ^ sign;
+  const std::uint32_t normal = (magnitude + 0xFFF + ((magnitude >> 13) & 1)) & 0xFFFFE000U;
+  const std::uint32_t subnormal =
+      float_bits((float_from_bits(magnitude) + 0.5F) - 0.5F);  // multiples of 2^-24 below 2^-14
+  // Signed comparisons: the only ones that every vector unit has. Magnitudes are below 2^31.
+  const bool small = static_cast<std::int32_t>(magnitude) < 0x38800000,
+             beyond = static_cast<std::int32_t>(normal) >= 0x47800000;
+  const std::uint32_t finite = small ? subnormal : normal;
+  return float_from_bits(sign | (beyond ? 0x7F800000U : finite));
+}
+
+/// The same as round_e4m3 for 0 and positive values, without branches.
+inline float round_e4m3_branchless(float value) {
+  const std::uint32_t bits = float_bits(value);
+  const std::uint32_t normal = (bits + 0x7FFFF + ((bits >> 20) & 1)) & 0xFFF00000U;
+  const std::uint32_t subnormal = float_bits((value + 16384.0F) - 16384.0F);  // multiples of 2^-9 below 2^-6
+  const std::uint32_t finite = static_cast<std::int32_t>(bits) < 0x3C800000 ? subnormal : normal;
+  return float_from_bits(static_cast<std::int32_t>(normal) > 0x43E00000 ? 0x43E00000U : finite);
+}
+
 /// The nearest integer, ties to even, as a value; keeps the sign of zero.
 inline float rne(float value) {
   const std::uint32_t sign = float_bits(value) & 0x80000000U;

@@ -176,6 +176,9 @@ TEST_CASE("a weight may be encoded by the online rule with an offline exponent, 
   searched.select = "offline";
   check(tensor, encode_as(tensor, "amove4-g32c4", searched), true);
   CHECK(encode_as(tensor, "amove4-g32c4", searched).tensor_exponent == 0);
+  // The sum of the deviations overflows: every candidate but the first saturates.
+  const Tensor peak{"t", {1, 8}, {3e38F, 0, 1, 0, 0, 0, 0, 0}};
+  check(peak, encode_as(peak, "amove2-g8c1", searched), true);
 }
 
 TEST_CASE("a code that would make the scale zero or negative is lowered") {

@@ -107,6 +107,24 @@ TEST_CASE("the ends of the ranges") {
   CHECK(e2m3_value(e2m3_bits(9.0F)) == 7.5F);
 }
 
+TEST_CASE("the branchless roundings equal the others") {
+  unsigned wrong = 0;
+  const auto compare = [&wrong](float x) {
+    wrong += float_bits(round_fp16_branchless(x)) != float_bits(round_fp16(x));
+    wrong += float_bits(round_fp16_branchless(-x)) != float_bits(round_fp16(-x));
+    wrong += float_bits(round_e4m3_branchless(x)) != float_bits(round_e4m3(x));
+  };
+  // Every exponent, the mantissas that decide: all upper 15 bits, and the bits below that break ties either way.
+  for (std::uint32_t upper = 0; upper < 0x7F80; ++upper) {
+    for (const std::uint32_t lower :
+         {0x0000U, 0x0001U, 0x0FFFU, 0x1000U, 0x1001U, 0x2FFFU, 0x3000U, 0x3001U, 0x8000U, 0xFFFFU}) {
+      compare(float_from_bits(upper << 16 | lower));
+    }
+  }
+  compare(std::numeric_limits<float>::infinity());
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("random values against scaled integer rounding in binary64") {
   Random random(1);
   unsigned wrong = 0;
