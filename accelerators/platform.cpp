@@ -65,9 +65,7 @@ ReportFigures figures_of(const CommandCounters& c, const LoweredCommand& command
 ConfigNode memory_node(ConfigNode section) {
   const std::string preset = section.string("preset");
   ConfigNode node = ConfigNode::load(find_config("memories", preset));
-  for (const auto& key : section.keys()) {
-    if (key != "preset") node.apply_override(key + "=" + section.string(key));
-  }
+  section.lay_over(node, {"preset"});
   return node;
 }
 
@@ -89,7 +87,7 @@ Platform::Platform(PlatformConfig config)
     : config_(std::move(config)), ledger_(config_.machine, config_.costs), statistics_("platform") {
   memory_ = make_memory("memory", config_.memory, &statistics_);
   router_ = std::make_unique<Router>("router", RouterConfig::single_target(2, memory_->capacity_bytes()), &statistics_);
-  machine_ = std::make_unique<SystolicAccelerator>("machine", config_.machine);
+  machine_ = std::make_unique<SystolicAccelerator>("machine", config_.machine, &statistics_);
   host_ = std::make_unique<Host>("host", queue_address, queue_entries);
   host_->control.bind(machine_->control);
   machine_->memory.bind(router_->target(0));
@@ -193,6 +191,7 @@ void Platform::run(const std::function<std::optional<LoweredCommand>()>& next, R
   }
   sc_core::sc_start();
   machine_->observe({});
+  statistics_.for_each([&](const Statistics::Value& value) { report.statistics.push_back(value); });
   if (problem) std::rethrow_exception(problem);
   if (host_->status() != CommandStatus::done) {
     throw InputError(config_.machine.name + ": the machine refused a command: " + to_string(host_->status()));

@@ -8,11 +8,12 @@
 namespace nibble {
 namespace reg = control_register;
 
-SystolicAccelerator::SystolicAccelerator(sc_core::sc_module_name name, const SystolicConfig& config)
+SystolicAccelerator::SystolicAccelerator(sc_core::sc_module_name name, const SystolicConfig& config,
+                                         Statistics* statistics)
     : sc_module(name),
       config_(config),
       clock_(config.clock_mhz),
-      dma_("dma", config.dma),
+      dma_("dma", config.dma, statistics),
       writer_("writer", dma_, clock_),
       gemm_(config_, dma_, writer_, clock_),
       vector_(config_, dma_, writer_, clock_),
@@ -184,7 +185,13 @@ void SystolicAccelerator::sequence() {
       dma_.abort();
       continue;
     }
+    const std::uint64_t ended = clock_.now();
     write_status(index, counters.status);
+    clock_.wait_until(clock_.now());
+    // The command has ended when its status is in memory.
+    counters.cycles += clock_.now() - ended;
+    counters.output_stall_cycles += clock_.now() - ended;
+    counters.write_bytes[static_cast<unsigned>(Stream::command)] += sizeof(std::uint32_t);
     const bool failed = counters.status != CommandStatus::done;
     registers_.set(reg::completed, index + 1);
     halted_ = failed;

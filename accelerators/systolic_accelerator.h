@@ -21,6 +21,7 @@
 #include "accelerators/machine_clock.h"
 #include "accelerators/result_writer.h"
 #include "accelerators/vector_engine.h"
+#include "core/statistics.h"
 #include "memory/dma_engine.h"
 #include "transport/register_file.h"
 
@@ -32,7 +33,7 @@ class SystolicAccelerator : public sc_core::sc_module, public tlm::tlm_fw_transp
   tlm::tlm_initiator_socket<> memory{"memory"};
   sc_core::sc_out<bool> irq{"irq"};
 
-  SystolicAccelerator(sc_core::sc_module_name name, const SystolicConfig& config);
+  SystolicAccelerator(sc_core::sc_module_name name, const SystolicConfig& config, Statistics* statistics = nullptr);
 
   /// Called at the end of each command with its tag and counters; an observer, it changes nothing.
   using Observer = std::function<void(std::uint32_t tag, std::uint64_t begin_cycle, const CommandCounters& counters)>;

@@ -172,6 +172,7 @@ void run_gemm(const GemmCommandOptions& options, std::ostream& out) {
   timed.schedule = to_text(choice.tiling);
   // The accumulators before the last rounding come from a second command that is not part of the report.
   LoweredCommand exact = timed;
+  exact.name = "accumulators";
   exact.descriptor.c = place(Format::parse("fp32"), job.m, job.n, machine.activation_block_rows, next_address);
   const bool wants_accumulators = !options.accumulator.empty();
 
@@ -207,6 +208,9 @@ void run_gemm(const GemmCommandOptions& options, std::ostream& out) {
         if (!options.output.empty()) result = fetch(descriptor.c);
         if (wants_accumulators) accumulators = fetch(exact.descriptor.c);
       });
+  for (auto& entry : report.operators)
+    entry.phase = "gemm";
+  report.operators.resize(1);  // the command that gave the accumulators is no part of the report
   report.footprint_bytes = next_address;
   const std::vector<std::size_t> shape = {job.m, job.n};
   if (!options.output.empty()) files.write(options.output, npy_contents(NpyType::float16, shape, result));

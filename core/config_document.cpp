@@ -49,7 +49,7 @@ const ConfigNode::Place::Item* ConfigNode::Place::find(const std::string& key, I
 }
 
 std::string ConfigNode::Document::spell(const ConfigPlace& at) const {
-  if (at.assignment >= 0) return "--set " + assignments[static_cast<std::size_t>(at.assignment)];
+  if (at.assignment >= 0) return origins[static_cast<std::size_t>(at.assignment)];
   return file + ":" + std::to_string(at.line) + ":" + std::to_string(at.column);
 }
 
@@ -117,7 +117,9 @@ void ConfigNode::Document::record(std::size_t place, const std::string& key, std
   Resolved entry{config_path(places[place].path, key), std::move(value), "default", source(place, key)};
   if (member != nullptr) {
     const ConfigPlace& at = member->value->place;
-    entry.origin = at.assignment >= 0 ? "--set" : file + ":" + std::to_string(at.line);
+    const bool set = at.assignment >= 0;
+    entry.origin = set ? origins[static_cast<std::size_t>(at.assignment)] : file + ":" + std::to_string(at.line);
+    if (entry.origin.rfind("--set ", 0) == 0) entry.origin = "--set";
   }
   if (const Place::Item* item = places[place].find(key, Place::Item::Kind::value)) {
     records[item->record] = std::move(entry);

@@ -40,6 +40,7 @@ struct ConfigNode::Place {
 struct ConfigNode::Document {
   std::string file;
   std::vector<std::string> assignments;  ///< the paths of the overrides
+  std::vector<std::string> origins;  ///< what messages name for them: "--set path", or the place of a section laid over
   std::unique_ptr<ConfigValue> root;
   std::vector<std::unique_ptr<ConfigValue>> made;  ///< empty mappings in the place of absent ones
   std::deque<Place> places;

@@ -40,6 +40,10 @@ class ConfigNode {
   /// dots the longest that fits is meant. Keys are validated when they are read; overriding what was read already is an
   /// InternalError. InputError: no '=', an empty path or value, a path through a single value, an index beyond a list.
   void apply_override(const std::string& assignment);
+  /// Puts the single values of this mapping, and of the mappings in it, over those of `base` as overrides whose
+  /// messages name their place here; keys in `own_keys` belong to this mapping alone. For sections that take a preset
+  /// and change some of it.
+  void lay_over(ConfigNode& base, const std::vector<std::string>& own_keys, const std::string& prefix = "");
 
   // Reading. Without a default the key is required. A range is inclusive.
   std::string string(const std::string& key);
@@ -108,6 +112,7 @@ class ConfigNode {
   struct Reader;
   struct Assigner;
   ConfigNode(std::shared_ptr<Document> document, std::size_t place);
+  void override_from(const std::string& assignment, const std::string& origin);
   std::shared_ptr<Document> document_;
   std::size_t place_;  ///< index into the document's mappings
 };

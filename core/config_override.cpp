@@ -100,6 +100,10 @@ struct ConfigNode::Assigner {
 };
 
 void ConfigNode::apply_override(const std::string& assignment) {
+  override_from(assignment, {});
+}
+
+void ConfigNode::override_from(const std::string& assignment, const std::string& origin) {
   const std::size_t equals = assignment.find('=');
   const std::string expected = ", expected path.to.key=value";
   if (equals == std::string::npos) throw InputError("--set " + assignment + ": has no '='" + expected);
@@ -113,11 +117,25 @@ void ConfigNode::apply_override(const std::string& assignment) {
   }
   Document& document = *document_;
   document.assignments.push_back(config_path(path(), name));
+  document.origins.push_back(origin.empty() ? "--set " + document.assignments.back() : origin);
   const ConfigPlace at{1, 1, static_cast<int>(document.assignments.size()) - 1};
   const Assigner assigner{document, document.assignments.back(), at};
   auto value = parse_yaml(text, at.assignment, [&](const ConfigPlace& where) { return document.spell(where); });
   if (value == nullptr) assigner.fail("has no value" + expected);
   assigner.assign(*document.places[place_].value, name, std::move(value));
+}
+
+void ConfigNode::lay_over(ConfigNode& base, const std::vector<std::string>& own_keys, const std::string& prefix) {
+  for (const std::string& key : keys()) {
+    if (std::find(own_keys.begin(), own_keys.end(), key) != own_keys.end()) continue;
+    const std::string target = prefix + key;
+    if (is_mapping(key)) {
+      child(key).lay_over(base, {}, target + ".");
+      continue;
+    }
+    const ConfigMember* member = document_->find(place_, key);
+    base.override_from(target + "=" + string(key), document_->spell(member->value->place));
+  }
 }
 
 }  // namespace nibble

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/statistics.h"
+
 namespace nibble {
 
 /// Energy by component, pJ. Empty: the cost book does not know a number that is needed; such a component is left out of
@@ -75,6 +77,7 @@ struct Report {
   std::uint64_t footprint_bytes = 0, capacity_bytes = 0;  ///< of the operands, and of the memory
   std::vector<OperatorFigures> operators;
   AreaFigures area;
+  std::vector<Statistics::Value> statistics;                 ///< of the platform's modules
   std::vector<std::string> notes;                            ///< what a reader must know about this run
   std::vector<std::pair<std::string, std::string>> sources;  ///< component -> origin of its numbers
   std::string configuration;                                 ///< resolved, YAML

@@ -98,6 +98,19 @@ std::string report_json(const Report& report) {
   }
   json.end_array();
 
+  json.key("statistics").begin_array();
+  for (const auto& statistic : report.statistics) {
+    json.begin_object().field("name", statistic.path).key("value");
+    if (statistic.integral && statistic.value) {
+      json.value(static_cast<std::uint64_t>(*statistic.value));
+    } else {
+      json.value(statistic.value);
+    }
+    json.field("unit", statistic.unit).field("meaning", statistic.meaning);
+    if (!statistic.formula.empty()) json.field("formula", statistic.formula);
+    json.end_object();
+  }
+  json.end_array();
   json.key("notes").begin_array();
   for (const auto& note : report.notes)
     json.value(note);
