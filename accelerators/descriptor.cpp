@@ -96,7 +96,7 @@ const char* to_string(CommandStatus status) {
     case CommandStatus::bus_error:
       return "error response from memory";
     case CommandStatus::bad_operand:
-      return "operand data that is no valid encoding";
+      return "operand data that is no valid encoding, or a result that cannot be encoded";
     case CommandStatus::no_data_path:
       return "no functional model for this command";
   }

@@ -49,7 +49,8 @@ enum class CommandStatus : std::uint32_t {
   tile_too_large = 0x80000004,  ///< a tile exceeds its buffer
   bus_error = 0x80000005,       ///< an error response on the memory socket
   no_data_path = 0x80000006,    ///< a functional command that this machine models in time only
-  bad_operand = 0x80000007,     ///< operand data that no encoder produces (an unknown MANT type)
+  bad_operand =
+      0x80000007,  ///< data that no encoder produces (an unknown MANT type), or results beyond FP16 to be quantized
 };
 const char* to_string(CommandStatus status);
 

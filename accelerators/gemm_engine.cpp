@@ -71,8 +71,7 @@ CommandStatus GemmEngine::check(const Descriptor& command) const {
   if (!is_result(command.c.format) && !quantized) return CommandStatus::bad_format;
   const CommandStatus shapes = check_shapes(command);
   if (shapes != CommandStatus::pending) return shapes;
-  if (!command.timing_only && (command.stream_bytes != 0 || !is_result(command.c.format)))
-    return CommandStatus::no_data_path;
+  if (!command.timing_only && command.stream_bytes != 0) return CommandStatus::no_data_path;
   const std::uint64_t m = std::min(command.tiling.m, std::uint64_t{command.m});
   const std::uint64_t k = std::min(command.tiling.k, std::uint64_t{command.k});
   const std::uint64_t n = std::min(command.tiling.n, std::uint64_t{command.n});
@@ -251,6 +250,18 @@ void GemmEngine::emit_partial(const GemmProgress& progress, const TileJob& job, 
   writer_.write(result_cycle, {run}, std::move(bytes), Stream::partial_sum);
 }
 
+std::vector<std::uint8_t> GemmEngine::result_bytes(GemmProgress& progress, const OperandLayout& layout,
+                                                   const TileRange& range, const std::vector<float>& accumulators) {
+  const Format& format = progress.command.c.format;
+  if (is_result(format)) return pack_results(layout, format, range, accumulators, progress.counters.overflows);
+  try {
+    return quantize_results(layout, format, range, accumulators);
+  } catch (const InputError&) {
+    progress.bad_operand = true;  // the write is not worth its bytes; the status says why
+    return std::vector<std::uint8_t>(layout.tile_bytes(range.rows, range.column0, range.columns));
+  }
+}
+
 void GemmEngine::emit(GemmProgress& progress, const TileJob& job, const std::vector<float>* accumulators,
                       std::uint64_t result_cycle) {
   const Descriptor& command = progress.command;
@@ -272,10 +283,7 @@ void GemmEngine::emit(GemmProgress& progress, const TileJob& job, const std::vec
   } else {
     const OperandLayout layout = command.c.layout(job.instance);
     runs = layout.tile(job.m0, job.m, job.n0, job.n);
-    if (!command.timing_only) {
-      bytes = pack_results(layout, command.c.format, {job.m0, job.m, job.n0, job.n}, *accumulators,
-                           progress.counters.overflows);
-    }
+    if (!command.timing_only) bytes = result_bytes(progress, layout, {job.m0, job.m, job.n0, job.n}, *accumulators);
   }
   if (!runs.empty())
     writer_.write(result_cycle + quantizer_latency(command), std::move(runs), std::move(bytes), Stream::output);

@@ -45,6 +45,8 @@ class GemmEngine {
   void compute(GemmProgress& progress, const LoadedJob& job);
   void emit(GemmProgress& progress, const TileJob& job, const std::vector<float>* accumulators,
             std::uint64_t result_cycle);
+  static std::vector<std::uint8_t> result_bytes(GemmProgress& progress, const OperandLayout& layout,
+                                                const TileRange& range, const std::vector<float>& accumulators);
   void emit_partial(const GemmProgress& progress, const TileJob& job, const std::vector<float>* accumulators,
                     std::uint64_t result_cycle);
   void drain(GemmProgress& progress);

@@ -2,6 +2,7 @@
 #include "accelerators/tile_buffers.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "core/error.h"
@@ -118,6 +119,33 @@ std::vector<std::uint8_t> pack_results(const OperandLayout& layout, const Format
             out[1] = static_cast<std::uint8_t>(half >> 8);
           }
         }
+      });
+  return bytes;
+}
+
+std::vector<std::uint8_t> quantize_results(const OperandLayout& layout, const Format& format, const TileRange& range,
+                                           const std::vector<float>& values) {
+  Tensor results;
+  results.name = "result tile";
+  results.shape = {range.rows, range.columns};
+  results.values.reserve(values.size());
+  for (const float value : values) {
+    const float half = round_fp16(value);
+    if (!std::isfinite(half)) throw InputError("result tile: a result is beyond FP16 and cannot be quantized");
+    results.values.push_back(half);
+  }
+  EncodeOptions options;
+  if (format.family == FormatFamily::mant4) options.select = "variance";
+  const QuantizedTensor tile = encode(results, format, options);
+  const auto runs = layout.tile(range.row0, range.rows, range.column0, range.columns);
+  RunIndex index(runs);
+  std::vector<std::uint8_t> bytes(total_bytes(runs));
+  for_each_part(
+      layout, range, index,
+      [&](std::uint64_t row, std::uint64_t group, std::uint64_t done, std::uint64_t length, std::uint64_t offset) {
+        pack_elements(tile, row, done, length, &bytes[offset]);
+        pack_metadata(tile, row, done / layout.group,
+                      &bytes[index.offset(layout.metadata_address(range.row0 + row, group))]);
       });
   return bytes;
 }

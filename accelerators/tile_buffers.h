@@ -29,6 +29,12 @@ bool valid_types(const QuantizedTensor& tile);
 std::vector<std::uint8_t> pack_results(const OperandLayout& layout, const Format& format, const TileRange& range,
                                        const std::vector<float>& values, std::uint64_t& overflows);
 
+/// The real-time quantizer: results (row-major) are rounded to FP16, encoded by groups along the columns (MANT types by
+/// `variance`) and packed into the bytes of layout.tile(range); range.column0 is a multiple of the group. Throws
+/// InputError when a result is not finite in FP16.
+std::vector<std::uint8_t> quantize_results(const OperandLayout& layout, const Format& format, const TileRange& range,
+                                           const std::vector<float>& values);
+
 /// The whole of a quantized operand in its memory layout, as a host places it.
 std::vector<std::uint8_t> pack_operand(const OperandLayout& layout, const QuantizedTensor& tensor);
 /// FP16 or FP32 results of a whole operand back as binary32, row-major.
