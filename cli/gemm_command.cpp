@@ -170,7 +170,7 @@ void run_gemm(const GemmCommandOptions& options, std::ostream& out) {
   timed.macs = problem.shape.macs();
   timed.compulsory_bytes = bounds(problem).compulsory_bytes;
   timed.schedule = to_text(choice.tiling);
-  // The accumulators before the last rounding come from a second command that is not part of the report.
+  // The accumulators before the last rounding come from a second command, which is taken out of the report.
   LoweredCommand exact = timed;
   exact.name = "accumulators";
   exact.descriptor.c = place(Format::parse("fp32"), job.m, job.n, machine.activation_block_rows, next_address);
