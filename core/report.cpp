@@ -162,7 +162,7 @@ std::string binding_line(const Report& report, const std::string& label, const R
                                          [](const auto& a, const auto& b) { return a.first < b.first; });
   return label + ": " + fixed(intensity, 1) + " MAC/byte against a ridge of " + fixed(ridge, 1) + ", so " +
          (compute ? "compute" : "memory") + " bounds it at " + with_separators(static_cast<std::uint64_t>(bound)) +
-         " cycles; " + fixed(bound > 0 ? cycles / bound : 0, 2) + "x that was needed; " +
+         " cycles; it took " + fixed(bound > 0 ? cycles / bound : 0, 2) + "x that; " +
          fixed(100 * static_cast<double>(largest.first) / cycles, 1) + " % of the time: " + largest.second;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <optional>
+#include <utility>
 
 #include "core/report.h"
 #include "core/table.h"
@@ -29,9 +31,20 @@ std::string energy_cell(const std::optional<double>& picojoules) {
   return picojoules ? with_prefix(*picojoules * 1e-12, "J") : std::string("unknown");
 }
 
-/// Calls `row` for every phase and kind that has operators, then for the whole run.
+/// A language model has phases; a single product has a name and nothing to divide.
+bool has_phases(const Report& report) {
+  return std::any_of(report.scenario.begin(), report.scenario.end(),
+                     [](const auto& entry) { return entry.first == "prefill"; });
+}
+
+/// Calls `row` for every phase and kind that has operators, then for the whole run ("total"), when that is more than
+/// one line.
 void for_each_line(const Report& report,
                    const std::function<void(const std::string& label, const ReportFigures&)>& row) {
+  if (!has_phases(report)) {
+    row("gemm", report.totals());
+    return;
+  }
   for (const auto& phase : report.phases()) {
     for (const char* kind : operator_kinds) {
       const ReportFigures figures = figures_of(report, phase, kind);
@@ -100,16 +113,31 @@ Table energy_table(const Report& report) {
 
 std::string title(const Report& report) {
   std::string text = report.accelerator + " running " + report.model;
+  if (!has_phases(report)) return text;
   for (const auto& [name, value] : report.scenario)
     text += ", " + name + " " + std::to_string(value);
   return text;
 }
 
 std::vector<std::string> binding_lines(const Report& report) {
+  if (!has_phases(report)) return {binding_line(report, "gemm", report.totals())};
   std::vector<std::string> lines;
   for (const auto& phase : report.phases())
     lines.push_back(binding_line(report, phase, report.phase(phase)));
   return lines;
+}
+
+/// The sum of the known parts, each part, and what is not known.
+std::string area_line(const AreaFigures& area) {
+  std::string text = "area: " + with_prefix(area.total(), "um2") + " (";
+  for (const auto& [name, part] : {std::pair<const char*, std::optional<double>>{"PEs", area.pe_um2},
+                                   {"buffers", area.sram_um2},
+                                   {"vector unit", area.vector_um2},
+                                   {"quantizer", area.quantizer_um2}}) {
+    if (text.back() != '(') text += ", ";
+    text += std::string(name) + " " + (part ? with_prefix(*part, "um2") : "unknown");
+  }
+  return text + ")";
 }
 
 std::string escape(const std::string& text) {
@@ -156,14 +184,7 @@ std::string report_text(const Report& report) {
   text += time_table(report).text() + "\n" + traffic_table(report).text() + "\n" + energy_table(report).text() + "\n";
   for (const auto& line : binding_lines(report))
     text += "roofline, " + line + "\n";
-  text += "area: " + with_prefix(report.area.total(), "um2") + " of PEs and buffers";
-  const auto unknown = report.area.unknown();
-  if (!unknown.empty()) {
-    text += " (unknown: ";
-    for (std::size_t i = 0; i < unknown.size(); ++i)
-      text += (i > 0 ? ", " : "") + unknown[i];
-    text += ")";
-  }
+  text += area_line(report.area);
   text += "\n\nsources\n";
   for (const auto& [component, source] : report.sources)
     text += "  " + component + ": " + source + "\n";
