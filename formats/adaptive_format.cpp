@@ -128,7 +128,7 @@ void quantize_pair(const Lanes& scales, float first, float second, Lanes& firsts
   for (std::size_t l = 0; l < lanes; ++l) {
     const bool first_out = y[l] > boundary, second_out = z[l] > boundary;
     seconds[l] = first_out ? 0.0F : b[l];
-    firsts[l] = !first_out & second_out ? 0.0F : a[l];
+    firsts[l] = (!first_out & second_out) ? 0.0F : a[l];
   }
 }
 
