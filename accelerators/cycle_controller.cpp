@@ -34,6 +34,7 @@ bool CycleController::step(std::uint64_t now) {
 void CycleController::bubble(std::uint64_t now) {
   activation_.valid = weight_.valid = false;
   last_pass_end_ = now + 1;
+  load(now);
   advance_array(now);
 }
 
@@ -57,7 +58,6 @@ bool CycleController::stream(std::uint64_t now) {
   ++progress_.counters.compute_cycles;
   if (++row_ < streaming_->passes.rows()) return false;
   last_pass_end_ = now + 1;
-  last_pass_rows_ = row_;
   const bool job_streamed = pass_ + 1 == streaming_->passes.count();
   streaming_.reset();
   return job_streamed;
@@ -68,13 +68,16 @@ void CycleController::account_start(std::uint64_t now) {
   CommandCounters& counters = progress_.counters;
   const std::uint64_t load = geometry(streaming_->loaded).weight_load_cycles();
   const std::uint64_t gap = now - (progress_.started ? last_pass_end_ : progress_.begin);
-  const std::uint64_t visible_load = !progress_.started ? load : last_pass_rows_ < load ? load - last_pass_rows_ : 0;
+  const std::uint64_t visible_load = !progress_.started                  ? load
+                                     : next_pass_start_ > last_pass_end_ ? next_pass_start_ - last_pass_end_
+                                                                         : 0;
   const std::uint64_t structural = std::min(gap, visible_load);
   counters.fill_drain_cycles += structural;
   if (progress_.started) counters.weight_load_cycles += structural;
   counters.memory_stall_cycles += gap - structural;
   counters.stall_by_stream[static_cast<unsigned>(loader_.last_stream(streaming_->loaded))] += gap - structural;
   progress_.started = true;
+  next_pass_start_ = now + std::max(streaming_->passes.rows(), load);
 }
 
 void CycleController::enter_row() {
@@ -90,10 +93,7 @@ void CycleController::enter_row() {
       activation_.x[r] = static_cast<std::int8_t>(tile->codes[row_ * tile->columns() + pass.k0 + r / fused]);
     }
   }
-  if (pass_ == 0 && row_ == 0) {
-    ++unfinished_;
-    if (streaming_->loaded.job.last_k || streaming_->loaded.job.spill) ++unfinished_outputs_;
-  }
+  if (pass_ == 0 && row_ == 0) ++unfinished_;
   tags_.push_back({streaming_, pass_, row_});
 }
 
@@ -177,7 +177,6 @@ void CycleController::collect(const SystolicArrayCycle::Result& result, std::uin
     if (--job->results_left == 0) {
       finished_.push_back(job);
       --unfinished_;
-      if (job->loaded.job.last_k || job->loaded.job.spill) --unfinished_outputs_;
     }
   }
   if (result.column + 1 == native_.columns) {

@@ -38,7 +38,7 @@ class CycleController {
 
   /// One cycle beginning at edge `now`. True when the front job's last activation row enters in it.
   bool step(std::uint64_t now);
-  /// One cycle in which nothing enters (the output buffer is full); what is inside moves on.
+  /// One cycle in which no activations enter (the output buffer is full); what is inside moves on, weights load.
   void bubble(std::uint64_t now);
   /// The front job was given back to the loader.
   void gave_back_front() { --jobs_ahead_; }
@@ -46,8 +46,6 @@ class CycleController {
   std::deque<std::shared_ptr<ArrayJob>>& finished() { return finished_; }
   /// Jobs that have streamed in and are not in finished().
   std::uint64_t unfinished() const { return unfinished_; }
-  /// Those of them that leave something for memory (finished tiles, spilled partial sums).
-  std::uint64_t unfinished_outputs() const { return unfinished_outputs_; }
 
  private:
   struct RowTag {
@@ -78,10 +76,11 @@ class CycleController {
   std::shared_ptr<ArrayJob> streaming_;
   std::shared_ptr<std::vector<float>> accumulators_;
   std::uint64_t shadow_pass_ = 0, pass_ = 0, row_ = 0, loaded_rows_ = 0;
-  std::uint64_t last_pass_end_ = 0, last_pass_rows_ = 0;
+  std::uint64_t last_pass_end_ = 0;    ///< edge after the last activation row, or bubble, so far
+  std::uint64_t next_pass_start_ = 0;  ///< earliest start of the next pass
   bool loading_ = false, shadow_full_ = false;
   unsigned jobs_ahead_ = 0;  ///< jobs whose weights have begun to load and that were not given back
-  std::uint64_t unfinished_ = 0, unfinished_outputs_ = 0;
+  std::uint64_t unfinished_ = 0;
   std::deque<RowTag> tags_;
   std::uint64_t next_tag_ = 0, first_tag_ = 0;
   std::deque<std::shared_ptr<ArrayJob>> finished_;

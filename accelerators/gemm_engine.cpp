@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
+#include <utility>
 
 #include "accelerators/array_timing.h"
 #include "core/error.h"
@@ -130,10 +132,11 @@ void GemmEngine::run_transaction(GemmProgress& progress) {
     progress.next_start = interval.next_start;
     progress.result = interval.result;
     clock_.wait_until(interval.end);
-    while (writer_.outstanding() >= progress.output_tiles)
+    const auto store = announce(progress, job.job);
+    if (store) release(progress, *store, job.job, &progress.accumulators, progress.result);
+    while (lacks_room(progress, job.job, store ? 1 : 0))
       sc_core::wait(writer_.changed());
     output_stall(progress);
-    emit(progress, job.job, &progress.accumulators, progress.result);
     loader_.finish_front();
     if (stopped(progress)) return;
   }
@@ -141,37 +144,53 @@ void GemmEngine::run_transaction(GemmProgress& progress) {
 
 void GemmEngine::run_cycle(GemmProgress& progress) {
   CycleController controller(config_, loader_, progress);
-  const auto emit_finished = [&] {
+  std::deque<std::optional<std::uint64_t>> stores;  // of the jobs whose results have not all left, in order
+  std::uint64_t now = clock_.now();
+  const auto next_edge = [&] {
+    clock_.wait_until(++now);
     for (; !controller.finished().empty(); controller.finished().pop_front()) {
       const ArrayJob& job = *controller.finished().front();
       progress.result = job.result_edge;
-      emit(progress, job.loaded.job, job.accumulators.get(), job.result_edge);
+      if (stores.front()) release(progress, *stores.front(), job.loaded.job, job.accumulators.get(), job.result_edge);
+      stores.pop_front();
     }
-  };
-  std::uint64_t now = clock_.now();
-  const auto next_cycle = [&] {
-    sc_core::wait(clock_.period());
-    ++now;
-    emit_finished();
   };
   while (!stopped(progress) && (!loader_.finished() || controller.unfinished() > 0)) {
-    if (loader_.front() == nullptr) loader_.retry();
-    const bool job_streamed = controller.step(now);
-    next_cycle();
-    if (!job_streamed) continue;
-    const LoadedJob job = *loader_.front();
-    count_job(progress, job,
-              ArrayPasses(job.job.m, job.job.k, job.job.n, geometry(job), progress.command.a.format.group_k).count());
-    progress.end = now;
-    // Earlier tiles must have left the output buffer; what is inside the array moves on meanwhile.
-    const std::uint64_t own_output = job.job.last_k || job.job.spill ? 1 : 0;
-    while (writer_.outstanding() + controller.unfinished_outputs() - own_output >= progress.output_tiles) {
-      controller.bubble(now);
-      next_cycle();
+    settle(now, [this] {
+      if (loader_.front() == nullptr) loader_.retry();
+      return false;
+    });
+    if (controller.step(now)) {
+      const LoadedJob job = *loader_.front();
+      clock_.wait_until(now + 1);
+      const auto store = announce(progress, job.job);
+      stores.push_back(store);
+      next_edge();
+      count_job(progress, job,
+                ArrayPasses(job.job.m, job.job.k, job.job.n, geometry(job), progress.command.a.format.group_k).count());
+      progress.end = now;
+      bool room = false;
+      const auto has_room = [&] { return room = !lacks_room(progress, job.job, store ? 1 : 0); };
+      for (settle(now, has_room); !room; settle(now, has_room)) {
+        controller.bubble(now);
+        next_edge();
+      }
+      output_stall(progress);
+      loader_.finish_front();
+      controller.gave_back_front();
+    } else {
+      next_edge();
     }
-    output_stall(progress);
-    loader_.finish_front();
-    controller.gave_back_front();
+  }
+}
+
+/// Waits at `edge` until `done`, which is asked again whenever a store completes at the edge itself, or into the cycle
+/// that begins there. Then everything that memory answers up to the edge has arrived.
+void GemmEngine::settle(std::uint64_t edge, const std::function<bool()>& done) {
+  const sc_core::sc_time half_period = sc_core::sc_time::from_value(clock_.period().value() / 2);
+  while (!done()) {
+    sc_core::wait(half_period, writer_.changed());
+    if (sc_core::sc_time_stamp() > clock_.at(edge)) return;
   }
 }
 
@@ -179,6 +198,7 @@ void GemmEngine::run_cycle(GemmProgress& progress) {
 bool GemmEngine::wait_for_operands(const GemmProgress& progress) {
   while (loader_.front() == nullptr && !loader_.finished() && !stopped(progress)) {
     if (writer_.outstanding() > 0) sc_core::wait(writer_.changed());
+    clock_.wait_until(clock_.now());
     loader_.retry();
   }
   while (loader_.front() != nullptr && !loader_.ready(*loader_.front()) && !stopped(progress))
@@ -186,17 +206,20 @@ bool GemmEngine::wait_for_operands(const GemmProgress& progress) {
   return loader_.front() != nullptr && !stopped(progress);
 }
 
-/// The output buffer holds output_tiles tiles: a job does not end before an earlier tile has made room. Called when it
-/// has.
+/// The output buffer holds output_tiles tiles: unless it is the last, a job does not give back its operands before an
+/// earlier tile has made room. `own_stores`: of the job itself, already announced.
+bool GemmEngine::lacks_room(const GemmProgress& progress, const TileJob& job, std::uint64_t own_stores) const {
+  return !job.last && !stopped(progress) && writer_.outstanding() >= progress.output_tiles + own_stores;
+}
+
+/// Called when there is room: continues at the next edge. What is in the array and the loading of weights went on.
 void GemmEngine::output_stall(GemmProgress& progress) {
   const std::uint64_t now = clock_.now();
-  if (now > progress.end) {
-    const std::uint64_t stall = now - progress.end;
-    progress.counters.output_stall_cycles += stall;
-    progress.end += stall;
-    progress.next_start += stall;
-    progress.result += stall;
-  }
+  clock_.wait_until(now);
+  if (now <= progress.end) return;
+  progress.counters.output_stall_cycles += now - progress.end;
+  progress.end = now;
+  progress.next_start = std::max(progress.next_start, now);
 }
 
 void GemmEngine::count_job(const GemmProgress& progress, const LoadedJob& loaded, std::uint64_t passes) const {
@@ -239,15 +262,24 @@ void GemmEngine::compute(GemmProgress& progress, const LoadedJob& loaded) {
   mant_gemm_tile(activation, weight, whole_gemm(activation, weight), accumulators.data(), job.n);
 }
 
-void GemmEngine::emit_partial(const GemmProgress& progress, const TileJob& job, const std::vector<float>* accumulators,
-                              std::uint64_t result_cycle) {
-  const MemoryRun run = partial_sum_run(progress.command, job);
-  std::vector<std::uint8_t> bytes;
-  if (!progress.command.timing_only) {
-    bytes.resize(run.row_bytes);
-    std::memcpy(bytes.data(), accumulators->data(), bytes.size());
-  }
-  writer_.write(result_cycle, {run}, std::move(bytes), Stream::partial_sum);
+/// Takes its place among the stores: what a finished tile, or the partial sums of one, will write. nullopt: nothing.
+std::optional<std::uint64_t> GemmEngine::announce(GemmProgress& progress, const TileJob& job) {
+  const Descriptor& command = progress.command;
+  if (job.spill) return writer_.announce({partial_sum_run(command, job)}, Stream::partial_sum);
+  if (!job.last_k) return std::nullopt;
+  progress.elements_done += job.m * job.n;
+  if (command.stream_bytes == 0)
+    return writer_.announce(command.c.layout(job.instance).tile(job.m0, job.m, job.n0, job.n), Stream::output);
+  // Exact in the sum: each tile writes the difference of two rounded-down prefix shares.
+  const auto share = static_cast<std::uint64_t>(static_cast<double>(command.stream_bytes) *
+                                                static_cast<double>(progress.elements_done) /
+                                                static_cast<double>(progress.elements_total));
+  MemoryRun run;
+  run.address = command.c.address + progress.stream_written;
+  run.row_bytes = run.stride = share - progress.stream_written;
+  progress.stream_written = share;
+  if (run.row_bytes == 0) return std::nullopt;
+  return writer_.announce({run}, Stream::output);
 }
 
 std::vector<std::uint8_t> GemmEngine::result_bytes(GemmProgress& progress, const OperandLayout& layout,
@@ -262,31 +294,23 @@ std::vector<std::uint8_t> GemmEngine::result_bytes(GemmProgress& progress, const
   }
 }
 
-void GemmEngine::emit(GemmProgress& progress, const TileJob& job, const std::vector<float>* accumulators,
-                      std::uint64_t result_cycle) {
+/// The results of a job have left the array: its store goes out.
+void GemmEngine::release(GemmProgress& progress, std::uint64_t store, const TileJob& job,
+                         const std::vector<float>* accumulators, std::uint64_t result_cycle) {
   const Descriptor& command = progress.command;
-  if (job.spill) emit_partial(progress, job, accumulators, result_cycle);
-  if (!job.last_k) return;
-  std::vector<MemoryRun> runs;
   std::vector<std::uint8_t> bytes;
-  progress.elements_done += job.m * job.n;
-  if (command.stream_bytes > 0) {
-    // Exact in the sum: each tile writes the difference of two rounded-down prefix shares.
-    const auto share = static_cast<std::uint64_t>(static_cast<double>(command.stream_bytes) *
-                                                  static_cast<double>(progress.elements_done) /
-                                                  static_cast<double>(progress.elements_total));
-    MemoryRun run;
-    run.address = command.c.address + progress.stream_written;
-    run.row_bytes = run.stride = share - progress.stream_written;
-    progress.stream_written = share;
-    if (run.row_bytes > 0) runs.push_back(run);
-  } else {
-    const OperandLayout layout = command.c.layout(job.instance);
-    runs = layout.tile(job.m0, job.m, job.n0, job.n);
-    if (!command.timing_only) bytes = result_bytes(progress, layout, {job.m0, job.m, job.n0, job.n}, *accumulators);
+  if (job.spill) {
+    if (!command.timing_only) {
+      bytes.resize(accumulators->size() * sizeof(float));
+      std::memcpy(bytes.data(), accumulators->data(), bytes.size());
+    }
+    writer_.release(store, result_cycle, std::move(bytes));
+    return;
   }
-  if (!runs.empty())
-    writer_.write(result_cycle + quantizer_latency(command), std::move(runs), std::move(bytes), Stream::output);
+  if (!command.timing_only) {
+    bytes = result_bytes(progress, command.c.layout(job.instance), {job.m0, job.m, job.n0, job.n}, *accumulators);
+  }
+  writer_.release(store, result_cycle + quantizer_latency(command), std::move(bytes));
 }
 
 /// The end of a command: skew out, quantizer tail, last stores.
@@ -297,9 +321,11 @@ void GemmEngine::drain(GemmProgress& progress) {
   while (!loader_.quiet())
     sc_core::wait(loader_.changed());
   if (progress.started) {
-    const std::uint64_t tail = progress.result + quantizer_latency(progress.command);
-    counters.fill_drain_cycles += progress.result - progress.end;
-    counters.exposed_quantizer_cycles += tail - progress.result;
+    // A command that stops early may have waited beyond its last result.
+    const std::uint64_t drained = std::max(progress.result, progress.end);
+    const std::uint64_t tail = std::max(progress.result + quantizer_latency(progress.command), drained);
+    counters.fill_drain_cycles += drained - progress.end;
+    counters.exposed_quantizer_cycles += tail - drained;
     clock_.wait_until(tail);
     progress.end = tail;
   }

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <systemc>
 #include <vector>
 
@@ -40,15 +42,16 @@ class GemmEngine {
     return loader_.failed() || writer_.failed() || progress.abort || progress.bad_operand;
   }
   bool wait_for_operands(const GemmProgress& progress);
+  bool lacks_room(const GemmProgress& progress, const TileJob& job, std::uint64_t own_stores) const;
   void output_stall(GemmProgress& progress);
+  void settle(std::uint64_t edge, const std::function<bool()>& done);
   void count_job(const GemmProgress& progress, const LoadedJob& job, std::uint64_t passes) const;
   void compute(GemmProgress& progress, const LoadedJob& job);
-  void emit(GemmProgress& progress, const TileJob& job, const std::vector<float>* accumulators,
-            std::uint64_t result_cycle);
   static std::vector<std::uint8_t> result_bytes(GemmProgress& progress, const OperandLayout& layout,
                                                 const TileRange& range, const std::vector<float>& accumulators);
-  void emit_partial(const GemmProgress& progress, const TileJob& job, const std::vector<float>* accumulators,
-                    std::uint64_t result_cycle);
+  std::optional<std::uint64_t> announce(GemmProgress& progress, const TileJob& job);
+  void release(GemmProgress& progress, std::uint64_t store, const TileJob& job, const std::vector<float>* accumulators,
+               std::uint64_t result_cycle);
   void drain(GemmProgress& progress);
   const ArrayGeometry& geometry(const LoadedJob& job) const { return job.wide ? wide_array_ : config_.array; }
   std::uint64_t quantizer_latency(const Descriptor& command) const;

@@ -19,19 +19,28 @@ void ResultWriter::start(CommandCounters& counters) {
   failed_ = false;
 }
 
-void ResultWriter::write(std::uint64_t cycle, std::vector<MemoryRun> runs, std::vector<std::uint8_t> bytes,
-                         Stream stream) {
+std::uint64_t ResultWriter::announce(std::vector<MemoryRun> runs, Stream stream) {
   Store store;
-  store.cycle = cycle;
   store.id = next_id_++;
   store.pending = runs.size();
   store.runs = std::move(runs);
-  store.bytes = std::move(bytes);
   store.stream = stream;
   for (const auto& run : store.runs)
     counters_->write_bytes[static_cast<unsigned>(stream)] += run.bytes();
   stores_.push_back(std::move(store));
+  return stores_.back().id;
+}
+
+void ResultWriter::release(std::uint64_t id, std::uint64_t cycle, std::vector<std::uint8_t> bytes) {
+  Store& store = *find(id);
+  store.cycle = cycle;
+  store.bytes = std::move(bytes);
+  store.released = true;
   due_.notify(clock_.until(cycle));
+}
+
+std::deque<ResultWriter::Store>::iterator ResultWriter::find(std::uint64_t id) {
+  return std::find_if(stores_.begin(), stores_.end(), [id](const Store& store) { return store.id == id; });
 }
 
 bool ResultWriter::writing(std::uint64_t address) const {
@@ -42,6 +51,7 @@ bool ResultWriter::writing(std::uint64_t address) const {
 void ResultWriter::submit_due() {
   for (auto& store : stores_) {
     if (store.submitted) continue;
+    if (!store.released) return;
     if (clock_.at(store.cycle) > sc_core::sc_time_stamp()) {
       due_.notify(clock_.until(store.cycle));
       return;
@@ -64,8 +74,7 @@ void ResultWriter::submit_due() {
 }
 
 void ResultWriter::dma_done(std::uint64_t token, tlm::tlm_response_status status) {
-  const auto found =
-      std::find_if(stores_.begin(), stores_.end(), [token](const Store& store) { return store.id == token; });
+  const auto found = find(token);
   if (status != tlm::TLM_OK_RESPONSE) failed_ = true;
   if (--found->pending > 0) return;
   stores_.erase(found);

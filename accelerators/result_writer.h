@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <systemc>
+#include <utility>
 #include <vector>
 
 #include "accelerators/command_counters.h"
@@ -21,10 +22,16 @@ class ResultWriter final : public sc_core::sc_module, public DmaListener {
   ResultWriter(sc_core::sc_module_name name, DmaEngine& dma, const MachineClock& clock);
 
   void start(CommandCounters& counters);
-  /// Writes `runs` from edge `cycle` on (cycles of successive calls do not decrease). `bytes`: their contents in order,
-  /// or empty for timing only.
-  void write(std::uint64_t cycle, std::vector<MemoryRun> runs, std::vector<std::uint8_t> bytes, Stream stream);
-  /// Stores that have been handed over and not been completed.
+  /// Announces a store to `runs` whose time is not known yet; it counts as outstanding from now on. Returns its number.
+  std::uint64_t announce(std::vector<MemoryRun> runs, Stream stream);
+  /// The announced store `id` goes out from edge `cycle` on. Stores are released in the order of their announcement, at
+  /// cycles that do not decrease. `bytes`: the contents of its runs in order, or empty for timing only.
+  void release(std::uint64_t id, std::uint64_t cycle, std::vector<std::uint8_t> bytes);
+  /// Both at once.
+  void write(std::uint64_t cycle, std::vector<MemoryRun> runs, std::vector<std::uint8_t> bytes, Stream stream) {
+    release(announce(std::move(runs), stream), cycle, std::move(bytes));
+  }
+  /// Stores that have been announced and not been completed.
   std::size_t outstanding() const { return stores_.size(); }
   /// A store to `address` has not been completed.
   bool writing(std::uint64_t address) const;
@@ -43,9 +50,10 @@ class ResultWriter final : public sc_core::sc_module, public DmaListener {
     std::vector<std::uint8_t> bytes;
     Stream stream = Stream::output;
     std::size_t pending = 0;
-    bool submitted = false;
+    bool released = false, submitted = false;
   };
   void submit_due();
+  std::deque<Store>::iterator find(std::uint64_t id);
 
   DmaEngine& dma_;
   const MachineClock& clock_;
