@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+/// GEMM commands for tests: operands placed one after the other, random contents, the reference result.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "accelerators/descriptor.h"
+#include "accelerators/lowering.h"
+#include "accelerators/tile_buffers.h"
+#include "core/units.h"
+#include "pe/mant_gemm.h"
+#include "testbenches/accelerators/machine_bench.h"
+#include "testbenches/pe/coded_tensors.h"
+
+namespace nibble::test {
+
+constexpr std::uint64_t operands_begin = 0x10000;  ///< behind the descriptor ring
+
+struct GemmCase {
+  Descriptor command;
+  QuantizedTensor activations, weights, window;  ///< empty for timing only; window: with command.window_k
+  std::vector<float> expected;                   ///< accumulators
+
+  /// C as the machine left it in memory.
+  std::vector<float> result(MachineBench& bench) const {
+    const OperandLayout layout = command.c.layout(0);
+    return unpack_results(layout, command.c.format, bench.get(layout.base, layout.bytes()));
+  }
+  void place(MachineBench& bench) const {
+    bench.put(command.a.address, pack_operand(command.a.layout(0), activations));
+    bench.put(command.w.address, pack_operand(command.w.layout(0), weights));
+    if (command.window_k > 0) bench.put(command.window.address, pack_operand(command.window.layout(0), window));
+  }
+};
+
+struct GemmFormats {
+  std::string activation = "int8-g64", weight = "mant4-g64", output = "fp32";
+};
+
+inline OperandDescriptor placed(const std::string& format, std::uint64_t rows, std::uint64_t columns,
+                                std::uint64_t block_rows, std::uint64_t instances, std::uint64_t& next) {
+  OperandDescriptor operand;
+  operand.address = next;
+  operand.format = Format::parse(format);
+  operand.rows = static_cast<std::uint32_t>(rows);
+  operand.columns = static_cast<std::uint32_t>(columns);
+  operand.block_rows = static_cast<std::uint32_t>(std::min(block_rows, rows));
+  operand.instance_stride = instances > 1 ? operand.layout(0).bytes() : 0;
+  next = round_up(next + operand.layout(0).bytes() * instances, 4096);
+  return operand;
+}
+
+/// Shapes, layouts and places; the tiling is left to the caller. Timing only.
+inline Descriptor gemm_command(const SystolicConfig& config, std::uint32_t m, std::uint32_t k, std::uint32_t n,
+                               const GemmFormats& formats = {}, std::uint32_t count = 1) {
+  Descriptor d;
+  d.opcode = Opcode::gemm;
+  d.timing_only = true;
+  d.m = m;
+  d.k = k;
+  d.n = n;
+  d.count = count;
+  std::uint64_t next = operands_begin;
+  d.a = placed(formats.activation, m, k, config.activation_block_rows, count, next);
+  d.w = placed(formats.weight, n, k, config.weight_block_rows, count, next);
+  d.c = placed(formats.output, m, n, config.activation_block_rows, count, next);
+  d.scratch_address = next;
+  return d;
+}
+
+/// The schedule that the host would choose at this memory rate.
+inline Tiling searched(const SystolicConfig& config, const Descriptor& command, const MemoryRate& rate = {128, 50}) {
+  return search_schedule(schedule_problem(config, rate, command)).tiling;
+}
+
+/// Columns [column0, column0 + count) of a tensor in whole groups.
+inline QuantizedTensor columns_of(const QuantizedTensor& tensor, std::size_t column0, std::size_t count) {
+  QuantizedTensor out;
+  out.format = tensor.format;
+  out.name = tensor.name;
+  out.shape = {tensor.rows(), count};
+  const std::size_t group = tensor.format.group_extent(tensor.columns());
+  for (std::size_t r = 0; r < tensor.rows(); ++r) {
+    for (std::size_t c = column0; c < column0 + count; ++c)
+      out.codes.push_back(tensor.codes[r * tensor.columns() + c]);
+    for (std::size_t c = column0; c < column0 + count; c += group)
+      out.scales.push_back(tensor.scales[tensor.group_index(r, c / group)]);
+  }
+  return out;
+}
+
+/// Adds random contents and their product.
+inline GemmCase functional(Descriptor command, Random& random) {
+  GemmCase out;
+  command.timing_only = false;
+  out.command = command;
+  out.activations = random_coded(command.a.format.name(), command.m, command.k, random);
+  out.weights = random_coded(command.w.format.name(), command.n, command.k, random);
+  mant_gemm(out.activations, out.weights, out.expected);
+  return out;
+}
+
+}  // namespace nibble::test
