@@ -52,6 +52,8 @@ DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
   for (unsigned bank = 0; bank < banks_.size(); ++bank) {
     banks_[bank].group = static_cast<std::uint8_t>(bank / g.banks_per_group);
     banks_[bank].rank = static_cast<std::uint8_t>(bank / (g.banks_per_group * g.bank_groups));
+    group_of_[bank] = banks_[bank].group;
+    groups_[banks_[bank].group].rank = banks_[bank].rank;
   }
   for (unsigned rank = 0; rank < ranks_.size(); ++rank) {
     ranks_[rank].refresh_at =
@@ -80,7 +82,11 @@ void DramChannel::push(std::uint64_t first, std::uint64_t count, bool is_write, 
 /// The request just pushed cannot be complete before this cycle, whatever the banks' state.
 Cycle DramChannel::bound_of_new(unsigned direction, std::int64_t count) const {
   const std::int64_t ahead = pushed_[direction] - capacity_[direction] - served_[direction];
-  return now_ + 1 + (std::max(count, ahead) - 1) * timing_.ccd_s + latency_[direction] + burst_;
+  Cycle column_time = ranks_[0].cas_ok[direction];
+  for (const Rank& rank : ranks_)
+    column_time = std::min(column_time, rank.cas_ok[direction]);
+  column_time = std::max(column_time, now_ + 1);
+  return column_time + (std::max(count, ahead) - 1) * timing_.ccd_s + latency_[direction] + burst_;
 }
 
 /// Moves bursts from the head of the queue into the windows while there is room.
@@ -160,6 +166,7 @@ void DramChannel::add_job(Index piece, unsigned direction, std::uint64_t local, 
   bank.tail[direction] = index;
   active_[direction] |= std::uint64_t{1} << place.bank;
   if (bank.hit[direction] == none && bank.row == static_cast<std::int64_t>(place.row)) bank.hit[direction] = index;
+  if (direction == direction_) classify(place.bank);
 }
 
 void DramChannel::remove_job(unsigned direction, Index index) {
@@ -193,22 +200,32 @@ Cycle DramChannel::refresh_at() const {
 
 void DramChannel::advance(Cycle until) {
   if (until <= now_) return;
-  for (;;) {
+  for (bool first = true;; first = false) {
     choose_direction();
-    const Choice choice = choose();
-    const Cycle next = std::min(choice.time, refresh_at());
-    if (next > until) break;
+    const Kind kind = choose();
+    const Cycle time = kind == kinds ? never : best_[kind].time;
+    const Cycle refresh_time = refresh_at();
+    // Running ahead is worth its while only together with work that is due: it then happens in long stretches.
+    const Cycle next = std::min(time, refresh_time);
+    if (next > until && (first || !decided(next, until, kind == column ? 1 : 0))) break;
     bound_known_ = false;
-    if (next != choice.time || next == refresh_at()) {
-      if (choice.kind == Kind::nothing) skip_idle_refreshes(until);
-      for (unsigned rank = 0; rank < ranks_.size(); ++rank) {
-        if (ranks_[rank].refresh_at <= next) refresh(rank);
-      }
-    } else {
-      issue(choice, until);
+    if (time < refresh_time) {
+      issue(kind, until);
+      continue;
+    }
+    if (kind == kinds) skip_idle_refreshes(until);
+    for (unsigned rank = 0; rank < ranks_.size(); ++rank) {
+      if (ranks_[rank].refresh_at <= refresh_time) refresh(rank);
     }
   }
   now_ = until;
+  if (bound_ <= until) bound_known_ = false;
+}
+
+/// Whether what happens at `time`, taking up to `bursts` from the queue, can no longer be changed by an arrival after
+/// `until`.
+bool DramChannel::decided(Cycle time, Cycle until, Cycle bursts) const {
+  return time <= until || (time != never && queued() > bursts);
 }
 
 void DramChannel::choose_direction() {
@@ -229,81 +246,97 @@ void DramChannel::choose_direction() {
   }
   direction_ = 1 - direction_;
   streak_ = 0;
+  classify_all();
 }
 
-DramChannel::Choice DramChannel::choose() const {
-  Choice best;
-  best.oldest = never;
+/// Records what the bank needs next in the current direction. To be called after every change of the bank or of its
+/// jobs.
+void DramChannel::classify(unsigned index) {
+  const Bank& bank = banks_[index];
   const unsigned d = direction_;
-  std::int64_t act_age = never, pre_age = never;
-  unsigned act_bank = 0, pre_bank = 0;
-  for (std::uint64_t mask = active_[d]; mask != 0; mask &= mask - 1) {
-    const unsigned index = lowest_bit(mask);
-    const Bank& bank = banks_[index];
-    const Rank& rank = ranks_[bank.rank];
-    const Group& group = groups_[bank.group];
-    const Job& head = jobs_[static_cast<std::size_t>(bank.head[d])];
-    best.oldest = std::min(best.oldest, head.next);
-    if (bank.hit[d] != none && !overtaken(bank)) {
-      const Job& hit = jobs_[static_cast<std::size_t>(bank.hit[d])];
-      const Cycle time = std::max({bank.cas_ok[d], rank.cas_ok[d], group.cas_ok[d], hit.enter});
-      ++best.columns;
-      if (time < best.column || (time == best.column && hit.next < best.age)) {
-        best.column = time;
-        best.age = hit.next;
-        best.bank = index;
-      }
-    } else if (bank.row >= 0) {
-      const Cycle time = std::max({bank.pre_ok, rank.pre_ok, head.enter});
-      if (time < best.precharge || (time == best.precharge && head.next < pre_age)) {
-        best.precharge = time;
-        pre_age = head.next;
-        pre_bank = index;
-      }
-    } else {
-      const Cycle window = rank.activates[rank.oldest_activate] + timing_.faw;
-      const Cycle time = std::max({bank.act_ok, rank.act_ok, group.act_ok, window, head.enter});
-      if (time < best.activate || (time == best.activate && head.next < act_age)) {
-        best.activate = time;
-        act_age = head.next;
-        act_bank = index;
-      }
-    }
+  const std::uint64_t bit = std::uint64_t{1} << index;
+  for (const Kind kind : {column, activate_row, precharge_row}) {
+    if ((needing_[kind] & bit) == 0) continue;
+    needing_[kind] &= ~bit;
+    if (best_[kind].bank == index) best_[kind].known = false;
   }
-  best.row = std::min(best.activate, best.precharge);
-  best.time = std::min(best.row, best.column);
-  if (best.time == never) return best;
-  if (best.precharge == best.time) {
-    best.kind = Kind::precharge;
-    best.bank = pre_bank;
-  } else if (best.activate == best.time) {
-    best.kind = Kind::activate;
-    best.bank = act_bank;
+  const Index head = bank.head[d], hit = bank.hit[d];
+  if (head == none) return;
+  const bool overtaken = bank.overtakes >= row_hit_cap_ && head != hit;
+  Kind kind = column;
+  if (hit != none && !overtaken) {
+    const Job& job = jobs_[static_cast<std::size_t>(hit)];
+    ready_[index] = std::max(bank.cas_ok[d], job.enter);
+    age_[index] = job.next;
   } else {
-    best.kind = Kind::column;
+    const Job& job = jobs_[static_cast<std::size_t>(head)];
+    kind = bank.row >= 0 ? precharge_row : activate_row;
+    ready_[index] = std::max(bank.row >= 0 ? bank.pre_ok : bank.act_ok, job.enter);
+    age_[index] = job.next;
   }
-  return best;
+  needing_[kind] |= bit;
+  Candidate& best = best_[kind];
+  if (!best.known) return;
+  const Cycle time = std::max(ready_[index], floor_of(kind, groups_[bank.group]));
+  if (time < best.time || (time == best.time && age_[index] < best.age)) best = {time, age_[index], index, true};
 }
 
-void DramChannel::issue(const Choice& choice, Cycle until) {
-  switch (choice.kind) {
-    case Kind::precharge:
-      precharge(choice.bank, choice.time);
-      return;
-    case Kind::activate:
-      activate(choice.bank, choice.time);
-      return;
-    case Kind::column: {
-      const Cycle count = leaps_ ? leap_length(choice, until) : 1;
-      if (count > 1) {
-        leap(choice.bank, choice.time, count);
-      } else {
-        serve(choice.bank, choice.time);
-      }
-      return;
-    }
-    case Kind::nothing:
-      return;
+void DramChannel::classify_all() {
+  needing_ = {};
+  best_ = {};
+  for (std::uint64_t mask = active_[direction_]; mask != 0; mask &= mask - 1)
+    classify(lowest_bit(mask));
+}
+
+/// From when on rank and bank group allow a command of this kind.
+Cycle DramChannel::floor_of(Kind kind, const Group& group) const {
+  const Rank& rank = ranks_[group.rank];
+  if (kind == column) return std::max(rank.cas_ok[direction_], group.cas_ok[direction_]);
+  if (kind == precharge_row) return rank.pre_ok;
+  return std::max({rank.act_ok, group.act_ok, rank.activates[rank.oldest_activate] + timing_.faw});
+}
+
+/// The earliest command of a kind; among equals the one that the oldest burst wants.
+void DramChannel::find(Kind kind) {
+  Candidate best;
+  best.known = true;
+  if (needing_[kind] != 0) {
+    for (std::size_t g = 0; g < groups_.size(); ++g)
+      floors_[g] = floor_of(kind, groups_[g]);
+  }
+  for (std::uint64_t mask = needing_[kind]; mask != 0; mask &= mask - 1) {
+    const unsigned index = lowest_bit(mask);
+    const Cycle time = std::max(ready_[index], floors_[group_of_[index]]);
+    if (time > best.time || (time == best.time && age_[index] > best.age)) continue;
+    best.time = time;
+    best.age = age_[index];
+    best.bank = index;
+  }
+  best_[kind] = best;
+}
+
+/// The kind of the next command; in one cycle precharge goes before activate before column. `kinds`: nothing to do.
+DramChannel::Kind DramChannel::choose() {
+  for (const Kind kind : {column, activate_row, precharge_row}) {
+    if (!best_[kind].known) find(kind);
+  }
+  Kind next = precharge_row;
+  if (best_[activate_row].time < best_[next].time) next = activate_row;
+  if (best_[column].time < best_[next].time) next = column;
+  return best_[next].time == never ? kinds : next;
+}
+
+void DramChannel::issue(Kind kind, Cycle until) {
+  const Candidate chosen = best_[kind];
+  if (kind == precharge_row) {
+    precharge(chosen.bank, chosen.time);
+    classify(chosen.bank);
+  } else if (kind == activate_row) {
+    const Job& job = jobs_[static_cast<std::size_t>(banks_[chosen.bank].head[direction_])];
+    activate(chosen.bank, job.row, chosen.time);
+    classify(chosen.bank);
+  } else if (!leaps_ || !leap(until)) {
+    serve(chosen.bank, chosen.time);
   }
 }
 
@@ -317,12 +350,13 @@ void DramChannel::precharge(unsigned index, Cycle time) {
   rank.pre_ok = time + timing_.ppd;
   count_close(rank, time);
   ++counters_.precharges;
+  if (timing_.ppd != 0) best_[precharge_row].known = false;
 }
 
-void DramChannel::activate(unsigned index, Cycle time) {
+void DramChannel::activate(unsigned index, std::uint64_t row, Cycle time) {
   Bank& bank = banks_[index];
   Rank& rank = ranks_[bank.rank];
-  bank.row = static_cast<std::int64_t>(jobs_[static_cast<std::size_t>(bank.head[direction_])].row);
+  bank.row = static_cast<std::int64_t>(row);
   bank.cas_ok = {time + timing_.rcd_read, time + timing_.rcd_write};
   bank.pre_ok = time + timing_.ras;
   bank.act_ok = time + timing_.rc;
@@ -336,6 +370,7 @@ void DramChannel::activate(unsigned index, Cycle time) {
   ++counters_.activates;
   ++(bank.left_for_other_row ? counters_.conflicts : counters_.misses);
   bank.left_for_other_row = false;
+  best_[activate_row].known = false;
 }
 
 void DramChannel::count_close(Rank& rank, Cycle time) {
@@ -359,16 +394,18 @@ void DramChannel::serve(unsigned index, Cycle time) {
   if (job.next >= pieces_[static_cast<std::size_t>(job.piece)].end) remove_job(d, job_index);
   feed(time + 1);
   if (close_page_) close_if_unused(index);
+  classify(index);
 }
 
 /// What a column command at `time` forbids to later commands.
 void DramChannel::column_timing(unsigned index, Cycle time) {
-  Bank& bank = banks_[index];
+  best_[column].known = false;
+  const Bank& bank = banks_[index];
   const unsigned d = direction_, other = 1 - d;
   Rank& rank = ranks_[bank.rank];
   Group& group = groups_[bank.group];
   const Cycle data_end = time + latency_[d] + burst_;
-  bank.pre_ok = std::max(bank.pre_ok, d == read ? time + timing_.rtp : data_end + timing_.wr);
+  column_to_precharge(index, time);
   rank.cas_ok[d] = time + timing_.ccd_s;
   group.cas_ok[d] = time + timing_.ccd_l;
   rank.cas_ok[other] = d == read ? time + timing_.rtw : data_end + timing_.wtr_s;
@@ -379,6 +416,11 @@ void DramChannel::column_timing(unsigned index, Cycle time) {
     r.cas_ok[d] = std::max(r.cas_ok[d], time + burst_ + timing_.rtrs);
     r.cas_ok[other] = std::max(r.cas_ok[other], data_end + timing_.rtrs - latency_[other]);
   }
+}
+
+void DramChannel::column_to_precharge(unsigned index, Cycle time) {
+  Cycle& pre_ok = banks_[index].pre_ok;
+  pre_ok = std::max(pre_ok, direction_ == read ? time + timing_.rtp : time + latency_[write] + burst_ + timing_.wr);
 }
 
 void DramChannel::column_count(Cycle count) {
@@ -448,6 +490,7 @@ void DramChannel::refresh(unsigned rank_index) {
     bank.hit = {none, none};
     bank.left_for_other_row = false;
   }
+  classify_all();
   ++counters_.refreshes;
   rank.refresh_at += timing_.refi;
 }
@@ -467,9 +510,10 @@ Cycle DramChannel::finish_bound() {
   if (bound_known_) return std::max(bound_, now_ + 1);
   bound_known_ = true;
   if (idle()) return bound_ = never;
-  const Choice choice = choose();
+  choose();
   const Cycle rcd = std::min(timing_.rcd_read, timing_.rcd_write);
-  const Cycle column = std::min({choice.column, choice.activate + rcd, choice.precharge + timing_.rp + rcd});
+  const Cycle column_time =
+      std::min({best_[column].time, best_[activate_row].time + rcd, best_[precharge_row].time + timing_.rp + rcd});
   Cycle bound = never;
   for (const unsigned d : {read, write}) {
     if (segments_[d].empty()) continue;
@@ -482,7 +526,7 @@ Cycle DramChannel::finish_bound() {
       fewest = std::min(fewest, std::max(static_cast<std::int64_t>(segment.remaining), ahead));
     }
     const std::int64_t others = d == direction_ ? 0 : 1;  // the other direction comes after one more burst of this one
-    bound = std::min(bound, column + (fewest - 1 + others) * timing_.ccd_s + latency_[d] + burst_);
+    bound = std::min(bound, column_time + (fewest - 1 + others) * timing_.ccd_s + latency_[d] + burst_);
   }
   bound_ = bound;
   return std::max(bound, now_ + 1);

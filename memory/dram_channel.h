@@ -2,6 +2,7 @@
 /// DramChannel: banks and command scheduler of one DRAM channel, in memory cycles; plain C++, no kernel.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -48,7 +49,8 @@ class DramChannel {
   /// Bursts [first, first + count) in local numbers arrive in cycle `at`; arrivals in the past count as arriving now.
   /// Commands see them from the next cycle on. `id` comes back in done().
   void push(std::uint64_t first, std::uint64_t count, bool write, std::uint32_t id, Cycle at);
-  /// Issues every command up to and including cycle `until`.
+  /// Issues every command up to and including cycle `until`, and later ones that nothing which is yet to arrive can
+  /// change: as long as bursts wait in front of the windows, new ones stand behind them.
   void advance(Cycle until);
 
   struct Done {
@@ -99,6 +101,7 @@ class DramChannel {
   struct Group {
     std::array<Cycle, 2> cas_ok{};
     Cycle act_ok = 0;
+    std::uint8_t rank = 0;
   };
   /// Waiting bursts of one row of one bank: ages next, next + stripe, ... below the piece's end.
   struct Job {
@@ -125,16 +128,13 @@ class DramChannel {
     std::uint64_t remaining = 0;
     std::uint32_t id = 0;
   };
-  enum class Kind : std::uint8_t { nothing, precharge, activate, column };
-  struct Choice {
-    Kind kind = Kind::nothing;
-    unsigned bank = 0;
+  /// The commands that a bank may need next, and the best of each kind over the banks that need it.
+  enum Kind : unsigned { column, activate_row, precharge_row, kinds };
+  struct Candidate {
     Cycle time = never;
-    Cycle column = never, row = never;  ///< earliest column command, earliest row command
-    Cycle activate = never, precharge = never;
-    std::int64_t age = 0;     ///< of the burst that a column command serves
-    std::int64_t oldest = 0;  ///< age of the oldest waiting burst of the direction
-    unsigned columns = 0;     ///< banks that have a column command to issue
+    std::int64_t age = 0;  ///< of the burst that wants it
+    unsigned bank = 0;
+    bool known = false;
   };
 
   void feed(Cycle enter);
@@ -145,18 +145,50 @@ class DramChannel {
 
   void choose_direction();
   Cycle bound_of_new(unsigned direction, std::int64_t count) const;
-  Choice choose() const;
-  bool overtaken(const Bank& bank) const {
-    return bank.overtakes >= row_hit_cap_ && bank.head[direction_] != bank.hit[direction_];
-  }
-  void issue(const Choice& choice, Cycle until);
+  void classify(unsigned bank);
+  void classify_all();
+  Cycle floor_of(Kind kind, const Group& group) const;
+  void find(Kind kind);
+  Kind choose();
+  Cycle row_time() const { return std::min(best_[activate_row].time, best_[precharge_row].time); }
+  bool decided(Cycle time, Cycle until, Cycle bursts) const;
+  /// Bursts that wait in front of the windows.
+  std::int64_t queued() const { return pushed_[read] - fed_[read] + pushed_[write] - fed_[write]; }
+  void issue(Kind kind, Cycle until);
   void precharge(unsigned bank, Cycle time);
-  void activate(unsigned bank, Cycle time);
+  void activate(unsigned bank, std::uint64_t row, Cycle time);
   void serve(unsigned bank, Cycle time);
-  Cycle leap_length(const Choice& choice, Cycle until) const;
+  /// Row commands for one bank of a stripe; never: not needed.
+  struct Opening {
+    unsigned bank = 0;
+    std::uint64_t row = 0;
+    Cycle precharge = never, activate = never;
+  };
+  using Openings = std::array<Opening, 64>;
+  /// What the rank forbids to row commands.
+  struct Pace {
+    Cycle pre_ok, act_ok, last;  ///< last: the latest activate
+    std::array<Cycle, 4> activates;
+    unsigned oldest;
+    std::array<Cycle, 64> group_ok;
+  };
+  bool leap(Cycle until);
+  Cycle leap_length(Cycle supply, Cycle until) const;
   Cycle leap_supply(const Piece& piece, Index index, std::int64_t age) const;
-  void leap(unsigned bank, Cycle time, Cycle count);
+  Cycle in_turn(const Piece& piece, const Job& first, Cycle count) const;
+  bool in_order(const Job& chosen) const;
+  void leap_columns(const Job& first, Cycle time, Cycle count);
+  bool may_leap_rows(const Piece& piece, const Job& first) const;
+  bool leap_rows(Piece& piece, const Job& first, Cycle until);
+  bool leap_blocks(Piece& piece, const Job& first, Cycle until);
+  bool open_stripe(std::uint64_t local, Cycle enter, Pace& pace, Openings& openings) const;
+  bool open_in_time(const Openings& openings, Cycle slot, std::uint64_t in_use) const;
+  Pace pace_now() const;
+  void apply(const Openings& openings);
+  void leave_window(const Piece& piece, Cycle last);
+  void enter_window(const Job& first, Cycle start, Cycle count, Cycle waiting);
   void column_timing(unsigned bank, Cycle time);
+  void column_to_precharge(unsigned bank, Cycle time);
   void column_count(Cycle count);
   void complete(std::int64_t first_age, Cycle count, Cycle first_end, Cycle spacing);
   void close_if_unused(unsigned bank);
@@ -192,6 +224,14 @@ class DramChannel {
   std::vector<Rank> ranks_;
   std::vector<Group> groups_;
   std::array<std::uint64_t, 2> active_{};  ///< banks with jobs, one bit each
+  // For the current direction, per bank with jobs: the command that it needs, the time from which the bank itself
+  // allows it, and the age of the burst that wants it.
+  std::array<std::uint64_t, kinds> needing_{};
+  std::array<Candidate, kinds> best_{};
+  std::array<Cycle, 64> ready_{};
+  std::array<std::int64_t, 64> age_{};
+  std::array<std::uint8_t, 64> group_of_{};
+  std::array<Cycle, 64> floors_{};  ///< of the groups, while find() runs
   std::array<std::int64_t, 2> fed_{}, served_{}, pushed_{};
   std::array<Index, 2> last_piece_{none, none};
   std::vector<Job> jobs_;

@@ -1,54 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The part of DramChannel that serves many bursts at once.
+/// The part of DramChannel that serves many bursts at once. Whatever it does, single steps would have done to the
+/// cycle.
 #include <algorithm>
 
 #include "memory/dram_channel.h"
 
 namespace nibble {
 
-/// How many bursts of the piece, starting with the chosen one, can be served without anything else happening in
-/// between: the chosen burst is the oldest of all, the following ones stand in turn in the banks of the stripe and are
-/// ready in their turn, and no row command, refresh, change of direction or new job falls before the last of them. 1:
-/// no leap.
-Cycle DramChannel::leap_length(const Choice& choice, Cycle until) const {
-  if (stripe_spacing_ == 0 || choice.age != choice.oldest) return 1;
-  if (stripe_spacing_ != timing_.ccd_s && choice.columns != 1) return 1;
-  const unsigned d = direction_;
-  const Index index = jobs_[static_cast<std::size_t>(banks_[choice.bank].hit[d])].piece;
-  const Piece& piece = pieces_[static_cast<std::size_t>(index)];
-  const Cycle last = std::min({until, refresh_at() - 1, choice.row - 1});
-  Cycle count = std::min((last - choice.time) / stripe_spacing_ + 1, leap_supply(piece, index, choice.age));
-
-  const std::int64_t waiting = fed_[d] - served_[d], others = fed_[1 - d] - served_[1 - d];
-  if (others != 0) {
-    count = std::min<Cycle>(count, streak_cap_ - streak_);
-    if (d == write) count = std::min(count, waiting - drain_to_);
-    if (hold_ > 0) count = std::min(count, hold_);
+/// Starts with the best column command; false: nothing done, a single step is due.
+bool DramChannel::leap(Cycle until) {
+  if (stripe_spacing_ == 0) return false;
+  const Candidate chosen = best_[column];
+  const Job first = jobs_[static_cast<std::size_t>(banks_[chosen.bank].hit[direction_])];
+  Piece& piece = pieces_[static_cast<std::size_t>(first.piece)];
+  if (piece.end - chosen.age <= 1) return false;
+  const Cycle supply = leap_supply(piece, first.piece, chosen.age);
+  if (supply <= 1) {
+    if (!may_leap_rows(piece, first) || !in_order(first)) return false;
+    return leap_blocks(piece, first, until) || leap_rows(piece, first, until);
   }
-  if (count <= 1) return 1;
-
-  const Job& chosen = jobs_[static_cast<std::size_t>(banks_[choice.bank].hit[d])];
-  for (Cycle k = 0; k < std::min(count, stripe_); ++k) {
-    const Index next = piece.jobs[(chosen.residue + static_cast<std::uint64_t>(k)) & stripe_mask_];
-    if (next == none) return k;
-    const Job& job = jobs_[static_cast<std::size_t>(next)];
-    const Bank& bank = banks_[job.bank];
-    const Cycle slot = choice.time + k * stripe_spacing_;
-    if (job.next != choice.age + k || bank.hit[d] != next || bank.head[d] != next || bank.cas_ok[d] > slot ||
-        groups_[bank.group].cas_ok[d] > slot || job.enter > slot) {
-      return k;
-    }
-    if (job.following != none) {
-      // The bank's next row may be opened as soon as this one has served its last burst: that is where the leap must
-      // end.
-      const Cycle waiting_here = piece.end - choice.age;
-      count = std::min(count, k + ((waiting_here - 1 - k) & ~(stripe_ - 1)) + 1);
-    }
-  }
-  return count;
+  if (!in_order(first)) return false;
+  const Cycle count = in_turn(piece, first, leap_length(supply, until));
+  if (count <= 1) return false;
+  leap_columns(first, chosen.time, count);
+  return true;
 }
 
-/// Bursts that the windows and the queue provide for a leap before a new job would have to be made.
+/// Bursts that the windows and the queue provide before a new job would have to be made.
 Cycle DramChannel::leap_supply(const Piece& piece, Index index, std::int64_t age) const {
   const unsigned d = direction_;
   const std::int64_t waiting = piece.end - age;
@@ -62,22 +40,74 @@ Cycle DramChannel::leap_supply(const Piece& piece, Index index, std::int64_t age
     const std::uint64_t to_block_end = block_mask_ + 1 - (head.next & block_mask_);
     quiet = static_cast<Cycle>(std::min(head.left, to_block_end));
   }
-  const bool other_enters = quiet == static_cast<Cycle>(head.left) && feed_.size() > 1 && feed_[1].direction != d;
-  const Cycle before_new_job = quiet + (other_enters ? 0 : 1);
+  // Not beyond the last quiet burst: what enters then (a new block, a burst of the other direction) is an event of its
+  // own.
+  const Cycle before_new_job = std::max<Cycle>(quiet, 1);
   if (last_piece_[d] != index) return std::min(before_new_job, waiting - keep);
   if (waiting <= stripe_) return 1;
   return std::min(before_new_job, waiting + quiet - keep);
 }
 
-void DramChannel::leap(unsigned first_bank, Cycle time, Cycle count) {
+/// Whether the chosen burst is the oldest, and no other bank could be served between two bursts of the stripe.
+bool DramChannel::in_order(const Job& chosen) const {
   const unsigned d = direction_;
-  const Job first = jobs_[static_cast<std::size_t>(banks_[first_bank].hit[d])];
-  const Index piece_index = first.piece;
+  if (stripe_spacing_ != timing_.ccd_s && (needing_[column] & (needing_[column] - 1)) != 0) return false;
+  for (std::uint64_t mask = active_[d]; mask != 0; mask &= mask - 1) {
+    const Bank& bank = banks_[static_cast<unsigned>(__builtin_ctzll(mask))];
+    if (jobs_[static_cast<std::size_t>(bank.head[d])].next < chosen.next) return false;
+  }
+  return true;
+}
+
+/// `supply` cut down so that no row command, refresh, change of direction or arrival falls before the last burst.
+Cycle DramChannel::leap_length(Cycle supply, Cycle until) const {
+  const unsigned d = direction_;
+  const Cycle start = best_[column].time;
+  Cycle count = supply;
+  const Cycle last = std::min(refresh_at(), row_time()) - 1;
+  if (last < start + (count - 1) * stripe_spacing_) count = (last - start) / stripe_spacing_ + 1;
+  if (fed_[1 - d] != served_[1 - d]) {
+    count = std::min<Cycle>(count, streak_cap_ - streak_);
+    if (d == write) count = std::min(count, fed_[d] - served_[d] - drain_to_);
+    if (hold_ > 0) count = std::min(count, hold_);
+  }
+  if (!decided(start + (count - 1) * stripe_spacing_, until, count)) {
+    const Cycle until_then = start <= until ? (until - start) / stripe_spacing_ + 1 : 1;
+    count = std::min(count, std::max(until_then, queued() - 1));
+  }
+  return count;
+}
+
+/// How many of `count` bursts from `first` on stand in turn in the banks of the stripe, each ready when its turn comes.
+Cycle DramChannel::in_turn(const Piece& piece, const Job& first, Cycle count) const {
+  const unsigned d = direction_;
+  Cycle slot = best_[column].time;
+  for (Cycle k = 0; k < std::min(count, stripe_); ++k, slot += stripe_spacing_) {
+    const Index next = piece.jobs[(first.residue + static_cast<std::uint64_t>(k)) & stripe_mask_];
+    if (next == none) return k;
+    const Job& job = jobs_[static_cast<std::size_t>(next)];
+    const Bank& bank = banks_[job.bank];
+    if (job.next != first.next + k || bank.hit[d] != next || bank.head[d] != next || bank.cas_ok[d] > slot ||
+        groups_[bank.group].cas_ok[d] > slot || job.enter > slot) {
+      return k;
+    }
+    if (job.following != none) {
+      // The bank's next row may be opened as soon as this one has served its last burst: that is where the leap must
+      // end.
+      const Cycle waiting_here = piece.end - first.next;
+      count = std::min(count, k + ((waiting_here - 1 - k) & ~(stripe_ - 1)) + 1);
+    }
+  }
+  return count;
+}
+
+void DramChannel::leap_columns(const Job& first, Cycle time, Cycle count) {
+  const unsigned d = direction_;
   const Cycle spacing = stripe_spacing_;
   column_count(count);
   complete(first.next, count, time + latency_[d] + burst_, spacing);
   feed(time + (count - 1) * spacing + 1);
-  Piece& piece = pieces_[static_cast<std::size_t>(piece_index)];
+  Piece& piece = pieces_[static_cast<std::size_t>(first.piece)];
   const Cycle touched = std::min(count, stripe_);
   // The last `touched` commands decide what the banks and groups must respect afterwards.
   for (Cycle k = count - touched; k < count; ++k) {
@@ -87,9 +117,188 @@ void DramChannel::leap(unsigned first_bank, Cycle time, Cycle count) {
     banks_[bank].overtakes = 0;
     column_timing(bank, time + k * spacing);
     job.next = first.next + k + stripe_;
-    if (job.next >= piece.end) remove_job(d, index);
+    if (job.next < piece.end) {
+      age_[bank] = job.next;  // all else that classify() would find is as before
+      continue;
+    }
+    remove_job(d, index);
     if (close_page_) close_if_unused(bank);
+    classify(bank);
   }
+}
+
+/// Whether the queue is about to enter another block, its banks idle, while the piece in the window goes on being
+/// served.
+bool DramChannel::may_leap_rows(const Piece& piece, const Job& first) const {
+  const unsigned d = direction_;
+  if (stripe_spacing_ != timing_.ccd_s || close_page_ || ranks_.size() != 1) return false;
+  if (feed_.empty() || feed_.front().direction != d || last_piece_[d] != first.piece) return false;
+  if ((needing_[activate_row] | needing_[precharge_row]) != 0) return false;
+  const Feed& head = feed_.front();
+  if (piece.extendable && piece.next_local == head.next) return false;
+  const std::int64_t waiting = piece.end - first.next;
+  return waiting > stripe_ && fed_[d] - served_[d] == waiting;
+}
+
+/// The row commands that open the stripe of a block whose bursts enter the window from cycle `enter` on. False: they
+/// are not sure to be issued one after another in that order. `pace` holds what the rank forbids, before and after.
+bool DramChannel::open_stripe(std::uint64_t local, Cycle enter, Pace& pace, Openings& openings) const {
+  Cycle ready_before = 0;
+  for (Cycle k = 0; k < stripe_; ++k, enter += stripe_spacing_) {
+    const AddressMap::Place place = map_.place(local + static_cast<std::uint64_t>(k));
+    const Bank& bank = banks_[place.bank];
+    if (bank.head[direction_] != none) return false;
+    Opening& opening = openings[static_cast<std::size_t>(k)];
+    opening.bank = place.bank;
+    opening.row = place.row;
+    opening.precharge = opening.activate = never;
+    if (bank.row == static_cast<std::int64_t>(place.row)) continue;
+    Cycle ready = std::max(bank.act_ok, enter);
+    if (bank.row >= 0) {
+      const Cycle alone = std::max(bank.pre_ok, enter);
+      if (timing_.ppd != 0 && alone < pace.pre_ok - timing_.ppd) return false;
+      opening.precharge = std::max(alone, pace.pre_ok);
+      pace.pre_ok = opening.precharge + timing_.ppd;
+      ready = std::max(ready, opening.precharge + timing_.rp);
+    }
+    const Cycle time = std::max({ready, pace.act_ok, pace.activates[pace.oldest] + timing_.faw});
+    if (ready < ready_before || pace.group_ok[bank.group] > time) return false;
+    ready_before = ready;
+    opening.activate = pace.last = time;
+    pace.act_ok = time + timing_.rrd_s;
+    pace.group_ok[bank.group] = time + timing_.rrd_l;
+    pace.activates[pace.oldest] = time;
+    pace.oldest = (pace.oldest + 1) % 4;
+  }
+  return true;
+}
+
+DramChannel::Pace DramChannel::pace_now() const {
+  const Rank& rank = ranks_[0];
+  Pace pace{rank.pre_ok, rank.act_ok, 0, rank.activates, rank.oldest_activate, {}};
+  for (std::size_t g = 0; g < groups_.size(); ++g)
+    pace.group_ok[g] = groups_[g].act_ok;
+  return pace;
+}
+
+void DramChannel::apply(const Openings& openings) {
+  for (Cycle k = 0; k < stripe_; ++k) {
+    const Opening& opening = openings[static_cast<std::size_t>(k)];
+    if (opening.precharge != never) precharge(opening.bank, opening.precharge);
+    if (opening.activate != never) activate(opening.bank, opening.row, opening.activate);
+  }
+}
+
+/// The banks of the next block are closed and opened one after another while the piece in the window goes on being
+/// served. Taken only when these row commands are done before the last burst of the leap; then they need not be
+/// scheduled singly.
+bool DramChannel::leap_rows(Piece& piece, const Job& first, Cycle until) {
+  const Feed& head = feed_.front();
+  const auto entering = static_cast<Cycle>(std::min(head.left, block_mask_ + 1 - (head.next & block_mask_)));
+  if (entering < stripe_) return false;
+  const Cycle start = best_[column].time;
+  Openings openings;
+  Pace pace = pace_now();
+  pace.last = start;
+  if (!open_stripe(head.next, start + 1, pace, openings)) return false;
+  const Cycle count = std::max(stripe_, (pace.last - start + stripe_spacing_ - 1) / stripe_spacing_ + 1);
+  if (count > std::min(piece.end - first.next, entering) || in_turn(piece, first, count) != count) return false;
+  if (leap_length(count, until) != count) return false;
+  leap_columns(first, start, count);
+  apply(openings);
+  for (Cycle k = 0; k < stripe_; ++k)
+    classify(openings[static_cast<std::size_t>(k)].bank);
+  return true;
+}
+
+/// As many whole blocks as possible pass through the window: the bursts of one block are served while the next enters
+/// and its rows are opened. Begins and ends with the last `waiting` bursts of a block in the window and the next block
+/// at the head of the queue, so no job but those of the last block need exist.
+bool DramChannel::leap_blocks(Piece& piece, const Job& first, Cycle until) {
+  const Cycle spacing = stripe_spacing_, start = best_[column].time;
+  const auto block = static_cast<Cycle>(block_mask_ + 1);
+  const Feed& head = feed_.front();
+  const Cycle waiting = piece.end - first.next;
+  if ((head.next & block_mask_) != 0 || block < waiting + stripe_ || waiting % stripe_ != 0 || first.residue != 0)
+    return false;
+  const Cycle most = leap_length(static_cast<Cycle>(head.left) / block * block, until) / block;
+  if (most == 0 || in_turn(piece, first, waiting) != waiting) return false;
+
+  Cycle blocks = 0;
+  Openings openings, before;
+  std::uint64_t banks_before = 0;
+  Pace pace = pace_now();
+  for (; blocks < most; ++blocks) {
+    const Cycle enter = start + blocks * block * spacing + 1, slot = enter - 1 + waiting * spacing;
+    pace.last = 0;
+    if (!open_stripe(head.next + static_cast<std::uint64_t>(blocks * block), enter, pace, openings)) break;
+    // Every row is open when its first burst comes, and before the block after it begins to enter.
+    if (pace.last >= enter + (block - 1) * spacing || !open_in_time(openings, slot, banks_before)) break;
+    if (blocks == 0) {
+      leave_window(piece, start + (waiting - stripe_) * spacing);
+    } else {
+      const Cycle last = start + (waiting + blocks * block - stripe_) * spacing;
+      for (Cycle k = 0; k < stripe_; ++k)
+        column_to_precharge(before[static_cast<std::size_t>(k)].bank, last + k * spacing);
+    }
+    apply(openings);
+    banks_before = 0;
+    for (Cycle k = 0; k < stripe_; ++k) {
+      before[static_cast<std::size_t>(k)] = openings[static_cast<std::size_t>(k)];
+      banks_before |= std::uint64_t{1} << openings[static_cast<std::size_t>(k)].bank;
+    }
+  }
+  if (blocks == 0) return false;
+  const Cycle last = start + (blocks * block - stripe_) * spacing;
+  for (Cycle k = 0; k < stripe_; ++k)
+    column_timing(before[static_cast<std::size_t>(k)].bank, last + k * spacing);
+  enter_window(first, start, blocks * block, waiting);
+  return true;
+}
+
+/// Whether the banks of a stripe are not in use and their rows can be read or written from `slot` on, one after
+/// another.
+bool DramChannel::open_in_time(const Openings& openings, Cycle slot, std::uint64_t in_use) const {
+  const Cycle rcd = direction_ == read ? timing_.rcd_read : timing_.rcd_write;
+  for (Cycle k = 0; k < stripe_; ++k, slot += stripe_spacing_) {
+    const Opening& opening = openings[static_cast<std::size_t>(k)];
+    if ((in_use >> opening.bank & 1) != 0) return false;
+    const Cycle ready = opening.activate == never ? banks_[opening.bank].cas_ok[direction_] : opening.activate + rcd;
+    if (ready > slot) return false;
+  }
+  return true;
+}
+
+/// All bursts of the piece are served, the last one of each bank from `last` on.
+void DramChannel::leave_window(const Piece& piece, Cycle last) {
+  for (Cycle k = 0; k < stripe_; ++k) {
+    const Index index = piece.jobs[static_cast<std::size_t>(k)];
+    const unsigned bank = jobs_[static_cast<std::size_t>(index)].bank;
+    banks_[bank].overtakes = 0;
+    column_to_precharge(bank, last + k * stripe_spacing_);
+    remove_job(direction_, index);
+    classify(bank);
+  }
+}
+
+/// After `count` bursts from `start` on, the window holds the last `waiting` bursts of the block that entered last.
+void DramChannel::enter_window(const Job& first, Cycle start, Cycle count, Cycle waiting) {
+  const unsigned d = direction_;
+  column_count(count);
+  complete(first.next, count, start + latency_[d] + burst_, stripe_spacing_);
+  Feed& head = feed_.front();
+  head.next += static_cast<std::uint64_t>(count);
+  head.left -= static_cast<std::uint64_t>(count);
+  fed_[d] += count;
+  Piece& piece = pieces_[static_cast<std::size_t>(first.piece)];
+  piece.end = fed_[d];
+  piece.next_local = head.next;
+  piece.extendable = false;
+  for (Cycle k = 0; k < stripe_; ++k) {
+    add_job(first.piece, d, head.next - static_cast<std::uint64_t>(waiting - k), fed_[d] - waiting + k, start);
+  }
+  if (head.left == 0) feed_.pop();
+  feed(start + (count - 1) * stripe_spacing_ + 1);
 }
 
 }  // namespace nibble
