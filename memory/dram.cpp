@@ -2,41 +2,10 @@
 #include "memory/dram.h"
 
 #include <algorithm>
-#include <cmath>
+
+#include "memory/dram_energy.h"
 
 namespace nibble {
-
-MemoryEnergy dram_energy(const DramDevice& device, const DramCounters& n, double rank_cycles) {
-  MemoryEnergy energy;
-  energy.known = device.currents.has_value();
-  if (!energy.known) return energy;
-  const DramCurrents& c = *device.currents;
-  const DramTiming& t = device.timing;
-  const double pj_per_ma_cycle = c.vdd_v * device.tck_ns * c.devices;  // V x mA x ns = pJ
-  const auto cycles = [](Cycle count) { return static_cast<double>(count); };
-  const auto times = [](std::uint64_t count) { return static_cast<double>(count); };
-  const double burst = cycles(device.geometry.burst_cycles());
-
-  energy.activate_pj = times(n.activates) * pj_per_ma_cycle *
-                       (c.idd0 * cycles(t.rc) - c.idd3n * cycles(t.ras) - c.idd2n * cycles(t.rc - t.ras));
-  energy.read_pj = times(n.reads) * pj_per_ma_cycle * (c.idd4r - c.idd3n) * burst;
-  energy.write_pj = times(n.writes) * pj_per_ma_cycle * (c.idd4w - c.idd3n) * burst;
-  energy.refresh_pj = times(n.refreshes) * pj_per_ma_cycle * (c.idd5b - c.idd3n) * cycles(t.rfc);
-  const double active = std::min(times(n.active_cycles), rank_cycles);
-  energy.background_pj = pj_per_ma_cycle * (c.idd3n * active + c.idd2n * (rank_cycles - active));
-  if (c.vpp_v && c.ipp0) {
-    energy.activate_pj += times(n.activates) * *c.vpp_v * *c.ipp0 * cycles(t.rc) * device.tck_ns * c.devices;
-  } else {
-    energy.left_out = "pump supply";
-  }
-  if (c.io_pj_per_bit) {
-    energy.io_pj =
-        times(n.reads + n.writes) * static_cast<double>(device.geometry.burst_bytes()) * 8 * *c.io_pj_per_bit;
-  } else {
-    energy.left_out += energy.left_out.empty() ? "interface" : ", interface";
-  }
-  return energy;
-}
 
 Dram::Dram(sc_core::sc_module_name name, const DramDevice& device, Statistics* statistics)
     : TimedTarget(name, device.geometry.capacity_bytes(), device.queues.transactions, statistics),
@@ -67,7 +36,8 @@ void Dram::register_statistics() {
                   [this]() -> std::optional<double> {
                     const DramCounters n = counters();
                     if (n.reads + n.writes == 0) return std::nullopt;
-                    return 1 - static_cast<double>(n.activates) / static_cast<double>(n.reads + n.writes);
+                    return std::max(0.0,
+                                    1 - static_cast<double>(n.activates) / static_cast<double>(n.reads + n.writes));
                   });
   group().derived("bus_busy", "ratio", "share of the time in which the data buses move data",
                   "(reads + writes) x burst cycles / (channels x elapsed cycles)", [this] {
@@ -85,7 +55,8 @@ double Dram::peak_bandwidth() const {
 
 double Dram::idle_latency() const {
   const DramTiming& t = device_.timing;
-  return static_cast<double>(t.rcd_read + t.cl + device_.geometry.burst_cycles()) * device_.tck_ns * 1e-9;
+  const Cycle decode = 1;  // a request is seen in the cycle after its arrival
+  return static_cast<double>(decode + t.rcd_read + t.cl + device_.geometry.burst_cycles()) * device_.tck_ns * 1e-9;
 }
 
 sc_core::sc_time Dram::direct_latency() const {

@@ -28,6 +28,7 @@ class Dram final : public TimedTarget {
   double peak_bandwidth() const override;
   double idle_latency() const override;
   std::uint64_t burst_bytes() const override { return device_.geometry.burst_bytes(); }
+  double clock_ns() const override { return device_.tck_ns; }
   MemoryEnergy energy() const override;
   std::uint64_t bus_read_bytes() const override { return counters().reads * burst_bytes(); }
   std::uint64_t bus_write_bytes() const override { return counters().writes * burst_bytes(); }

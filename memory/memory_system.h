@@ -11,17 +11,9 @@
 
 #include "core/config_node.h"
 #include "core/statistics.h"
+#include "memory/memory_energy.h"
 
 namespace nibble {
-
-/// Energy by cause.
-struct MemoryEnergy {
-  bool known = false;  ///< false: the configuration has no energy figures, all values are 0
-  std::string
-      left_out;  ///< parts that the configuration does not know ("interface"), not in the sum; empty when complete
-  double activate_pj = 0, read_pj = 0, write_pj = 0, refresh_pj = 0, background_pj = 0, io_pj = 0;
-  double total_pj() const { return activate_pj + read_pj + write_pj + refresh_pj + background_pj + io_pj; }
-};
 
 /// Implemented by every timed memory (DRAM, flat bandwidth). One instance owns its storage, its time and its
 /// statistics.
@@ -36,6 +28,8 @@ class MemorySystem : public sc_core::sc_module {
   virtual double idle_latency() const = 0;
   /// Bytes of one burst; a transaction moves whole bursts.
   virtual std::uint64_t burst_bytes() const = 0;
+  /// Period of the clock in which the memory's figures are counted, nanoseconds; 1 where it has none.
+  virtual double clock_ns() const { return 1.0; }
   /// Energy from simulation start, or the last reset_statistics(), to now.
   virtual MemoryEnergy energy() const = 0;
   /// Bytes moved on the data bus (whole bursts), reads and writes.

@@ -24,6 +24,8 @@ class SocketDriver : public sc_core::sc_module {
     SC_THREAD(run);
   }
 
+  using sc_core::sc_module::wait;
+
   struct Reply {
     tlm::tlm_response_status status;
     Bytes data;

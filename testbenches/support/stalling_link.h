@@ -3,7 +3,9 @@
 /// partners meet the longest exchange of the base protocol (four phases, every call answered TLM_ACCEPTED).
 #pragma once
 
-#include <tlm_utils/peq_with_cb_and_phase.h>
+#include <algorithm>
+#include <array>
+#include <deque>
 #include <systemc>
 #include <tlm>
 
@@ -16,21 +18,30 @@ class StallingLink : public sc_core::sc_module, public tlm::tlm_fw_transport_if<
   tlm::tlm_target_socket<> in{"in"};
   tlm::tlm_initiator_socket<> out{"out"};
 
-  /// Stalls of 0 .. `longest` nanoseconds. `annotate`: a part of the stall is annotated on the call instead of waited
-  /// for.
+  /// Stalls of 0 .. `longest` nanoseconds; the order of phases in a direction is kept. `annotate`: half of a stall is
+  /// annotated on the call instead of waited for.
   StallingLink(sc_core::sc_module_name name, std::uint64_t seed, unsigned longest, bool annotate = false)
-      : sc_module(name), random_(seed), longest_(longest), annotate_(annotate), queue_(this, &StallingLink::pass_on) {
+      : sc_module(name), random_(seed), longest_(longest), annotate_(annotate) {
     in.bind(*this);
     out.bind(*this);
+    SC_METHOD(pass_forward);
+    sensitive << lanes_[0].wake;
+    dont_initialize();
+    SC_METHOD(pass_backward);
+    sensitive << lanes_[1].wake;
+    dont_initialize();
   }
 
   tlm::tlm_sync_enum nb_transport_fw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
                                      sc_core::sc_time& delay) override {
-    return later(payload, phase, delay);
+    if (phase == tlm::BEGIN_REQ) payload.acquire();
+    later(lanes_[0], payload, phase, delay);
+    return tlm::TLM_ACCEPTED;
   }
   tlm::tlm_sync_enum nb_transport_bw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
                                      sc_core::sc_time& delay) override {
-    return later(payload, phase, delay);
+    later(lanes_[1], payload, phase, delay);
+    return tlm::TLM_ACCEPTED;
   }
   void b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) override {
     delay += stall();
@@ -42,35 +53,67 @@ class StallingLink : public sc_core::sc_module, public tlm::tlm_fw_transport_if<
   void invalidate_direct_mem_ptr(sc_dt::uint64, sc_dt::uint64) override {}
 
  private:
+  SC_HAS_PROCESS(StallingLink);
+  struct Item {
+    tlm::tlm_generic_payload* payload;
+    tlm::tlm_phase phase;
+    sc_core::sc_time call, at;  ///< when it is passed on, and when the phase begins (annotated)
+  };
+  struct Lane {
+    sc_core::sc_event wake;
+    std::deque<Item> items;
+    sc_core::sc_time last_call, last_at;
+  };
+
   sc_core::sc_time stall() {
     return sc_core::sc_time(static_cast<double>(random_.below(longest_ + 1)), sc_core::SC_NS);
   }
-  tlm::tlm_sync_enum later(tlm::tlm_generic_payload& payload, const tlm::tlm_phase& phase,
-                           const sc_core::sc_time& delay) {
-    if (phase == tlm::BEGIN_REQ) payload.acquire();
-    queue_.notify(payload, phase, delay + stall());
-    return tlm::TLM_ACCEPTED;
+  void later(Lane& lane, tlm::tlm_generic_payload& payload, const tlm::tlm_phase& phase,
+             const sc_core::sc_time& delay) {
+    const sc_core::sc_time now = sc_core::sc_time_stamp();
+    lane.last_at = std::max(now + delay + stall(), lane.last_at);
+    lane.last_call = std::max(annotate_ ? now + (lane.last_at - now) / 2 : lane.last_at, lane.last_call);
+    lane.items.push_back({&payload, phase, lane.last_call, lane.last_at});
+    lane.wake.notify(lane.items.front().call - now);
   }
-  void pass_on(tlm::tlm_generic_payload& payload, const tlm::tlm_phase& phase) {
-    tlm::tlm_phase next = phase;
-    sc_core::sc_time delay = annotate_ ? stall() : sc_core::SC_ZERO_TIME;
-    const bool forward = phase == tlm::BEGIN_REQ || phase == tlm::END_RESP;
-    const auto status =
-        forward ? out->nb_transport_fw(payload, next, delay) : in->nb_transport_bw(payload, next, delay);
-    if (phase == tlm::END_RESP) {
-      payload.release();
-      return;
+  bool due(Lane& lane) {
+    if (lane.items.empty()) return false;
+    const sc_core::sc_time now = sc_core::sc_time_stamp();
+    if (lane.items.front().call <= now) return true;
+    lane.wake.notify(lane.items.front().call - now);
+    return false;
+  }
+  void pass_forward() {
+    while (due(lanes_[0])) {
+      Item item = lanes_[0].items.front();
+      lanes_[0].items.pop_front();
+      sc_core::sc_time delay = item.at - item.call;
+      const tlm::tlm_phase phase = item.phase;
+      const auto status = out->nb_transport_fw(*item.payload, item.phase, delay);
+      if (phase == tlm::END_RESP) {
+        item.payload->release();
+      } else if (status == tlm::TLM_UPDATED) {
+        later(lanes_[1], *item.payload, item.phase, delay);
+      } else if (status == tlm::TLM_COMPLETED) {
+        later(lanes_[1], *item.payload, tlm::BEGIN_RESP, delay);
+      }
     }
-    if (status == tlm::TLM_UPDATED) queue_.notify(payload, next, delay + stall());
-    if (status == tlm::TLM_COMPLETED) {
-      queue_.notify(payload, phase == tlm::BEGIN_REQ ? tlm::BEGIN_RESP : tlm::END_RESP, delay + stall());
+  }
+  void pass_backward() {
+    while (due(lanes_[1])) {
+      Item item = lanes_[1].items.front();
+      lanes_[1].items.pop_front();
+      sc_core::sc_time delay = item.at - item.call;
+      const auto status = in->nb_transport_bw(*item.payload, item.phase, delay);
+      if (status == tlm::TLM_UPDATED) later(lanes_[0], *item.payload, item.phase, delay);
+      if (status == tlm::TLM_COMPLETED) later(lanes_[0], *item.payload, tlm::END_RESP, delay);
     }
   }
 
   Random random_;
   unsigned longest_;
   bool annotate_;
-  tlm_utils::peq_with_cb_and_phase<StallingLink> queue_;
+  std::array<Lane, 2> lanes_;  ///< forward, backward
 };
 
 }  // namespace nibble::test

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory/trace.h"
+
+#include <algorithm>
+#include <charconv>
+#include <string_view>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/random.h"
+#include "core/units.h"
+
+namespace nibble {
+namespace {
+
+constexpr std::uint64_t longest_request = mib;
+
+class TraceReader {
+ public:
+  explicit TraceReader(const std::string& origin) : origin_(origin) {}
+
+  void line(std::string_view text) {
+    ++number_;
+    if (!text.empty() && text.back() == '\r') text.remove_suffix(1);
+    if (text.empty() || text.front() == '#') return;
+    if (!header_seen_) {
+      if (text != "cycle,op,address,bytes") fail("the first line should be the header 'cycle,op,address,bytes'");
+      header_seen_ = true;
+      return;
+    }
+    TraceRequest request;
+    request.cycle = value(field(text, "cycle"), "cycle");
+    request.write = operation(field(text, "op"));
+    request.address = value(field(text, "address"), "address");
+    request.bytes = value(text, "bytes");
+    if (text.find(',') != std::string_view::npos) fail("more than four fields");
+    if (request.bytes == 0 || request.bytes > longest_request) fail("bytes should be between 1 and 1048576");
+    if (request.cycle >> 53 != 0) fail("cycle should be below 2^53");
+    if (!requests.empty() && request.cycle < requests.back().cycle) fail("cycle is below that of the line before");
+    requests.push_back(request);
+  }
+  void end() const {
+    if (!header_seen_) throw InputError(origin_ + ": empty; expected the header 'cycle,op,address,bytes' and requests");
+    if (requests.empty()) throw InputError(origin_ + ": no request after the header");
+  }
+
+  std::vector<TraceRequest> requests;
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const {
+    throw InputError(origin_ + ":" + std::to_string(number_) + ": " + what);
+  }
+  /// The text up to the next comma, which is removed together with it.
+  std::string_view field(std::string_view& text, const char* name) const {
+    const auto comma = text.find(',');
+    if (comma == std::string_view::npos) {
+      fail(std::string("ends after '") + name + "'; expected cycle,op,address,bytes");
+    }
+    const std::string_view found = text.substr(0, comma);
+    text.remove_prefix(comma + 1);
+    return found;
+  }
+  static std::string_view trim(std::string_view text) {
+    while (!text.empty() && text.front() == ' ')
+      text.remove_prefix(1);
+    while (!text.empty() && text.back() == ' ')
+      text.remove_suffix(1);
+    return text;
+  }
+  std::uint64_t value(std::string_view text, const char* name) const {
+    const std::string_view shown = trim(text);
+    std::string_view digits = shown;
+    int base = 10;
+    if (digits.substr(0, 2) == "0x" || digits.substr(0, 2) == "0X") {
+      digits.remove_prefix(2);
+      base = 16;
+    }
+    std::uint64_t number = 0;
+    const auto result = std::from_chars(digits.data(), digits.data() + digits.size(), number, base);
+    if (result.ec == std::errc::result_out_of_range) fail(std::string(name) + " does not fit into 64 bits");
+    if (result.ec != std::errc() || result.ptr != digits.data() + digits.size()) {
+      fail(std::string(name) + " '" + std::string(shown) +
+           "' is no number; expected decimal or 0x and hexadecimal digits");
+    }
+    return number;
+  }
+  bool operation(std::string_view text) const {
+    const std::string_view op = trim(text);
+    if (op == "R" || op == "r") return false;
+    if (op != "W" && op != "w") fail("op '" + std::string(op) + "' should be R or W");
+    return true;
+  }
+
+  std::string origin_;
+  std::size_t number_ = 0;
+  bool header_seen_ = false;
+};
+
+constexpr std::uint64_t span = std::uint64_t{1} << 28;  // bytes over which the patterns walk
+
+}  // namespace
+
+std::vector<TraceRequest> parse_trace(const std::string& text, const std::string& origin) {
+  TraceReader reader(origin);
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const auto end = rest.find('\n');
+    reader.line(rest.substr(0, end));
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+  }
+  reader.end();
+  return std::move(reader.requests);
+}
+
+std::vector<TraceRequest> read_trace(const std::filesystem::path& file) {
+  return parse_trace(read_file(file), file.string());
+}
+
+const std::vector<std::string>& standard_trace_names() {
+  static const std::vector<std::string> names{"seq_read", "seq_write",  "bank_conflict", "random_read",
+                                              "mix_seq",  "gemm_tiled", "spaced_read"};
+  return names;
+}
+
+std::vector<TraceRequest> standard_trace(const std::string& pattern, const TraceShape& shape) {
+  const auto& names = standard_trace_names();
+  if (std::find(names.begin(), names.end(), pattern) == names.end()) {
+    throw InputError(unknown_name("trace pattern", pattern, names));
+  }
+  const std::uint64_t burst = shape.burst_bytes, all_rows = shape.row_bytes * shape.banks;
+  const bool spaced = pattern == "spaced_read";
+  Random random(spaced ? 44 : 42);
+  std::vector<TraceRequest> trace(spaced ? 2000 : 20000);
+  for (std::uint64_t i = 0; i < trace.size(); ++i) {
+    TraceRequest& request = trace[i];
+    request.bytes = burst;
+    if (pattern == "seq_read" || pattern == "seq_write") {
+      request.write = pattern == "seq_write";
+      request.address = i * burst % span;
+    } else if (pattern == "bank_conflict") {
+      request.address = i % (span / all_rows) * all_rows;
+    } else if (pattern == "random_read") {
+      request.address = random.next() % (span / burst) * burst;
+    } else if (pattern == "mix_seq") {
+      const std::uint64_t j = i / 3, k = i % 3;
+      request.write = k == 2;
+      request.address = request.write ? span / 2 + j * burst % (span / 2) : (2 * j + k) * burst % (span / 2);
+    } else if (pattern == "gemm_tiled") {
+      const std::uint64_t turn = 256 / burst, c = i / turn, o = i % turn;
+      request.address = c % 2 * (span / 4) + c / 2 * 256 + o * burst;
+    } else {
+      request.address = random.next() % (span / burst) * burst;
+      request.cycle = 200 * i;
+    }
+  }
+  return trace;
+}
+
+}  // namespace nibble

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory/trace_replay.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "core/table.h"
+#include "memory/dram.h"
+#include "transport/payload_pool.h"
+
+namespace nibble {
+namespace {
+
+/// AT initiator that follows a trace. `owner` of a payload is the index of its request.
+class TraceInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_if<> {
+ public:
+  tlm::tlm_initiator_socket<> memory{"memory"};
+
+  TraceInitiator(sc_core::sc_module_name name, const std::vector<TraceRequest>& trace, const sc_core::sc_time& clock)
+      : sc_module(name), trace_(trace), clock_(clock), accepted_(trace.size()) {
+    memory.bind(*this);
+    std::uint64_t longest = 1;
+    for (const TraceRequest& request : trace)
+      longest = std::max(longest, request.bytes);
+    placeholder_.assign(longest, 0);
+    SC_METHOD(issue);
+    sensitive << wake_;
+  }
+
+  tlm::tlm_sync_enum nb_transport_bw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
+                                     sc_core::sc_time& delay) override {
+    auto& mine = static_cast<PooledPayload&>(payload);
+    const sc_core::sc_time at = sc_core::sc_time_stamp() + delay;
+    if (open_ == &mine) accept(mine, at);
+    if (phase != tlm::BEGIN_RESP) return tlm::TLM_ACCEPTED;
+    finish(mine, at);
+    return tlm::TLM_COMPLETED;
+  }
+  void invalidate_direct_mem_ptr(sc_dt::uint64, sc_dt::uint64) override {}
+
+  std::vector<double> read_latencies;  ///< cycles
+  sc_core::sc_time last;
+  std::uint64_t errors = 0, responses = 0;
+
+ private:
+  SC_HAS_PROCESS(TraceInitiator);
+
+  void issue() {
+    if (open_ != nullptr || next_ == trace_.size()) return;
+    const TraceRequest& request = trace_[next_];
+    const sc_core::sc_time due = std::max(clock_ * static_cast<double>(request.cycle), not_before_);
+    if (due > sc_core::sc_time_stamp()) {
+      wake_.notify(due - sc_core::sc_time_stamp());
+      return;
+    }
+    PooledPayload& payload = pool_.allocate(request.write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND,
+                                            request.address, placeholder_.data(), static_cast<unsigned>(request.bytes));
+    payload.tag.timing_only = true;
+    payload.owner = next_++;
+    open_ = &payload;
+    tlm::tlm_phase phase = tlm::BEGIN_REQ;
+    sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
+    const auto status = memory->nb_transport_fw(payload, phase, delay);
+    if (status != tlm::TLM_ACCEPTED) accept(payload, sc_core::sc_time_stamp() + delay);
+    if (status == tlm::TLM_COMPLETED) finish(payload, sc_core::sc_time_stamp() + delay);
+  }
+  void accept(PooledPayload& payload, const sc_core::sc_time& at) {
+    accepted_[payload.owner] = at;
+    open_ = nullptr;
+    not_before_ = at + clock_;
+    wake_.notify(not_before_ - sc_core::sc_time_stamp());
+  }
+  void finish(PooledPayload& payload, const sc_core::sc_time& at) {
+    ++responses;
+    errors += payload.is_response_error();
+    last = std::max(last, at);
+    if (payload.is_read()) read_latencies.push_back((at - accepted_[payload.owner]) / clock_);
+    payload.release();
+  }
+
+  const std::vector<TraceRequest>& trace_;
+  const sc_core::sc_time clock_;
+  std::vector<sc_core::sc_time> accepted_;
+  std::vector<std::uint8_t> placeholder_;
+  PayloadPool pool_;
+  std::size_t next_ = 0;
+  PooledPayload* open_ = nullptr;  ///< request whose END_REQ is outstanding
+  sc_core::sc_time not_before_;
+  sc_core::sc_event wake_{"wake"};
+};
+
+void check_capacity(const MemorySystem& memory, const std::vector<TraceRequest>& trace) {
+  for (std::size_t i = 0; i < trace.size(); ++i) {
+    const std::uint64_t capacity = memory.capacity_bytes();
+    if (trace[i].bytes > capacity || trace[i].address > capacity - trace[i].bytes) {
+      throw InputError("request " + std::to_string(i + 1) + " of the trace: address " +
+                       std::to_string(trace[i].address) + " + " + std::to_string(trace[i].bytes) +
+                       " bytes lies beyond the memory's " + std::to_string(capacity) + " bytes");
+    }
+  }
+}
+
+void read_latency(ReplayFigures& figures, std::vector<double>& latencies) {
+  if (latencies.empty()) return;
+  double sum = 0;
+  for (const double latency : latencies)
+    sum += latency;
+  figures.mean_latency_cycles = sum / static_cast<double>(latencies.size());
+  // The smallest value that at least 99 % of the reads do not exceed.
+  const std::size_t rank = (latencies.size() * 99 + 99) / 100 - 1;
+  std::nth_element(latencies.begin(), latencies.begin() + static_cast<std::ptrdiff_t>(rank), latencies.end());
+  figures.p99_latency_cycles = latencies[rank];
+}
+
+}  // namespace
+
+ReplayFigures replay(MemorySystem& memory, const std::vector<TraceRequest>& trace) {
+  check_capacity(memory, trace);
+  const sc_core::sc_time clock(memory.clock_ns(), sc_core::SC_NS);
+  TraceInitiator initiator("trace", trace, clock);
+  initiator.memory.bind(memory.target);
+  sc_core::sc_start();
+  if (initiator.responses != trace.size()) throw InternalError("a request of the trace was never answered");
+
+  ReplayFigures figures;
+  figures.requests = trace.size();
+  for (const TraceRequest& request : trace)
+    figures.bytes += request.bytes;
+  figures.cycles = initiator.last / clock;
+  figures.time_ns = initiator.last.to_seconds() * 1e9;
+  figures.peak_gbps = memory.peak_bandwidth() / 1e9;
+  figures.bandwidth_gbps = static_cast<double>(figures.bytes) / figures.time_ns;
+  const auto bus_bytes = static_cast<double>(memory.bus_read_bytes() + memory.bus_write_bytes());
+  figures.utilization = bus_bytes / figures.time_ns / figures.peak_gbps;
+  read_latency(figures, initiator.read_latencies);
+  figures.reads = memory.bus_read_bytes() / memory.burst_bytes();
+  figures.writes = memory.bus_write_bytes() / memory.burst_bytes();
+  figures.energy = memory.energy();
+  figures.errors = initiator.errors;
+  if (const auto* dram = dynamic_cast<const Dram*>(&memory)) {
+    const DramCounters n = dram->counters();
+    figures.row_hit_rate =
+        std::max(0.0, 1 - static_cast<double>(n.activates) / static_cast<double>(n.reads + n.writes));
+    const std::uint64_t opened = n.misses + n.conflicts;
+    figures.hits = n.reads + n.writes > opened ? n.reads + n.writes - opened : 0;
+    figures.misses = n.misses;
+    figures.conflicts = n.conflicts;
+    figures.activates = n.activates;
+    figures.precharges = n.precharges;
+    figures.refreshes = n.refreshes;
+    figures.turnarounds = n.turnarounds;
+  }
+  return figures;
+}
+
+std::string replay_table(const std::string& memory, const ReplayFigures& f) {
+  Table table;
+  table.column(memory, Table::Align::left).column("value").column("unit", Table::Align::left);
+  const auto count = [&](const char* name, std::optional<std::uint64_t> value) {
+    if (value) table.row({name, with_separators(*value), ""});
+  };
+  table.row({"requests", with_separators(f.requests), ""});
+  table.row({"bytes", with_separators(f.bytes), "B"});
+  table.row({"time", fixed(f.time_ns, 1), "ns"});
+  table.row({"cycles", fixed(f.cycles, 0), "memory clocks"});
+  table.row({"bandwidth", fixed(f.bandwidth_gbps, 3), "GB/s of " + fixed(f.peak_gbps, 3)});
+  table.row({"bus utilization", fixed(100 * f.utilization, 2), "%"});
+  table.row({"mean read latency", fixed(f.mean_latency_cycles, 1), "memory clocks"});
+  table.row({"99th percentile", fixed(f.p99_latency_cycles, 1), "memory clocks"});
+  table.rule();
+  count("reads (bursts)", f.reads);
+  count("writes (bursts)", f.writes);
+  count("row hits", f.hits);
+  count("row misses", f.misses);
+  count("row conflicts", f.conflicts);
+  if (f.row_hit_rate) table.row({"row hit rate", fixed(100 * *f.row_hit_rate, 2), "%"});
+  count("activates", f.activates);
+  count("precharges", f.precharges);
+  count("refreshes", f.refreshes);
+  count("turnarounds", f.turnarounds);
+  count("error responses", f.errors != 0 ? std::optional<std::uint64_t>(f.errors) : std::nullopt);
+  table.rule();
+  const auto energy = [&](const char* name, double pj) {
+    table.row({name, f.energy.known ? with_prefix(pj, "pJ") : "unknown", ""});
+  };
+  energy("energy", f.energy.total_pj());
+  energy("  activate", f.energy.activate_pj);
+  energy("  read", f.energy.read_pj);
+  energy("  write", f.energy.write_pj);
+  energy("  refresh", f.energy.refresh_pj);
+  energy("  background", f.energy.background_pj);
+  energy("  interface", f.energy.io_pj);
+  std::string text = table.text();
+  if (!f.energy.left_out.empty()) text += "not known and not in the energy: " + f.energy.left_out + "\n";
+  return text;
+}
+
+std::string replay_json(const std::string& memory, const std::string& trace, const ReplayFigures& f) {
+  JsonWriter json;
+  const auto count = [&](const char* name, std::optional<std::uint64_t> value) {
+    json.key(name);
+    value ? json.value(*value) : json.null();
+  };
+  const auto energy = [&](const char* name, double pj) {
+    json.field(name, f.energy.known ? std::optional<double>(pj) : std::nullopt);
+  };
+  json.begin_object();
+  json.field("schema", "nibble.memory/1").field("memory", memory.c_str()).field("trace", trace.c_str());
+  json.field("requests", f.requests).field("bytes", f.bytes);
+  json.field("cycles", f.cycles).field("time_ns", f.time_ns);
+  json.field("bandwidth_gbps", f.bandwidth_gbps).field("peak_gbps", f.peak_gbps).field("utilization", f.utilization);
+  json.field("mean_latency_cycles", f.mean_latency_cycles).field("p99_latency_cycles", f.p99_latency_cycles);
+  json.field("row_hit_rate", f.row_hit_rate);
+  count("row_hits", f.hits);
+  count("row_misses", f.misses);
+  count("row_conflicts", f.conflicts);
+  count("activates", f.activates);
+  count("precharges", f.precharges);
+  count("refreshes", f.refreshes);
+  count("turnarounds", f.turnarounds);
+  json.field("reads", f.reads).field("writes", f.writes).field("errors", f.errors);
+  energy("energy_pj", f.energy.total_pj());
+  json.key("energy_by_command_pj").begin_object();
+  energy("activate", f.energy.activate_pj);
+  energy("read", f.energy.read_pj);
+  energy("write", f.energy.write_pj);
+  energy("refresh", f.energy.refresh_pj);
+  energy("background", f.energy.background_pj);
+  energy("interface", f.energy.io_pj);
+  json.end_object();
+  json.field("energy_left_out", f.energy.left_out.c_str());
+  json.end_object();
+  return json.str();
+}
+
+}  // namespace nibble

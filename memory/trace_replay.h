@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Replays a request trace against a memory and measures what an engineer asks of a memory.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "memory/memory_system.h"
+#include "memory/trace.h"
+
+namespace nibble {
+
+/// Cycles are those of the memory's clock (MemorySystem::clock_ns). Empty optional: the memory has no such thing.
+struct ReplayFigures {
+  std::uint64_t requests = 0, bytes = 0;  ///< as in the trace
+  double cycles = 0;                      ///< from cycle 0 to the last data beat
+  double time_ns = 0;
+  double bandwidth_gbps = 0;  ///< requested bytes / time, 1e9 bytes per second
+  double peak_gbps = 0;
+  double utilization = 0;  ///< bytes on the bus / (peak x time)
+  /// From the acceptance of a read to its last data beat; empty without reads.
+  std::optional<double> mean_latency_cycles, p99_latency_cycles;
+  std::uint64_t reads = 0, writes = 0;  ///< bursts
+  std::optional<double> row_hit_rate;   ///< 1 - activates / (reads + writes), at least 0
+  std::optional<std::uint64_t> hits, misses, conflicts, activates, precharges, refreshes, turnarounds;
+  MemoryEnergy energy;
+  std::uint64_t errors = 0;  ///< requests answered with an error response
+};
+
+/// Issues the requests in order through the memory's socket: none before its cycle, at most one per memory clock cycle,
+/// as long as the memory accepts them. Runs the kernel until the last response; to be called once per process, before
+/// sc_start(). A request beyond the memory's capacity is an InputError that names its line number in the trace (first
+/// request = 1).
+ReplayFigures replay(MemorySystem& memory, const std::vector<TraceRequest>& trace);
+
+/// A report for people, and the same as one JSON document.
+std::string replay_table(const std::string& memory, const ReplayFigures& figures);
+std::string replay_json(const std::string& memory, const std::string& trace, const ReplayFigures& figures);
+
+}  // namespace nibble
