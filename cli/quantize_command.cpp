@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/quantize_command.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <set>
 
@@ -143,9 +144,13 @@ std::string report_text(const Outcome& outcome) {
   text += "\n\n" + figures.text();
   const std::map<std::string, std::uint64_t> histogram = type_histogram(coded);
   if (histogram.empty()) return text;
+  std::vector<std::pair<std::string, std::uint64_t>> counts(histogram.begin(), histogram.end());
+  std::stable_sort(counts.begin(), counts.end(), [](const auto& a, const auto& b) {
+    return a.first.size() < b.first.size();  // numbers by their value
+  });
   Table types;
   types.column("type", Table::Align::left).column("groups").column("share, %");
-  for (const auto& entry : histogram) {
+  for (const auto& entry : counts) {
     const double share = 100.0 * static_cast<double>(entry.second) / static_cast<double>(coded.groups());
     types.row({entry.first, with_separators(entry.second), fixed(share, 1)});
   }
