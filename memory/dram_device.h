@@ -56,7 +56,7 @@ enum class PagePolicy : std::uint8_t { open, closed };
 /// The controller of one channel.
 struct DramQueues {
   unsigned transactions = 128;  ///< TLM transactions admitted at a time, over all channels
-  unsigned reads = 32;         ///< bursts that the scheduler sees and may reorder
+  unsigned reads = 32;          ///< bursts that the scheduler sees and may reorder
   unsigned writes = 32;
   unsigned write_high = 32;    ///< waiting writes at which reads are interrupted ...
   unsigned write_low = 0;      ///< ... until no more than this many are left

@@ -29,6 +29,7 @@ class TraceReader {
       return;
     }
     TraceRequest request;
+    request.line = number_;
     request.cycle = value(field(text, "cycle"), "cycle");
     request.write = operation(field(text, "op"));
     request.address = value(field(text, "address"), "address");
@@ -114,6 +115,15 @@ std::vector<TraceRequest> parse_trace(const std::string& text, const std::string
 
 std::vector<TraceRequest> read_trace(const std::filesystem::path& file) {
   return parse_trace(read_file(file), file.string());
+}
+
+void check_addresses(const std::vector<TraceRequest>& trace, const std::string& origin, std::uint64_t capacity_bytes) {
+  for (const TraceRequest& request : trace) {
+    if (request.bytes <= capacity_bytes && request.address <= capacity_bytes - request.bytes) continue;
+    throw InputError(origin + ":" + std::to_string(request.line) + ": address " + std::to_string(request.address) +
+                     " and " + std::to_string(request.bytes) + " bytes from there lie beyond the memory, which has " +
+                     std::to_string(capacity_bytes) + " bytes");
+  }
 }
 
 const std::vector<std::string>& standard_trace_names() {

@@ -13,13 +13,16 @@
 namespace nibble {
 namespace {
 
+constexpr std::size_t progress_interval = 4096;
+
 /// AT initiator that follows a trace. `owner` of a payload is the index of its request.
 class TraceInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_if<> {
  public:
   tlm::tlm_initiator_socket<> memory{"memory"};
 
-  TraceInitiator(sc_core::sc_module_name name, const std::vector<TraceRequest>& trace, const sc_core::sc_time& clock)
-      : sc_module(name), trace_(trace), clock_(clock), accepted_(trace.size()) {
+  TraceInitiator(sc_core::sc_module_name name, const std::vector<TraceRequest>& trace, const sc_core::sc_time& clock,
+                 const ReplayProgress& progress)
+      : sc_module(name), trace_(trace), clock_(clock), progress_(progress), accepted_(trace.size()) {
     memory.bind(*this);
     std::uint64_t longest = 1;
     for (const TraceRequest& request : trace)
@@ -43,6 +46,7 @@ class TraceInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_i
   std::vector<double> read_latencies;  ///< cycles
   sc_core::sc_time last;
   std::uint64_t errors = 0, responses = 0;
+  bool stopped = false;
 
  private:
   SC_HAS_PROCESS(TraceInitiator);
@@ -53,6 +57,11 @@ class TraceInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_i
     const sc_core::sc_time due = std::max(clock_ * static_cast<double>(request.cycle), not_before_);
     if (due > sc_core::sc_time_stamp()) {
       wake_.notify(due - sc_core::sc_time_stamp());
+      return;
+    }
+    if (next_ % progress_interval == 0 && progress_ && !progress_(next_)) {
+      stopped = true;
+      sc_core::sc_stop();
       return;
     }
     PooledPayload& payload = pool_.allocate(request.write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND,
@@ -82,6 +91,7 @@ class TraceInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_i
 
   const std::vector<TraceRequest>& trace_;
   const sc_core::sc_time clock_;
+  const ReplayProgress& progress_;
   std::vector<sc_core::sc_time> accepted_;
   std::vector<std::uint8_t> placeholder_;
   PayloadPool pool_;
@@ -90,17 +100,6 @@ class TraceInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_i
   sc_core::sc_time not_before_;
   sc_core::sc_event wake_{"wake"};
 };
-
-void check_capacity(const MemorySystem& memory, const std::vector<TraceRequest>& trace) {
-  for (std::size_t i = 0; i < trace.size(); ++i) {
-    const std::uint64_t capacity = memory.capacity_bytes();
-    if (trace[i].bytes > capacity || trace[i].address > capacity - trace[i].bytes) {
-      throw InputError("request " + std::to_string(i + 1) + " of the trace: address " +
-                       std::to_string(trace[i].address) + " + " + std::to_string(trace[i].bytes) +
-                       " bytes lies beyond the memory's " + std::to_string(capacity) + " bytes");
-    }
-  }
-}
 
 void read_latency(ReplayFigures& figures, std::vector<double>& latencies) {
   if (latencies.empty()) return;
@@ -116,19 +115,21 @@ void read_latency(ReplayFigures& figures, std::vector<double>& latencies) {
 
 }  // namespace
 
-ReplayFigures replay(MemorySystem& memory, const std::vector<TraceRequest>& trace) {
-  check_capacity(memory, trace);
+ReplayFigures replay(MemorySystem& memory, const std::vector<TraceRequest>& trace, const ReplayProgress& progress) {
   const sc_core::sc_time clock(memory.clock_ns(), sc_core::SC_NS);
-  TraceInitiator initiator("trace", trace, clock);
+  TraceInitiator initiator("trace", trace, clock, progress);
   initiator.memory.bind(memory.target);
   sc_core::sc_start();
-  if (initiator.responses != trace.size()) throw InternalError("a request of the trace was never answered");
-
   ReplayFigures figures;
+  figures.stopped = initiator.stopped;
+  if (!figures.stopped && initiator.responses != trace.size()) {
+    throw InternalError("a request of the trace was never answered");
+  }
   figures.requests = trace.size();
   for (const TraceRequest& request : trace)
     figures.bytes += request.bytes;
   figures.cycles = initiator.last / clock;
+  if (initiator.last == sc_core::SC_ZERO_TIME) return figures;
   figures.time_ns = initiator.last.to_seconds() * 1e9;
   figures.peak_gbps = memory.peak_bandwidth() / 1e9;
   figures.bandwidth_gbps = static_cast<double>(figures.bytes) / figures.time_ns;
@@ -182,16 +183,16 @@ std::string replay_table(const std::string& memory, const ReplayFigures& f) {
   count("turnarounds", f.turnarounds);
   count("error responses", f.errors != 0 ? std::optional<std::uint64_t>(f.errors) : std::nullopt);
   table.rule();
-  const auto energy = [&](const char* name, double pj) {
-    table.row({name, f.energy.known ? with_prefix(pj, "pJ") : "unknown", ""});
+  table.row({"energy", f.energy.known ? with_prefix(f.energy.total_pj(), "pJ") : "unknown", ""});
+  const auto part = [&](const char* name, double pj) {
+    if (pj != 0) table.row({name, with_prefix(pj, "pJ"), ""});
   };
-  energy("energy", f.energy.total_pj());
-  energy("  activate", f.energy.activate_pj);
-  energy("  read", f.energy.read_pj);
-  energy("  write", f.energy.write_pj);
-  energy("  refresh", f.energy.refresh_pj);
-  energy("  background", f.energy.background_pj);
-  energy("  interface", f.energy.io_pj);
+  part("  activate", f.energy.activate_pj);
+  part("  read", f.energy.read_pj);
+  part("  write", f.energy.write_pj);
+  part("  refresh", f.energy.refresh_pj);
+  part("  background", f.energy.background_pj);
+  part("  interface", f.energy.io_pj);
   std::string text = table.text();
   if (!f.energy.left_out.empty()) text += "not known and not in the energy: " + f.energy.left_out + "\n";
   return text;
@@ -228,7 +229,8 @@ std::string replay_json(const std::string& memory, const std::string& trace, con
   energy("write", f.energy.write_pj);
   energy("refresh", f.energy.refresh_pj);
   energy("background", f.energy.background_pj);
-  energy("interface", f.energy.io_pj);
+  const bool interface_known = f.energy.known && f.energy.left_out.find("interface") == std::string::npos;
+  json.field("interface", interface_known ? std::optional<double>(f.energy.io_pj) : std::nullopt);
   json.end_object();
   json.field("energy_left_out", f.energy.left_out.c_str());
   json.end_object();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,13 +28,17 @@ struct ReplayFigures {
   std::optional<std::uint64_t> hits, misses, conflicts, activates, precharges, refreshes, turnarounds;
   MemoryEnergy energy;
   std::uint64_t errors = 0;  ///< requests answered with an error response
+  bool stopped = false;      ///< by the progress callback
 };
+
+/// Called now and then with the number of requests issued so far; false stops the replay.
+using ReplayProgress = std::function<bool(std::uint64_t issued)>;
 
 /// Issues the requests in order through the memory's socket: none before its cycle, at most one per memory clock cycle,
 /// as long as the memory accepts them. Runs the kernel until the last response; to be called once per process, before
-/// sc_start(). A request beyond the memory's capacity is an InputError that names its line number in the trace (first
-/// request = 1).
-ReplayFigures replay(MemorySystem& memory, const std::vector<TraceRequest>& trace);
+/// sc_start(). A request that the memory refuses is counted in `errors`. A replay that was stopped returns what happened
+/// until then.
+ReplayFigures replay(MemorySystem& memory, const std::vector<TraceRequest>& trace, const ReplayProgress& progress = {});
 
 /// A report for people, and the same as one JSON document.
 std::string replay_table(const std::string& memory, const ReplayFigures& figures);

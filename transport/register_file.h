@@ -20,7 +20,7 @@ struct Register {
   std::uint64_t offset = 0;  ///< byte offset from the base of the block, a multiple of 4
   Access access = Access::read_write;
   std::uint32_t reset = 0;
-  std::string meaning;  ///< one line, printed in the register table
+  std::string meaning{};  ///< one line, printed in the register table
   /// Runs after a bus write was stored; the argument is the word as written. Not run by debug accesses or set().
   std::function<void(std::uint32_t written)> on_write{};
   /// Runs before a bus read; what it returns is stored and read. Not run by debug accesses or get().

@@ -42,6 +42,13 @@ TEST_CASE("a malformed trace is refused with file and line") {
   CHECK_THROWS_AS(read_trace("no-such-file.csv"), InputError);
 }
 
+TEST_CASE("a request beyond the memory is refused with its line") {
+  const auto trace = parse_trace("cycle,op,address,bytes\n0,R,960,64\n# pause\n0,R,961,64\n", "t.csv");
+  CHECK_NOTHROW(check_addresses(trace, "t.csv", 1025));
+  CHECK_THROWS_WITH(check_addresses(trace, "t.csv", 1024), Catch::Contains("t.csv:4: address 961"));
+  CHECK_THROWS_WITH(check_addresses(trace, "t.csv", 32), Catch::Contains("t.csv:2:"));
+}
+
 TEST_CASE("the standard traces follow their formulas") {
   const TraceShape ddr4{64, 8192, 16};
   CHECK(standard_trace("seq_read", ddr4)[3].address == 192);

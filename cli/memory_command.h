@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+/// `nibble memory`: replays a request trace against a memory and prints time, bandwidth, latency, rows and energy.
+#pragma once
+
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace nibble {
+
+struct MemoryOptions {
+  std::string memory;                  ///< name or file (configs/memories)
+  std::string trace;                   ///< CSV file, see memory/trace.h
+  std::string pattern;                 ///< instead of a trace: one of standard_trace_names()
+  std::vector<std::string> overrides;  ///< "path.to.key=value" for the memory's configuration
+  bool json = false;                   ///< one JSON document instead of a table
+};
+
+/// Runs the kernel, once per process. Throws InputError on bad input, Interrupted when the user interrupts.
+void run_memory(const MemoryOptions& options, std::ostream& out);
+
+}  // namespace nibble
