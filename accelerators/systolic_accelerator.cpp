@@ -37,19 +37,20 @@ std::vector<Register> SystolicAccelerator::register_table() {
       {"array_shape", reg::array_shape, Access::read_only, shape, "rows << 16 | columns"},
       {"queue_base_low", reg::queue_base_low, Access::read_write, 0, "address of the descriptor ring, low word"},
       {"queue_base_high", reg::queue_base_high, Access::read_write, 0, "address of the descriptor ring, high word"},
-      {"queue_entries", reg::queue_entries, Access::read_write, 0, "descriptors in the ring, 1 to 4096"},
-      {"doorbell", reg::doorbell, Access::read_write, 0, "descriptors posted so far, modulo 2^32",
+      {"queue_entries", reg::queue_entries, Access::read_write, 0,
+       "descriptors in the ring, a power of two up to 4096"},
+      {"doorbell", reg::doorbell, Access::read_write, 0,
+       "descriptors posted so far, modulo 2^32; at most queue_entries beyond `completed`",
        [this](std::uint32_t) { doorbell_.notify(sc_core::SC_ZERO_TIME); }},
       {"completed", reg::completed, Access::read_only, 0, "descriptors completed so far, modulo 2^32"},
       {"status", reg::status, Access::read_only, 0, "bit 0 busy, bit 1 stopped by an error (until reset)"},
       {"interrupt_enable", reg::interrupt_enable, Access::read_write, 0, "bit 0 completion, bit 1 error", update_irq},
       {"interrupt_status", reg::interrupt_status, Access::write_one_to_clear, 0, "bit 0 completion, bit 1 error",
        update_irq},
-      {"control", reg::control, Access::write_only, 0, "bit 0 reset: ends the command, clears queue and status",
+      {"control", reg::control, Access::write_only, 0,
+       "bit 0 reset: ends the command and resets all registers at once; status is busy until memory has answered",
        [this](std::uint32_t written) {
-         if ((written & 1u) == 0) return;
-         reset_ = true;
-         doorbell_.notify(sc_core::SC_ZERO_TIME);
+         if ((written & 1u) != 0) reset();
        }},
   };
 }
@@ -91,10 +92,34 @@ void SystolicAccelerator::set_status(bool busy, bool error) {
   registers_.set(reg::status, (busy ? 1u : 0u) | (error ? 2u : 0u));
 }
 
-std::uint64_t SystolicAccelerator::descriptor_address(std::uint32_t index) const {
+void SystolicAccelerator::reset() {
+  registers_.reset();
+  halted_ = false;
+  reset_ = running_;
+  set_status(running_, false);
+  irq_changed_.notify(sc_core::SC_ZERO_TIME);
+}
+
+/// Nothing more runs until a reset.
+void SystolicAccelerator::stop() {
+  halted_ = true;
+  set_status(false, true);
+  raise(2);
+}
+
+/// Address of the next descriptor; nullopt: none is posted, or the queue is impossible, which stops the machine.
+std::optional<std::uint64_t> SystolicAccelerator::next_descriptor() {
+  const std::uint32_t index = registers_.get(reg::completed);
+  const std::uint32_t posted = registers_.get(reg::doorbell) - index;
+  if (halted_ || posted == 0) return std::nullopt;
+  const std::uint32_t entries = registers_.get(reg::queue_entries);
+  if (!is_power_of_two(entries) || entries > 4096 || posted > entries) {
+    stop();
+    return std::nullopt;
+  }
   const std::uint64_t base =
       registers_.get(reg::queue_base_low) | static_cast<std::uint64_t>(registers_.get(reg::queue_base_high)) << 32;
-  return base + (index % registers_.get(reg::queue_entries)) * descriptor_bytes;
+  return base + index % entries * descriptor_bytes;
 }
 
 void SystolicAccelerator::dma_done(std::uint64_t, tlm::tlm_response_status status) {
@@ -103,16 +128,13 @@ void SystolicAccelerator::dma_done(std::uint64_t, tlm::tlm_response_status statu
   transfer_done_.notify();
 }
 
-bool SystolicAccelerator::transfer(bool write, std::uint64_t address, std::uint8_t* data, std::uint64_t bytes,
-                                   CommandCounters* counters) {
+bool SystolicAccelerator::transfer(bool write, std::uint64_t address, std::uint8_t* data, std::uint64_t bytes) {
   DmaTransfer request;
   request.write = write;
   request.address = address;
   request.row_bytes = request.stride = bytes;
   request.stream = Stream::command;
   request.data = data;
-  if (counters != nullptr)
-    (write ? counters->write_bytes : counters->read_bytes)[static_cast<unsigned>(Stream::command)] += bytes;
   transferring_ = true;
   dma_.submit(request, *this, 0);
   while (transferring_)
@@ -120,10 +142,10 @@ bool SystolicAccelerator::transfer(bool write, std::uint64_t address, std::uint8
   return transfer_status_ == tlm::TLM_OK_RESPONSE;
 }
 
-bool SystolicAccelerator::fetch(std::uint32_t index, Descriptor& command) {
+bool SystolicAccelerator::fetch(std::uint64_t address, Descriptor& command) {
   std::array<std::uint8_t, descriptor_bytes> bytes{};
   command = Descriptor{};
-  if (!transfer(false, descriptor_address(index), bytes.data(), bytes.size(), nullptr)) return false;
+  if (!transfer(false, address, bytes.data(), bytes.size())) return false;
   if (!Descriptor::unpack(bytes, command)) command.opcode = Opcode::invalid;
   return true;
 }
@@ -146,58 +168,63 @@ CommandStatus SystolicAccelerator::execute(const Descriptor& command, CommandCou
   return CommandStatus::bad_opcode;
 }
 
-void SystolicAccelerator::write_status(std::uint32_t index, CommandStatus status) {
+bool SystolicAccelerator::write_status(std::uint64_t address, CommandStatus status) {
   std::array<std::uint8_t, 4> word{};
   for (unsigned i = 0; i < 4; ++i)
     word[i] = static_cast<std::uint8_t>(static_cast<std::uint32_t>(status) >> (8 * i));
+  return transfer(true, address + Descriptor::status_offset, word.data(), word.size());
+}
+
+/// Fetches, executes and reports one command.
+void SystolicAccelerator::run(std::uint64_t address) {
+  clock_.wait_until(clock_.now());
+  set_status(true, false);
+  const std::uint64_t begin = clock_.now();
+  CommandCounters counters;
+  Descriptor command;
+  const bool fetched = fetch(address, command);
+  // Fetching is waiting for memory: the stream is `command`.
+  clock_.wait_until(clock_.now());
+  const std::uint64_t fetch_cycles = clock_.now() - begin;
+  counters.cycles = counters.memory_stall_cycles = fetch_cycles;
+  counters.stall_by_stream[static_cast<unsigned>(Stream::command)] = fetch_cycles;
+  counters.read_bytes[static_cast<unsigned>(Stream::command)] = descriptor_bytes;
+  counters.status = fetched ? execute(command, counters) : CommandStatus::bus_error;
+  if (reset_) return;
+  const std::uint64_t ended = clock_.now();
   // A status word that cannot be written is reported through the error interrupt alone.
-  transfer(true, descriptor_address(index) + Descriptor::status_offset, word.data(), word.size(), nullptr);
+  if (!write_status(address, counters.status)) counters.status = CommandStatus::bus_error;
+  clock_.wait_until(clock_.now());
+  if (reset_) return;
+  // The command has ended when its status is in memory.
+  counters.cycles += clock_.now() - ended;
+  counters.output_stall_cycles += clock_.now() - ended;
+  counters.write_bytes[static_cast<unsigned>(Stream::command)] += sizeof(std::uint32_t);
+  registers_.set(reg::completed, registers_.get(reg::completed) + 1);
+  set_status(false, false);
+  if (observer_) observer_(command.tag, begin, counters);
+  if (counters.status != CommandStatus::done) {
+    stop();
+  } else if (command.interrupt) {
+    raise(1);
+  }
 }
 
 /// The command processor: one descriptor after the other.
 void SystolicAccelerator::sequence() {
   for (;;) {
-    if (reset_) {
-      reset_ = halted_ = false;
-      registers_.reset();
-      irq_changed_.notify(sc_core::SC_ZERO_TIME);
-    }
-    const std::uint32_t index = registers_.get(reg::completed);
-    const std::uint32_t entries = registers_.get(reg::queue_entries);
-    if (halted_ || index == registers_.get(reg::doorbell) || entries == 0) {
+    const auto address = next_descriptor();
+    if (!address) {
       sc_core::wait(doorbell_);
       continue;
     }
-    clock_.wait_until(clock_.now());
-    set_status(true, false);
-    const std::uint64_t begin = clock_.now();
-    CommandCounters counters;
-    Descriptor command;
-    const bool fetched = entries <= 4096 && fetch(index, command);
-    // Fetching is waiting for memory: the stream is `command`.
-    clock_.wait_until(clock_.now());
-    const std::uint64_t fetch_cycles = clock_.now() - begin;
-    counters.cycles = counters.memory_stall_cycles = fetch_cycles;
-    counters.stall_by_stream[static_cast<unsigned>(Stream::command)] = fetch_cycles;
-    counters.read_bytes[static_cast<unsigned>(Stream::command)] = descriptor_bytes;
-    counters.status = fetched ? execute(command, counters) : CommandStatus::bus_error;
-    if (reset_) {
-      dma_.abort();
-      continue;
-    }
-    const std::uint64_t ended = clock_.now();
-    write_status(index, counters.status);
-    clock_.wait_until(clock_.now());
-    // The command has ended when its status is in memory.
-    counters.cycles += clock_.now() - ended;
-    counters.output_stall_cycles += clock_.now() - ended;
-    counters.write_bytes[static_cast<unsigned>(Stream::command)] += sizeof(std::uint32_t);
-    const bool failed = counters.status != CommandStatus::done;
-    registers_.set(reg::completed, index + 1);
-    halted_ = failed;
-    set_status(false, failed);
-    if (observer_) observer_(command.tag, begin, counters);
-    if (failed || command.interrupt) raise(failed ? 2u : 1u);
+    running_ = true;
+    run(*address);
+    running_ = false;
+    if (!reset_) continue;
+    reset_ = false;
+    dma_.abort();
+    set_status(false, false);
   }
 }
 

@@ -4,12 +4,14 @@
 /// A host places descriptors (accelerators/descriptor.h) in a ring in memory, sets the queue registers and writes the
 /// number of descriptors posted so far to `doorbell`. The machine fetches and runs them in order, writes each one's
 /// status word, and raises `irq`. An error response on `memory` ends the command with an error status and an interrupt;
-/// the machine then stops until it is reset. Not modelled: translation of addresses, several queues.
+/// the machine then stops until it is reset. So does a doorbell that runs ahead of its ring, or a ring of an impossible
+/// size. Not modelled: translation of addresses, several queues.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <systemc>
 #include <tlm>
 #include <utility>
@@ -52,11 +54,14 @@ class SystolicAccelerator : public sc_core::sc_module, public tlm::tlm_fw_transp
   std::vector<Register> register_table();
   void sequence();
   void drive_irq();
-  bool fetch(std::uint32_t index, Descriptor& command);
+  void reset();
+  void stop();
+  std::optional<std::uint64_t> next_descriptor();
+  void run(std::uint64_t address);
+  bool fetch(std::uint64_t address, Descriptor& command);
   CommandStatus execute(const Descriptor& command, CommandCounters& counters);
-  void write_status(std::uint32_t index, CommandStatus status);
-  std::uint64_t descriptor_address(std::uint32_t index) const;
-  bool transfer(bool write, std::uint64_t address, std::uint8_t* data, std::uint64_t bytes, CommandCounters* counters);
+  bool write_status(std::uint64_t address, CommandStatus status);
+  bool transfer(bool write, std::uint64_t address, std::uint8_t* data, std::uint64_t bytes);
   void raise(std::uint32_t cause);
   void set_status(bool busy, bool error);
   void dma_done(std::uint64_t token, tlm::tlm_response_status status) override;
@@ -72,7 +77,8 @@ class SystolicAccelerator : public sc_core::sc_module, public tlm::tlm_fw_transp
   sc_core::sc_event doorbell_, transfer_done_, irq_changed_;
   tlm::tlm_response_status transfer_status_ = tlm::TLM_OK_RESPONSE;
   bool transferring_ = false;
-  bool reset_ = false;
+  bool running_ = false;  ///< a command is between its fetch and its status
+  bool reset_ = false;    ///< the running command is to end without a trace
   bool halted_ = false;
 };
 

@@ -9,6 +9,9 @@
 namespace nibble {
 namespace {
 
+/// Largest count of bytes or elements: sums and products with operations per element then fit 64 bits.
+constexpr std::uint64_t largest_extent = std::uint64_t{1} << 40;
+
 bool is_plain(const Format& format) {
   return format.grouping == Grouping::none;
 }
@@ -25,6 +28,12 @@ CommandStatus VectorEngine::check(const Descriptor& command) const {
   if (command.input_bytes[0] == 0 || (command.inputs == 2) != (command.input_bytes[1] != 0) ||
       command.output_bytes == 0)
     return CommandStatus::bad_shape;
+  for (const std::uint64_t extent :
+       {command.elements, command.input_bytes[0], command.input_bytes[1], command.output_bytes}) {
+    if (extent > largest_extent) return CommandStatus::bad_shape;
+  }
+  // Elements of less than a bit would make a chunk of bytes last for ever.
+  if (command.elements > 8 * std::max(command.input_bytes[0], command.output_bytes)) return CommandStatus::bad_shape;
   return command.timing_only ? CommandStatus::pending : CommandStatus::no_data_path;
 }
 
@@ -70,8 +79,9 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
   const double operations = config_.vector_unit.operations_per_element[command.function];
   const std::uint64_t total_bytes = command.input_bytes[0] + command.input_bytes[1];
   Chunks chunks;
-  chunks.count = std::min(command.elements,
-                          std::max<std::uint64_t>(1, ceil_div(total_bytes, config_.buffers.activation_bytes / 2)));
+  // Both inputs of a chunk fill half of the activation buffer at most, its output half of the output buffer.
+  chunks.count = std::min(command.elements, std::max(ceil_div(total_bytes, config_.buffers.activation_bytes / 2),
+                                                     ceil_div(command.output_bytes, config_.buffers.output_bytes / 2)));
   const std::uint64_t begin = clock_.now();
   std::uint64_t end = begin;
   std::uint64_t operations_done = 0;
