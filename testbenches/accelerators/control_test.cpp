@@ -339,20 +339,20 @@ TEST_CASE("vector commands run, wait for memory and are reset") {
     command.opcode = Opcode::vector;
     command.timing_only = true;
     command.function = static_cast<std::uint32_t>(VectorFunction::softmax);
-    command.elements = 640000;
+    command.elements = 655360;  // ten chunks
     command.inputs = 1;
-    command.input_bytes[0] = 1280000;
-    command.output_bytes = 660000;
+    command.input_bytes[0] = 1310720;
+    command.output_bytes = 655360;
     command.a.address = 0x10000;
     command.c.address = 0x200000;
     command.c.format = Format::parse("int8-g64");
     bench.open_queue();
     const auto outcome = bench.perform(command);
     CHECK(outcome.status == CommandStatus::done);
-    CHECK(outcome.counters.vector_operations == 640000 * 8);
-    CHECK(outcome.counters.compute_cycles == 640000 / 64 * 8);
-    CHECK(outcome.counters.read_bytes[static_cast<unsigned>(Stream::vector)] == 1280000);
-    CHECK(outcome.counters.write_bytes[static_cast<unsigned>(Stream::vector)] == 660000);
+    CHECK(outcome.counters.vector_operations == 655360 * 8);
+    CHECK(outcome.counters.compute_cycles == 655360 / 64 * 8);
+    CHECK(outcome.counters.read_bytes[static_cast<unsigned>(Stream::vector)] == 1310720);
+    CHECK(outcome.counters.write_bytes[static_cast<unsigned>(Stream::vector)] == 655360);
     bench.post(command);
     bench.ring();
     sc_core::wait(sc_core::sc_time(5, sc_core::SC_US));
