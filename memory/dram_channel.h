@@ -180,13 +180,20 @@ class DramChannel {
   void leap_columns(const Job& first, Cycle time, Cycle count);
   bool may_leap_rows(const Piece& piece, const Job& first) const;
   bool leap_rows(Piece& piece, const Job& first, Cycle until);
-  bool leap_blocks(Piece& piece, const Job& first, Cycle until);
+  bool leap_runs(Piece& piece, const Job& first, Cycle until);
+  /// Bursts from the front of the queue: whole feeds, then the first of the next one. `end`: local number after the last.
+  struct Taken {
+    std::size_t feeds = 0;
+    std::uint64_t bursts = 0, end = 0;
+  };
+  Cycle next_run(const Taken& taken, Cycle limit) const;
+  void take(Taken& taken, std::uint64_t bursts) const;
   bool open_stripe(std::uint64_t local, Cycle enter, Pace& pace, Openings& openings) const;
   bool open_in_time(const Openings& openings, Cycle slot, std::uint64_t in_use) const;
   Pace pace_now() const;
   void apply(const Openings& openings);
   void leave_window(const Piece& piece, Cycle last);
-  void enter_window(const Job& first, Cycle start, Cycle count, Cycle waiting);
+  void enter_window(const Job& first, Cycle start, Cycle count, Cycle waiting, const Taken& taken);
   void column_timing(unsigned bank, Cycle time);
   void column_to_precharge(unsigned bank, Cycle time);
   void column_count(Cycle count);

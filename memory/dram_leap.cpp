@@ -17,7 +17,7 @@ bool DramChannel::leap(Cycle until) {
   const Cycle supply = leap_supply(piece, first.piece, chosen.age);
   if (supply <= 1) {
     if (!may_leap_rows(piece, first) || !in_order(first)) return false;
-    return leap_blocks(piece, first, until) || leap_rows(piece, first, until);
+    return leap_runs(piece, first, until) || leap_rows(piece, first, until);
   }
   if (!in_order(first)) return false;
   const Cycle count = in_turn(piece, first, leap_length(supply, until));
@@ -211,33 +211,36 @@ bool DramChannel::leap_rows(Piece& piece, const Job& first, Cycle until) {
   return true;
 }
 
-/// As many whole blocks as possible pass through the window: the bursts of one block are served while the next enters
-/// and its rows are opened. Begins and ends with the last `waiting` bursts of a block in the window and the next block
-/// at the head of the queue, so no job but those of the last block need exist.
-bool DramChannel::leap_blocks(Piece& piece, const Job& first, Cycle until) {
+/// Runs of the queue, each inside one block, pass through the window one after another: the bursts of one are served while
+/// the next enters and its rows are opened. Begins with the last `waiting` bursts of a run in the window and the next run at
+/// the head of the queue; ends likewise, so no jobs but those of the last run need exist.
+bool DramChannel::leap_runs(Piece& piece, const Job& first, Cycle until) {
   const Cycle spacing = stripe_spacing_, start = best_[column].time;
-  const auto block = static_cast<Cycle>(block_mask_ + 1);
-  const Feed& head = feed_.front();
-  const Cycle waiting = piece.end - first.next;
-  if ((head.next & block_mask_) != 0 || block < waiting + stripe_ || waiting % stripe_ != 0 || first.residue != 0)
-    return false;
-  const Cycle most = leap_length(static_cast<Cycle>(head.left) / block * block, until) / block;
-  if (most == 0 || in_turn(piece, first, waiting) != waiting) return false;
+  const Cycle waiting = piece.end - first.next, least = waiting + stripe_;
+  if (waiting % stripe_ != 0 || first.residue != 0) return false;
+  Cycle supply = 0;
+  for (std::size_t i = 0; i < feed_.size() && feed_[i].direction == direction_; ++i)
+    supply += static_cast<Cycle>(feed_[i].left);
+  const Cycle most = supply < least ? 0 : leap_length(supply, until);
+  if (most < least || in_turn(piece, first, waiting) != waiting) return false;
 
-  Cycle blocks = 0;
+  Taken taken;
+  Cycle count = 0;
   Openings openings, before;
   std::uint64_t banks_before = 0;
   Pace pace = pace_now();
-  for (; blocks < most; ++blocks) {
-    const Cycle enter = start + blocks * block * spacing + 1, slot = enter - 1 + waiting * spacing;
+  for (;;) {
+    const Cycle run = next_run(taken, most - count);
+    if (run < least) break;
+    const Cycle enter = start + count * spacing + 1, slot = enter - 1 + waiting * spacing;
     pace.last = 0;
-    if (!open_stripe(head.next + static_cast<std::uint64_t>(blocks * block), enter, pace, openings)) break;
-    // Every row is open when its first burst comes, and before the block after it begins to enter.
-    if (pace.last >= enter + (block - 1) * spacing || !open_in_time(openings, slot, banks_before)) break;
-    if (blocks == 0) {
+    if (!open_stripe(feed_[taken.feeds].next + taken.bursts, enter, pace, openings)) break;
+    // Every row is open when its first burst comes, and before the run after it begins to enter.
+    if (pace.last >= enter + (run - 1) * spacing || !open_in_time(openings, slot, banks_before)) break;
+    if (count == 0) {
       leave_window(piece, start + (waiting - stripe_) * spacing);
     } else {
-      const Cycle last = start + (waiting + blocks * block - stripe_) * spacing;
+      const Cycle last = start + (waiting + count - stripe_) * spacing;
       for (Cycle k = 0; k < stripe_; ++k)
         column_to_precharge(before[static_cast<std::size_t>(k)].bank, last + k * spacing);
     }
@@ -247,13 +250,31 @@ bool DramChannel::leap_blocks(Piece& piece, const Job& first, Cycle until) {
       before[static_cast<std::size_t>(k)] = openings[static_cast<std::size_t>(k)];
       banks_before |= std::uint64_t{1} << openings[static_cast<std::size_t>(k)].bank;
     }
+    count += run;
+    take(taken, static_cast<std::uint64_t>(run));
   }
-  if (blocks == 0) return false;
-  const Cycle last = start + (blocks * block - stripe_) * spacing;
+  if (count == 0) return false;
+  const Cycle last = start + (count - stripe_) * spacing;
   for (Cycle k = 0; k < stripe_; ++k)
     column_timing(before[static_cast<std::size_t>(k)].bank, last + k * spacing);
-  enter_window(first, start, blocks * block, waiting);
+  enter_window(first, start, count, waiting, taken);
   return true;
+}
+
+/// Bursts of the queue behind those taken that stand in one block, whole stripes, at most `limit`; 0: none, or not aligned.
+Cycle DramChannel::next_run(const Taken& taken, Cycle limit) const {
+  if (taken.feeds >= feed_.size() || feed_[taken.feeds].direction != direction_) return 0;
+  const Feed& feed = feed_[taken.feeds];
+  const std::uint64_t local = feed.next + taken.bursts;
+  if ((local & stripe_mask_) != 0) return 0;
+  const auto run = static_cast<Cycle>(std::min(feed.left - taken.bursts, block_mask_ + 1 - (local & block_mask_)));
+  return std::min(run, limit) & ~(stripe_ - 1);
+}
+
+void DramChannel::take(Taken& taken, std::uint64_t bursts) const {
+  taken.bursts += bursts;
+  taken.end = feed_[taken.feeds].next + taken.bursts;
+  if (taken.bursts == feed_[taken.feeds].left) taken = {taken.feeds + 1, 0, taken.end};
 }
 
 /// Whether the banks of a stripe are not in use and their rows can be read or written from `slot` on, one after
@@ -281,23 +302,25 @@ void DramChannel::leave_window(const Piece& piece, Cycle last) {
   }
 }
 
-/// After `count` bursts from `start` on, the window holds the last `waiting` bursts of the block that entered last.
-void DramChannel::enter_window(const Job& first, Cycle start, Cycle count, Cycle waiting) {
+/// After `count` bursts from `start` on, the window holds the last `waiting` of those taken from the queue.
+void DramChannel::enter_window(const Job& first, Cycle start, Cycle count, Cycle waiting, const Taken& taken) {
   const unsigned d = direction_;
   column_count(count);
   complete(first.next, count, start + latency_[d] + burst_, stripe_spacing_);
-  Feed& head = feed_.front();
-  head.next += static_cast<std::uint64_t>(count);
-  head.left -= static_cast<std::uint64_t>(count);
+  for (std::size_t i = 0; i < taken.feeds; ++i)
+    feed_.pop();
+  if (taken.bursts != 0) {
+    feed_.front().next += taken.bursts;
+    feed_.front().left -= taken.bursts;
+  }
   fed_[d] += count;
   Piece& piece = pieces_[static_cast<std::size_t>(first.piece)];
   piece.end = fed_[d];
-  piece.next_local = head.next;
-  piece.extendable = false;
+  piece.next_local = taken.end;
+  piece.extendable = (taken.end & block_mask_) != 0;
   for (Cycle k = 0; k < stripe_; ++k) {
-    add_job(first.piece, d, head.next - static_cast<std::uint64_t>(waiting - k), fed_[d] - waiting + k, start);
+    add_job(first.piece, d, taken.end - static_cast<std::uint64_t>(waiting - k), fed_[d] - waiting + k, start);
   }
-  if (head.left == 0) feed_.pop();
   feed(start + (count - 1) * stripe_spacing_ + 1);
 }
 
