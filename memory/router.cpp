@@ -110,6 +110,7 @@ class Router::Downstream : public tlm::tlm_bw_transport_if<> {
   tlm::tlm_initiator_socket<> socket;
   Payload* open_request = nullptr;  ///< BEGIN_REQ sent, END_REQ not received
   unsigned last_served = 0;         ///< initiator, for round robin
+  unsigned waiting = 0;             ///< initiators whose request waits for the arbiter
 
  private:
   Router& router_;
@@ -191,6 +192,7 @@ void Router::grant(unsigned j) {
     Upstream& up = *upstream_[i];
     if (up.request == nullptr || flight(*up.request).downstream != j) continue;
     Payload& payload = *std::exchange(up.request, nullptr);
+    --down.waiting;
     const Time now = sc_core::sc_time_stamp();
     Time delay = up.request_at > now ? up.request_at - now : sc_core::SC_ZERO_TIME;
     if (now > up.request_at) up.served.waited += now - up.request_at;
@@ -205,10 +207,7 @@ void Router::grant(unsigned j) {
     }
   }
   // Early completions leave the request channel free for those that still wait.
-  const bool more = std::any_of(upstream_.begin(), upstream_.end(), [&](const auto& up) {
-    return up->request != nullptr && flight(*up->request).downstream == j;
-  });
-  if (more && down.open_request == nullptr) channel_free_.notify(sc_core::SC_ZERO_TIME);
+  if (down.waiting != 0 && down.open_request == nullptr) channel_free_.notify(sc_core::SC_ZERO_TIME);
 }
 
 void Router::Upstream::count(const Payload& payload) {
@@ -236,7 +235,8 @@ tlm::tlm_sync_enum Router::Upstream::nb_transport_fw(Payload& payload, Phase& ph
   if (window->remap) payload.set_address(payload.get_address() - window->base);
   router_.flights_.push_back({&payload, index_, window->target, false});
   Downstream& down = *router_.downstream_[window->target];
-  if (down.open_request != nullptr) {
+  if (down.open_request != nullptr || down.waiting != 0) {  // never past others that wait, though the channel be free
+    ++down.waiting;
     request = &payload;
     request_at = sc_core::sc_time_stamp() + delay;
     return tlm::TLM_ACCEPTED;

@@ -64,7 +64,7 @@ class ProtocolMonitor : public Probe {
     tlm::tlm_phase_enum phase;
     sc_core::sc_time at;
     bool operator==(const Open& b) const {
-      return command == b.command && address == b.address && data == b.data && length == b.length &&
+      return command == b.command && data == b.data && length == b.length &&
              streaming_width == b.streaming_width && byte_enables == b.byte_enables;
     }
   };

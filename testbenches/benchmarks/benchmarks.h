@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The list of benchmark groups: one registering function per file, called once before elaboration ends.
+#pragma once
+
+namespace nibble {
+
+void register_memory_benchmarks();
+
+}  // namespace nibble

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Speed of the memory path: DMA engine, TLM socket, memory. The figure that matters is host time per transaction and
+/// bursts per second of host time. All platforms are elaborated first, because the kernel cannot be restarted; each
+/// measurement lets it run until its transfers are complete.
+#include <benchmark/benchmark.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/random.h"
+#include "core/units.h"
+#include "memory/dma_engine.h"
+#include "memory/memory_system.h"
+#include "testbenches/benchmarks/benchmarks.h"
+
+namespace nibble {
+namespace {
+
+class MemoryBench : public DmaListener {
+ public:
+  MemoryBench(const std::string& memory, const std::vector<std::string>& overrides, const DmaConfig& config) {
+    ConfigNode node = ConfigNode::load(std::string(NIBBLE_SOURCE_DIR) + "/configs/memories/" + memory + ".yaml");
+    for (const std::string& assignment : overrides)
+      node.apply_override(assignment);
+    memory_ = make_memory(sc_core::sc_gen_unique_name("memory"), node, nullptr);
+    dma_ = std::make_unique<DmaEngine>(sc_core::sc_gen_unique_name("dma"), config, nullptr);
+    dma_->memory.bind(memory_->target);
+  }
+
+  /// One pass: `transfers` transfers of `bytes`, 64 in flight.
+  template <class Address>
+  void pass(std::uint64_t transfers, std::uint64_t bytes, Address address) {
+    next_address_ = [this, address, bytes] {
+      DmaTransfer transfer;
+      transfer.address = address(issued_++) % (memory_->capacity_bytes() - bytes);
+      transfer.row_bytes = bytes;
+      dma_->submit(transfer, *this, 0);
+    };
+    left_ = transfers;
+    for (std::uint64_t i = 0; i < 64 && left_ > 0; ++i)
+      submit_next();
+    sc_core::sc_start();
+  }
+
+  /// Fills in the counters of a benchmark after its last pass.
+  void report(benchmark::State& state) const {
+    const auto bytes = static_cast<double>(dma_->read_bytes(Stream::host));
+    const auto transactions = static_cast<double>(dma_->transactions());
+    const double bursts = static_cast<double>(memory_->bus_read_bytes()) / static_cast<double>(memory_->burst_bytes());
+    state.counters["bursts/s"] = benchmark::Counter(bursts, benchmark::Counter::kIsRate);
+    state.counters["transactions/s"] = benchmark::Counter(transactions, benchmark::Counter::kIsRate);
+    state.counters["s_per_110_GB"] =
+        benchmark::Counter(bytes / 110e9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  }
+
+ private:
+  void dma_done(std::uint64_t, tlm::tlm_response_status status) override {
+    if (status != tlm::TLM_OK_RESPONSE) std::abort();
+    if (left_ > 0) submit_next();
+  }
+  void submit_next() {
+    --left_;
+    next_address_();
+  }
+
+  std::unique_ptr<MemorySystem> memory_;
+  std::unique_ptr<DmaEngine> dma_;
+  std::function<void()> next_address_;
+  std::uint64_t issued_ = 0, left_ = 0;
+};
+
+using Address = std::uint64_t (*)(std::uint64_t index);
+
+std::uint64_t sequential_64k(std::uint64_t i) {
+  return i * 64 * kib;
+}
+/// Two streams in turns of 4 KiB, as tiles of two operands.
+std::uint64_t tiled_4k(std::uint64_t i) {
+  return i % 2 * (256 * mib + 8 * kib) + i / 2 * 4 * kib;
+}
+std::uint64_t random_burst(std::uint64_t i) {
+  Random random(i);
+  return random.below(1 << 22) * 64;
+}
+
+void add(const std::string& name, const std::string& memory, const std::vector<std::string>& overrides,
+         std::uint64_t transaction_bytes, std::uint64_t transfers, std::uint64_t bytes, Address address) {
+  auto bench = std::make_shared<MemoryBench>(memory, overrides,
+                                             DmaConfig{transaction_bytes < 256 ? 64U : 16U, transaction_bytes});
+  benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
+    for (auto _ : state)
+      bench->pass(transfers, bytes, address);
+    bench->report(state);
+  })->Unit(benchmark::kMillisecond);
+}
+
+}  // namespace
+
+void register_memory_benchmarks() {
+  for (const std::uint64_t size : {std::uint64_t{4096}, std::uint64_t{16384}, std::uint64_t{65536}}) {
+    const std::string suffix = "/" + std::to_string(size);
+    add("flat/sequential" + suffix, "flat-64gbps", {}, size, 1000, 64 * kib, sequential_64k);
+    add("hbm2/sequential" + suffix, "hbm2", {}, size, 1000, 64 * kib, sequential_64k);
+    add("hbm2_16_channels/sequential" + suffix, "hbm2", {"channels=16"}, size, 1000, 64 * kib, sequential_64k);
+    add("ddr4_3200/sequential" + suffix, "ddr4-3200", {}, size, 1000, 64 * kib, sequential_64k);
+  }
+  add("hbm2/tiled/4096", "hbm2", {}, 4096, 10000, 4 * kib, tiled_4k);
+  add("ddr4_3200/tiled/4096", "ddr4-3200", {}, 4096, 10000, 4 * kib, tiled_4k);
+  add("reference_ddr4_b/sequential_single_bursts", "reference-ddr4-b", {}, 64, 50, 64 * kib, sequential_64k);
+  add("reference_ddr4_b/random_single_bursts", "reference-ddr4-b", {}, 64, 50000, 64, random_burst);
+  add("hbm2/random_single_bursts", "hbm2", {}, 64, 50000, 32, random_burst);
+}
+
+}  // namespace nibble
