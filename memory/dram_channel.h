@@ -175,6 +175,8 @@ class DramChannel {
   bool leap(Cycle until);
   Cycle leap_length(Cycle supply, Cycle until) const;
   Cycle leap_supply(const Piece& piece, Index index, std::int64_t age) const;
+  Cycle extension(const Piece& last) const;
+  Cycle quiet_entries(Cycle own, Cycle wanted) const;
   Cycle in_turn(const Piece& piece, const Job& first, Cycle count) const;
   bool in_order(const Job& chosen) const;
   void leap_columns(const Job& first, Cycle time, Cycle count);

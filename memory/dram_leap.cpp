@@ -26,26 +26,52 @@ bool DramChannel::leap(Cycle until) {
   return true;
 }
 
-/// Bursts that the windows and the queue provide before a new job would have to be made.
+/// Bursts that the windows and the queue provide before a row command would have to be issued for one that enters.
 Cycle DramChannel::leap_supply(const Piece& piece, Index index, std::int64_t age) const {
   const unsigned d = direction_;
   const std::int64_t waiting = piece.end - age;
   const std::int64_t keep = close_page_ ? stripe_ : 0;  // a closed-page bank must see its next burst, or it would close
-  const bool feeds = !feed_.empty() && feed_.front().direction == d;
-  if (!feeds) return waiting - keep;
+  if (feed_.empty() || feed_.front().direction != d) return waiting - keep;
+  const bool last = last_piece_[d] == index;
+  if (last && waiting <= stripe_) return 1;
+  const Cycle own = extension(pieces_[static_cast<std::size_t>(last_piece_[d])]);
+  const Cycle wanted = waiting + (last ? own : 0) - keep;
+  // Not beyond the last quiet burst: what enters then is an event of its own.
+  return std::min(wanted, std::max<Cycle>(quiet_entries(own, wanted), 1));
+}
+
+/// Bursts at the head of the queue that continue the piece which entered last, whose banks all have their job.
+Cycle DramChannel::extension(const Piece& last) const {
   const Feed& head = feed_.front();
-  const Piece& last = pieces_[static_cast<std::size_t>(last_piece_[d])];
-  Cycle quiet = 0;
-  if (last.extendable && last.next_local == head.next && last.live == static_cast<unsigned>(stripe_)) {
-    const std::uint64_t to_block_end = block_mask_ + 1 - (head.next & block_mask_);
-    quiet = static_cast<Cycle>(std::min(head.left, to_block_end));
+  if (!last.extendable || last.next_local != head.next || last.live != static_cast<unsigned>(stripe_)) return 0;
+  return static_cast<Cycle>(std::min(head.left, block_mask_ + 1 - (head.next & block_mask_)));
+}
+
+/// How many of the next `wanted` bursts may enter the window one after another without causing more than row hits. The
+/// first `own` of them continue the last piece; the others are examined: their banks are idle and their rows open.
+Cycle DramChannel::quiet_entries(Cycle own, Cycle wanted) const {
+  Cycle quiet = own;
+  if (stripe_spacing_ != timing_.ccd_s) return quiet;  // a hit in another bank group would go in between
+  auto skip = static_cast<std::uint64_t>(own);
+  for (std::size_t i = 0; i < feed_.size() && quiet < wanted; ++i) {
+    const Feed& item = feed_[i];
+    if (item.direction != direction_) return quiet;
+    std::uint64_t local = item.next + skip, left = item.left - skip;
+    skip = 0;
+    while (left > 0 && quiet < wanted) {
+      const std::uint64_t length = std::min(left, block_mask_ + 1 - (local & block_mask_));
+      const auto touched = std::min({static_cast<Cycle>(length), stripe_, wanted - quiet});
+      for (Cycle k = 0; k < touched; ++k) {
+        const AddressMap::Place place = map_.place(local + static_cast<std::uint64_t>(k));
+        const Bank& bank = banks_[place.bank];
+        if (bank.row != static_cast<std::int64_t>(place.row) || bank.head[direction_] != none) return quiet + k;
+      }
+      quiet += static_cast<Cycle>(length);
+      local += length;
+      left -= length;
+    }
   }
-  // Not beyond the last quiet burst: what enters then (a new block, a burst of the other direction) is an event of its
-  // own.
-  const Cycle before_new_job = std::max<Cycle>(quiet, 1);
-  if (last_piece_[d] != index) return std::min(before_new_job, waiting - keep);
-  if (waiting <= stripe_) return 1;
-  return std::min(before_new_job, waiting + quiet - keep);
+  return quiet < wanted ? never : quiet;  // the queue runs dry: nothing else can enter
 }
 
 /// Whether the chosen burst is the oldest, and no other bank could be served between two bursts of the stripe.

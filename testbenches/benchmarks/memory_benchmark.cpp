@@ -77,7 +77,7 @@ std::uint64_t sequential_64k(std::uint64_t i) {
 }
 /// Two streams in turns of 4 KiB, as tiles of two operands.
 std::uint64_t tiled_4k(std::uint64_t i) {
-  return i % 2 * (256 * mib + 8 * kib) + i / 2 * 4 * kib;
+  return i % 2 * (256 * mib + 32 * kib) + i / 2 * 4 * kib;
 }
 std::uint64_t random_burst(std::uint64_t i) {
   Random random(i);
