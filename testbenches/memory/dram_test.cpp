@@ -71,6 +71,9 @@ void check_preset(const char* name, double gib, double peak_gbps, double least_s
 TEST_CASE("preset hbm2") {
   check_preset("hbm2", 256, 64, 0.91, 0.934);
 }
+TEST_CASE("preset hbm2-x128") {
+  check_preset("hbm2-x128", 256, 64, 0.91, 0.934);
+}
 TEST_CASE("preset ddr4-2400") {
   check_preset("ddr4-2400", 16, 19.2, 0.94, 0.956);
 }
