@@ -7,9 +7,11 @@
 #include <systemc>
 
 #include "cli/commands.h"
+#include "cli/memory_command.h"
 #include "cli/quantize_command.h"
 #include "core/error.h"
 #include "core/report.h"
+#include "memory/trace.h"
 
 namespace {
 
@@ -31,6 +33,7 @@ struct CommandLine {
   nibble::RunOptions run;
   nibble::GemmCommandOptions gemm;
   nibble::QuantizeOptions quantize;
+  nibble::MemoryOptions memory;
   nibble::CatalogOptions list, show, validate;
   std::function<void(std::ostream&)> action;
 
@@ -41,6 +44,7 @@ struct CommandLine {
     add_run();
     add_gemm();
     add_quantize();
+    add_memory();
     add_catalog();
   }
 
@@ -105,6 +109,20 @@ struct CommandLine {
     command->add_flag("--json", quantize.json, "one JSON document on standard output");
     command->footer("Example: nibble quantize w.npy --format mant4-g64 --select mse");
     command->callback([this] { action = [this](std::ostream& out) { nibble::run_quantize(quantize, out); }; });
+  }
+
+  void add_memory() {
+    CLI::App* command = app.add_subcommand("memory", "Replay a request trace against a memory");
+    command->add_option("--memory", memory.memory, "name or file (nibble list memories)")->required();
+    command->add_option("--trace", memory.trace, "CSV: cycle,op,address,bytes (docs/memory.md)");
+    command->add_option("--pattern", memory.pattern,
+                        "instead of a trace: " + nibble::join(nibble::standard_trace_names()));
+    command->add_option("--set", memory.overrides, "key=value: overrides a key of the memory's configuration")
+        ->take_all()
+        ->allow_extra_args(false);
+    command->add_flag("--json", memory.json, "one JSON document on standard output");
+    command->footer("Example: nibble memory --memory hbm2 --pattern seq_read");
+    command->callback([this] { action = [this](std::ostream& out) { nibble::run_memory(memory, out); }; });
   }
 
   void add_catalog() {
