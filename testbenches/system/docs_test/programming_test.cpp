@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The tables of docs/programming.md and docs/machines/mant.md against the code that they describe.
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <sstream>
+#include <string>
+#include <systemc>
+#include <vector>
+
+#include "accelerators/descriptor.h"
+#include "accelerators/platform.h"
+#include "accelerators/systolic_accelerator.h"
+#include "core/config_node.h"
+
+using namespace nibble;
+
+namespace {
+
+std::string page(const std::string& name) {
+  std::ifstream file(std::string(NIBBLE_SOURCE_DIR) + "/docs/" + name);
+  REQUIRE(file);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+/// The rows of every table of the page whose first line is `header`; cells without spaces around and without backticks.
+std::vector<std::vector<std::string>> rows(const std::string& text, const std::string& header) {
+  std::vector<std::vector<std::string>> out;
+  std::istringstream lines(text);
+  bool inside = false;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.rfind('|', 0) != 0) inside = false;
+    if (inside && line.rfind("|--", 0) != 0) {
+      std::vector<std::string> cells;
+      std::string cell;
+      for (const char c : line.substr(1)) {
+        if (c == '|') {
+          const auto first = cell.find_first_not_of(' ');
+          cells.push_back(first == std::string::npos ? "" : cell.substr(first, cell.find_last_not_of(' ') - first + 1));
+          cell.clear();
+        } else if (c != '`') {
+          cell += c;
+        }
+      }
+      out.push_back(cells);
+    }
+    if (line == header) inside = true;
+  }
+  INFO(header);
+  REQUIRE_FALSE(out.empty());
+  return out;
+}
+
+/// A register table whose last column may hold bars: they are escaped, as Markdown demands.
+std::string with_escaped_bars(const std::string& table) {
+  std::string out;
+  std::istringstream lines(table);
+  for (std::string line; std::getline(lines, line);) {
+    unsigned bars = 0;
+    for (std::size_t i = 0; i < line.size(); ++i) {
+      if (line[i] == '|' && ++bars > 5 && i + 1 < line.size()) out += '\\';
+      out += line[i];
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+/// Changes one field of a descriptor so that every byte of it that may change does.
+using Change = std::function<void(Descriptor&)>;
+constexpr std::uint32_t word = 0xA5A6A7A8;
+constexpr std::uint64_t long_word = 0xA5A6A7A8A9AAABAC;
+
+void add_operand(std::map<std::string, Change>& fields, const std::string& name,
+                 OperandDescriptor Descriptor::*operand) {
+  fields[name + ".address"] = [=](Descriptor& d) { (d.*operand).address = long_word; };
+  fields[name + ".instance_stride"] = [=](Descriptor& d) { (d.*operand).instance_stride = long_word; };
+  fields[name + ".rows"] = [=](Descriptor& d) { (d.*operand).rows = word; };
+  fields[name + ".columns"] = [=](Descriptor& d) { (d.*operand).columns = word; };
+  fields[name + ".block_rows"] = [=](Descriptor& d) { (d.*operand).block_rows = word; };
+  fields[name + ".format.family"] = [=](Descriptor& d) { (d.*operand).format.family = FormatFamily::mant4; };
+  fields[name + ".format.bits"] = [=](Descriptor& d) { (d.*operand).format.bits = 7; };
+  fields[name + ".format.grouping"] = [=](Descriptor& d) { (d.*operand).format.grouping = Grouping::group; };
+  fields[name + ".format.group_k"] = [=](Descriptor& d) { (d.*operand).format.group_k = word; };
+}
+
+std::map<std::string, Change> fields() {
+  std::map<std::string, Change> out = {
+      {"m", [](Descriptor& d) { d.m = word; }},
+      {"k", [](Descriptor& d) { d.k = word; }},
+      {"n", [](Descriptor& d) { d.n = word; }},
+      {"tag", [](Descriptor& d) { d.tag = word; }},
+      {"count", [](Descriptor& d) { d.count = word; }},
+      {"past", [](Descriptor& d) { d.past = word; }},
+      {"rows_per_token", [](Descriptor& d) { d.rows_per_token = word; }},
+      {"causal", [](Descriptor& d) { d.causal = CausalMask::context; }},
+      {"order", [](Descriptor& d) { d.tiling.order = LoopOrder::knm; }},
+      {"inputs", [](Descriptor& d) { d.inputs = 0xA5A6; }},
+      {"function", [](Descriptor& d) { d.function = word; }},
+      {"window_k", [](Descriptor& d) { d.window_k = word; }},
+      {"window.address", [](Descriptor& d) { d.window.address = long_word; }},
+      {"window.instance_stride", [](Descriptor& d) { d.window.instance_stride = long_word; }},
+      {"scratch_address", [](Descriptor& d) { d.scratch_address = long_word; }},
+      {"stream_bytes", [](Descriptor& d) { d.stream_bytes = long_word; }},
+      {"tiling.m", [](Descriptor& d) { d.tiling.m = word; }},
+      {"tiling.k", [](Descriptor& d) { d.tiling.k = word; }},
+      {"tiling.n", [](Descriptor& d) { d.tiling.n = word; }},
+      {"elements", [](Descriptor& d) { d.elements = long_word; }},
+      {"input_bytes[0]", [](Descriptor& d) { d.input_bytes[0] = long_word; }},
+      {"input_bytes[1]", [](Descriptor& d) { d.input_bytes[1] = long_word; }},
+      {"output_bytes", [](Descriptor& d) { d.output_bytes = long_word; }},
+  };
+  add_operand(out, "a", &Descriptor::a);
+  add_operand(out, "w", &Descriptor::w);
+  add_operand(out, "c", &Descriptor::c);
+  return out;
+}
+
+bool is_vector_field(const std::string& name) {
+  return name == "elements" || name.rfind("input_bytes", 0) == 0 || name == "output_bytes";
+}
+
+/// The bytes that differ from a blank descriptor lie in the field; the first does, and of numbers all.
+void check_field(const std::string& name, const Change& change, std::size_t offset, std::size_t bytes) {
+  CAPTURE(name, offset, bytes);
+  Descriptor blank;
+  blank.opcode = is_vector_field(name) ? Opcode::vector : Opcode::gemm;
+  Descriptor changed = blank;
+  change(changed);
+  const auto before = blank.pack(), after = changed.pack();
+  const bool number = name.find("format.") == std::string::npos || name.find("group_k") != std::string::npos;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    CAPTURE(i);
+    const bool inside = i >= offset && i < offset + bytes;
+    if (!inside) CHECK(before[i] == after[i]);
+    if (inside && (number || i == offset)) CHECK(before[i] != after[i]);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("docs: the register table is the machine's") {
+  const PlatformConfig config = PlatformConfig::from(ConfigNode::load(find_config("accelerators", "mant")));
+  const SystolicAccelerator machine("machine", config.machine);
+  const std::string table = with_escaped_bars(machine.registers().markdown());
+  INFO("docs/programming.md should contain\n" << table);
+  CHECK(page("programming.md").find(table) != std::string::npos);
+}
+
+TEST_CASE("docs: every field of the descriptor stands where the tables say") {
+  const auto table = rows(page("programming.md"), "| offset | bytes | field | meaning |");
+  std::map<std::string, Change> left = fields();
+  std::map<std::string, std::size_t> operand_offset;
+  std::vector<std::vector<std::string>> parts;
+  std::size_t in_operand = 0;
+  for (const auto& row : table) {
+    const std::size_t offset = std::stoul(row[0]), bytes = std::stoul(row[1]);
+    const std::string& name = row[2];
+    if (name == "a" || name == "w" || name == "c") {
+      CHECK(bytes == 36);
+      operand_offset[name] = offset;
+      continue;
+    }
+    const bool part = name == "address" || in_operand > 0;
+    if (part) {
+      CHECK(offset == in_operand);
+      in_operand += bytes;
+      parts.push_back(row);
+      continue;
+    }
+    if (name == "reserved" || name == "version" || name == "opcode" || name == "flags") continue;
+    INFO(name);
+    REQUIRE(left.count(name) == 1);
+    check_field(name, left[name], offset, bytes);
+    left.erase(name);
+  }
+  CHECK(in_operand == 36);
+  for (const auto& [operand, base] : operand_offset) {
+    for (const auto& row : parts) {
+      if (row[2] == "reserved") continue;
+      const std::string name = operand + "." + row[2];
+      INFO(name);
+      REQUIRE(left.count(name) == 1);
+      check_field(name, left[name], base + std::stoul(row[0]), std::stoul(row[1]));
+      left.erase(name);
+    }
+  }
+  for (const auto& [name, change] : left)
+    FAIL_CHECK("docs/programming.md says nothing of " << name);
+}
+
+TEST_CASE("docs: version, opcode, flags and status word stand where the tables say") {
+  Descriptor d;
+  d.opcode = Opcode::vector;
+  d.timing_only = true;
+  d.interrupt = false;
+  CHECK(d.pack()[0] == 1);
+  CHECK(d.pack()[1] == 2);
+  CHECK(d.pack()[2] == 1);
+  d.timing_only = false;
+  d.interrupt = true;
+  CHECK(d.pack()[2] == 2);
+  CHECK(Descriptor::status_offset == 248);
+  CHECK(descriptor_bytes == 256);
+}
+
+TEST_CASE("docs: codes of families, functions and statuses") {
+  const std::string text = page("programming.md");
+  const auto families = rows(text, "| code | family |");
+  CHECK(families.size() == static_cast<std::size_t>(FormatFamily::olive4) + 1);
+  for (const auto& row : families) {
+    Format format;
+    format.family = static_cast<FormatFamily>(std::stoul(row[0]));
+    const auto digits = row[1].find_first_of("0123456789");
+    format.bits = digits == std::string::npos ? 4 : static_cast<unsigned>(std::stoul(row[1].substr(digits)));
+    CAPTURE(row[0], row[1], format.name());
+    CHECK(format.name().rfind(row[1], 0) == 0);
+  }
+  const auto functions = rows(text, "| code | function |");
+  CHECK(functions.size() == vector_function_count);
+  for (const auto& row : functions)
+    CHECK(to_string(static_cast<VectorFunction>(std::stoul(row[0]))) == row[1]);
+
+  const std::map<std::string, CommandStatus> statuses = {
+      {"pending", CommandStatus::pending},        {"done", CommandStatus::done},
+      {"bad_opcode", CommandStatus::bad_opcode},  {"bad_shape", CommandStatus::bad_shape},
+      {"bad_format", CommandStatus::bad_format},  {"tile_too_large", CommandStatus::tile_too_large},
+      {"bus_error", CommandStatus::bus_error},    {"no_data_path", CommandStatus::no_data_path},
+      {"bad_operand", CommandStatus::bad_operand}};
+  const auto told = rows(text, "| value | name | meaning |");
+  CHECK(told.size() == statuses.size());
+  for (const auto& row : told) {
+    CAPTURE(row[1]);
+    REQUIRE(statuses.count(row[1]) == 1);
+    CHECK(std::stoul(row[0], nullptr, 16) == static_cast<std::uint32_t>(statuses.at(row[1])));
+  }
+}
+
+TEST_CASE("docs: operations per element of the vector unit") {
+  const PlatformConfig config = PlatformConfig::from(ConfigNode::load(find_config("accelerators", "mant")));
+  const auto told = rows(page("machines/mant.md"), "| function | operations | which |");
+  CHECK(told.size() == vector_function_count - 1);
+  for (const auto& row : told) {
+    CAPTURE(row[0]);
+    unsigned function = 1;
+    while (function < vector_function_count && to_string(static_cast<VectorFunction>(function)) != row[0])
+      ++function;
+    REQUIRE(function < vector_function_count);
+    CHECK(std::stod(row[1]) == config.machine.vector_unit.operations_per_element[function]);
+  }
+}
