@@ -49,6 +49,7 @@ DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
       ranks_(device.geometry.ranks),
       groups_(device.geometry.ranks * device.geometry.bank_groups) {
   const DramGeometry& g = device.geometry;
+  need_of_.fill(kinds);
   for (unsigned bank = 0; bank < banks_.size(); ++bank) {
     banks_[bank].group = static_cast<std::uint8_t>(bank / g.banks_per_group);
     banks_[bank].rank = static_cast<std::uint8_t>(bank / (g.banks_per_group * g.bank_groups));
@@ -60,6 +61,7 @@ DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
         timing_.refi + static_cast<Cycle>(rank) * timing_.refi / static_cast<Cycle>(ranks_.size());
     ranks_[rank].activates.fill(-timing_.faw);
   }
+  find_refresh();
 }
 
 void DramChannel::push(std::uint64_t first, std::uint64_t count, bool is_write, std::uint32_t id, Cycle at) {
@@ -191,20 +193,13 @@ DramChannel::Index DramChannel::first_hit(const Bank& bank, unsigned direction) 
   return none;
 }
 
-Cycle DramChannel::refresh_at() const {
-  Cycle first = ranks_[0].refresh_at;
-  for (const Rank& rank : ranks_)
-    first = std::min(first, rank.refresh_at);
-  return first;
-}
-
 void DramChannel::advance(Cycle until) {
   if (until <= now_) return;
   for (bool first = true;; first = false) {
     choose_direction();
     const Kind kind = choose();
     const Cycle time = kind == kinds ? never : best_[kind].time;
-    const Cycle refresh_time = refresh_at();
+    const Cycle refresh_time = refresh_at_;
     // Running ahead is worth its while only together with work that is due: it then happens in long stretches.
     const Cycle next = std::min(time, refresh_time);
     if (next > until && (first || !decided(next, until, kind == column ? 1 : 0))) break;
@@ -255,10 +250,11 @@ void DramChannel::classify(unsigned index) {
   const Bank& bank = banks_[index];
   const unsigned d = direction_;
   const std::uint64_t bit = std::uint64_t{1} << index;
-  for (const Kind kind : {column, activate_row, precharge_row}) {
-    if ((needing_[kind] & bit) == 0) continue;
-    needing_[kind] &= ~bit;
-    if (best_[kind].bank == index) best_[kind].known = false;
+  const Kind was = need_of_[index];
+  if (was != kinds) {
+    need_of_[index] = kinds;
+    needing_[was] &= ~bit;
+    if (best_[was].bank == index) best_[was].known = false;
   }
   const Index head = bank.head[d], hit = bank.hit[d];
   if (head == none) return;
@@ -274,6 +270,7 @@ void DramChannel::classify(unsigned index) {
     ready_[index] = std::max(bank.row >= 0 ? bank.pre_ok : bank.act_ok, job.enter);
     age_[index] = job.next;
   }
+  need_of_[index] = kind;
   needing_[kind] |= bit;
   Candidate& best = best_[kind];
   if (!best.known) return;
@@ -283,6 +280,7 @@ void DramChannel::classify(unsigned index) {
 
 void DramChannel::classify_all() {
   needing_ = {};
+  need_of_.fill(kinds);
   best_ = {};
   for (std::uint64_t mask = active_[direction_]; mask != 0; mask &= mask - 1)
     classify(lowest_bit(mask));
@@ -300,13 +298,16 @@ Cycle DramChannel::floor_of(Kind kind, const Group& group) const {
 void DramChannel::find(Kind kind) {
   Candidate best;
   best.known = true;
-  if (needing_[kind] != 0) {
+  const std::uint64_t needing = needing_[kind];
+  const bool few = (needing & (needing - 1)) == 0;
+  if (!few) {
     for (std::size_t g = 0; g < groups_.size(); ++g)
       floors_[g] = floor_of(kind, groups_[g]);
   }
-  for (std::uint64_t mask = needing_[kind]; mask != 0; mask &= mask - 1) {
+  for (std::uint64_t mask = needing; mask != 0; mask &= mask - 1) {
     const unsigned index = lowest_bit(mask);
-    const Cycle time = std::max(ready_[index], floors_[group_of_[index]]);
+    const unsigned group = group_of_[index];
+    const Cycle time = std::max(ready_[index], few ? floor_of(kind, groups_[group]) : floors_[group]);
     if (time > best.time || (time == best.time && age_[index] > best.age)) continue;
     best.time = time;
     best.age = age_[index];
@@ -329,8 +330,14 @@ DramChannel::Kind DramChannel::choose() {
 void DramChannel::issue(Kind kind, Cycle until) {
   const Candidate chosen = best_[kind];
   if (kind == precharge_row) {
-    precharge(chosen.bank, chosen.time);
-    classify(chosen.bank);
+    // Precharges of one cycle do not touch each other unless tPPD holds them apart.
+    std::uint64_t banks = needing_[precharge_row];
+    for (; banks != 0; banks &= banks - 1) {
+      const unsigned bank = lowest_bit(banks);
+      if (bank != chosen.bank && (timing_.ppd != 0 || ready_[bank] > chosen.time)) continue;
+      precharge(bank, chosen.time);
+      classify(bank);
+    }
   } else if (kind == activate_row) {
     const Job& job = jobs_[static_cast<std::size_t>(banks_[chosen.bank].head[direction_])];
     activate(chosen.bank, job.row, chosen.time);
@@ -391,10 +398,13 @@ void DramChannel::serve(unsigned index, Cycle time) {
   column_count(1);
   complete(job.next, 1, time + latency_[d] + burst_, 0);
   job.next += stripe_;
-  if (job.next >= pieces_[static_cast<std::size_t>(job.piece)].end) remove_job(d, job_index);
+  age_[index] = job.next;
+  const bool exhausted = job.next >= pieces_[static_cast<std::size_t>(job.piece)].end;
+  if (exhausted) remove_job(d, job_index);
   feed(time + 1);
   if (close_page_) close_if_unused(index);
-  classify(index);
+  // Otherwise the bank needs the same again, from the same time on.
+  if (exhausted || bank.overtakes != 0 || close_page_) classify(index);
 }
 
 /// What a column command at `time` forbids to later commands.
@@ -493,6 +503,7 @@ void DramChannel::refresh(unsigned rank_index) {
   classify_all();
   ++counters_.refreshes;
   rank.refresh_at += timing_.refi;
+  find_refresh();
 }
 
 /// Without requests and with all banks closed nothing happens but refresh: all of them up to `until` but the last at
@@ -504,6 +515,13 @@ void DramChannel::skip_idle_refreshes(Cycle until) {
     counters_.refreshes += static_cast<std::uint64_t>(rounds);
     rank.refresh_at += rounds * timing_.refi;
   }
+  find_refresh();
+}
+
+void DramChannel::find_refresh() {
+  refresh_at_ = never;
+  for (const Rank& rank : ranks_)
+    refresh_at_ = std::min(refresh_at_, rank.refresh_at);
 }
 
 Cycle DramChannel::finish_bound() {

@@ -183,7 +183,8 @@ class DramChannel {
   bool may_leap_rows(const Piece& piece, const Job& first) const;
   bool leap_rows(Piece& piece, const Job& first, Cycle until);
   bool leap_runs(Piece& piece, const Job& first, Cycle until);
-  /// Bursts from the front of the queue: whole feeds, then the first of the next one. `end`: local number after the last.
+  /// Bursts from the front of the queue: whole feeds, then the first of the next one. `end`: local number after the
+  /// last.
   struct Taken {
     std::size_t feeds = 0;
     std::uint64_t bursts = 0, end = 0;
@@ -204,7 +205,7 @@ class DramChannel {
   void refresh(unsigned rank);
   void skip_idle_refreshes(Cycle until);
   void count_close(Rank& rank, Cycle time);
-  Cycle refresh_at() const;
+  void find_refresh();
 
   // Fixed by the device.
   const DramTiming timing_;
@@ -222,6 +223,7 @@ class DramChannel {
 
   // State.
   Cycle now_ = 0;
+  Cycle refresh_at_ = 0;  ///< the next of any rank
   unsigned direction_ = read;
   std::int64_t drain_to_ = 0;  ///< in the write direction: waiting writes at which a waiting read interrupts
   std::int64_t hold_ = 0;      ///< in the read direction: reads that go before waiting writes, however many
@@ -236,6 +238,7 @@ class DramChannel {
   // For the current direction, per bank with jobs: the command that it needs, the time from which the bank itself
   // allows it, and the age of the burst that wants it.
   std::array<std::uint64_t, kinds> needing_{};
+  std::array<Kind, 64> need_of_;  ///< kinds: none
   std::array<Candidate, kinds> best_{};
   std::array<Cycle, 64> ready_{};
   std::array<std::int64_t, 64> age_{};

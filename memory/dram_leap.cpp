@@ -11,15 +11,14 @@ namespace nibble {
 bool DramChannel::leap(Cycle until) {
   if (stripe_spacing_ == 0) return false;
   const Candidate chosen = best_[column];
-  const Job first = jobs_[static_cast<std::size_t>(banks_[chosen.bank].hit[direction_])];
-  Piece& piece = pieces_[static_cast<std::size_t>(first.piece)];
-  if (piece.end - chosen.age <= 1) return false;
+  if (std::min(row_time(), refresh_at_) <= chosen.time + stripe_spacing_) return false;  // not even two bursts
+  const Job& job = jobs_[static_cast<std::size_t>(banks_[chosen.bank].hit[direction_])];
+  Piece& piece = pieces_[static_cast<std::size_t>(job.piece)];
+  if (piece.end - chosen.age <= 1 || !in_order(job)) return false;
+  const Job first = job;
   const Cycle supply = leap_supply(piece, first.piece, chosen.age);
-  if (supply <= 1) {
-    if (!may_leap_rows(piece, first) || !in_order(first)) return false;
-    return leap_runs(piece, first, until) || leap_rows(piece, first, until);
-  }
-  if (!in_order(first)) return false;
+  if (supply <= 1)
+    return may_leap_rows(piece, first) && (leap_runs(piece, first, until) || leap_rows(piece, first, until));
   const Cycle count = in_turn(piece, first, leap_length(supply, until));
   if (count <= 1) return false;
   leap_columns(first, chosen.time, count);
@@ -90,7 +89,7 @@ Cycle DramChannel::leap_length(Cycle supply, Cycle until) const {
   const unsigned d = direction_;
   const Cycle start = best_[column].time;
   Cycle count = supply;
-  const Cycle last = std::min(refresh_at(), row_time()) - 1;
+  const Cycle last = std::min(refresh_at_, row_time()) - 1;
   if (last < start + (count - 1) * stripe_spacing_) count = (last - start) / stripe_spacing_ + 1;
   if (fed_[1 - d] != served_[1 - d]) {
     count = std::min<Cycle>(count, streak_cap_ - streak_);
@@ -237,9 +236,9 @@ bool DramChannel::leap_rows(Piece& piece, const Job& first, Cycle until) {
   return true;
 }
 
-/// Runs of the queue, each inside one block, pass through the window one after another: the bursts of one are served while
-/// the next enters and its rows are opened. Begins with the last `waiting` bursts of a run in the window and the next run at
-/// the head of the queue; ends likewise, so no jobs but those of the last run need exist.
+/// Runs of the queue, each inside one block, pass through the window one after another: the bursts of one are served
+/// while the next enters and its rows are opened. Begins with the last `waiting` bursts of a run in the window and the
+/// next run at the head of the queue; ends likewise, so no jobs but those of the last run need exist.
 bool DramChannel::leap_runs(Piece& piece, const Job& first, Cycle until) {
   const Cycle spacing = stripe_spacing_, start = best_[column].time;
   const Cycle waiting = piece.end - first.next, least = waiting + stripe_;
@@ -287,7 +286,8 @@ bool DramChannel::leap_runs(Piece& piece, const Job& first, Cycle until) {
   return true;
 }
 
-/// Bursts of the queue behind those taken that stand in one block, whole stripes, at most `limit`; 0: none, or not aligned.
+/// Bursts of the queue behind those taken that stand in one block, whole stripes, at most `limit`; 0: none, or not
+/// aligned.
 Cycle DramChannel::next_run(const Taken& taken, Cycle limit) const {
   if (taken.feeds >= feed_.size() || feed_[taken.feeds].direction != direction_) return 0;
   const Feed& feed = feed_[taken.feeds];
