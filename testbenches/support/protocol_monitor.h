@@ -64,8 +64,8 @@ class ProtocolMonitor : public Probe {
     tlm::tlm_phase_enum phase;
     sc_core::sc_time at;
     bool operator==(const Open& b) const {
-      return command == b.command && data == b.data && length == b.length &&
-             streaming_width == b.streaming_width && byte_enables == b.byte_enables;
+      return command == b.command && data == b.data && length == b.length && streaming_width == b.streaming_width &&
+             byte_enables == b.byte_enables;
     }
   };
   static Open snapshot(const tlm::tlm_generic_payload& p, const tlm::tlm_phase& phase, const sc_core::sc_time& at) {
