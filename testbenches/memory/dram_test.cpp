@@ -71,6 +71,9 @@ void check_preset(const char* name, double gib, double peak_gbps, double least_s
 TEST_CASE("preset hbm2") {
   check_preset("hbm2", 256, 64, 0.91, 0.934);
 }
+TEST_CASE("preset hbm2-lockstep") {
+  check_preset("hbm2-lockstep", 256, 64, 0.91, 0.934);
+}
 TEST_CASE("preset hbm2-x128") {
   check_preset("hbm2-x128", 256, 64, 0.91, 0.934);
 }
