@@ -269,8 +269,8 @@ void ModelLowering::lower_matrix(const Operator& op, std::deque<LoweredCommand>&
   d.c.address = arena(d.c.layout(0).bytes() * op.count);
   d.tiling = scheduler_.schedule(d);
   if (op.kind == OperatorKind::attention) {
-    // Queries, scores and probabilities are written and read by vector operators too, as streams: the blocks are free to
-    // have the rows of a tile, so that a tile is contiguous.
+    // Queries, scores and probabilities are written and read by vector operators too, as streams: the blocks are free
+    // to have the rows of a tile, so that a tile is contiguous.
     d.a.block_rows = narrow(std::min(d.tiling.m, op.m), "block rows");
     if (op.c == TensorRole::score) d.c.block_rows = d.a.block_rows;
   }

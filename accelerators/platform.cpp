@@ -122,7 +122,8 @@ void Platform::describe(Report& report) const {
   report.area = ledger_.area();
   report.sources = ledger_.sources();
   const std::string left_out = memory_->energy().left_out;
-  report.sources.emplace_back("DRAM", memory_->source() + (left_out.empty() ? "" : "; not known and not in the energy: " + left_out));
+  report.sources.emplace_back(
+      "DRAM", memory_->source() + (left_out.empty() ? "" : "; not known and not in the energy: " + left_out));
   report.configuration = config_.resolved_yaml;
 }
 

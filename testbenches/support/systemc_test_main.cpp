@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Main of test benches that run the SystemC kernel. Any SystemC warning or error fails the running test case: it catches
-/// duplicate names, unbound ports and stray notifications for free.
+/// Main of test benches that run the SystemC kernel. Any SystemC warning or error fails the running test case: it
+/// catches duplicate names, unbound ports and stray notifications for free.
 #define CATCH_CONFIG_RUNNER
 #include <catch2/catch.hpp>
 #include <systemc>
@@ -27,4 +27,6 @@ int sc_main(int argc, char** argv) {
   return Catch::Session().run(argc, argv);
 }
 
-int main(int argc, char** argv) { return sc_core::sc_elab_and_sim(argc, argv); }
+int main(int argc, char** argv) {
+  return sc_core::sc_elab_and_sim(argc, argv);
+}
