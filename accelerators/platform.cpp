@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::uint64_t queue_address = 0;
 constexpr std::uint32_t queue_entries = 64;
+constexpr double watch_cycles = 50'000;
 
 std::uint64_t stream_bytes(const std::array<std::uint64_t, stream_count>& bytes, Stream stream) {
   return bytes[static_cast<unsigned>(stream)];
@@ -191,7 +192,12 @@ void Platform::run(const std::function<std::optional<LoweredCommand>()>& next, R
       }
     });
   }
-  sc_core::sc_start();
+  // In slices, so that the watcher is asked within long commands too.
+  const sc_core::sc_time slice(watch_cycles / config_.machine.clock_mhz, sc_core::SC_US);
+  do {
+    sc_core::sc_start(slice, sc_core::SC_EXIT_ON_STARVATION);
+    if (watcher_) watcher_();
+  } while (sc_core::sc_get_status() != sc_core::SC_STOPPED && sc_core::sc_pending_activity());
   machine_->observe({});
   statistics_.for_each([&](const Statistics::Value& value) { report.statistics.push_back(value); });
   if (problem) std::rethrow_exception(problem);

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <systemc>
+#include <utility>
 
 #include "accelerators/energy_ledger.h"
 #include "accelerators/host.h"
@@ -60,11 +61,14 @@ class Platform {
   /// machine.
   void run(const std::function<std::optional<LoweredCommand>()>& next, Report& report,
            const CommandProgress& progress = {}, const std::function<void(Host&)>& at_end = {});
+  /// Called during run() every few milliseconds or so of real time; what it throws ends the run.
+  void watch(std::function<void()> watcher) { watcher_ = std::move(watcher); }
   /// Header fields of a report: clock, peaks, sources, area.
   void describe(Report& report) const;
 
  private:
   PlatformConfig config_;
+  std::function<void()> watcher_;
   EnergyLedger ledger_;
   Statistics statistics_;
   sc_core::sc_signal<bool> irq_{"irq"};

@@ -61,8 +61,10 @@ class ProgressLine {
   bool shown_ = false;
 };
 
-/// Set by the first SIGINT.
-bool interrupt_requested();
+/// The first SIGINT is remembered, the second one ends the process at once.
 void install_interrupt_handler();
+bool interrupt_requested();
+/// Throws Interrupted after a SIGINT.
+void stop_if_interrupted();
 
 }  // namespace nibble

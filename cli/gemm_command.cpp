@@ -46,6 +46,8 @@ void check_options(const GemmCommandOptions& options) {
                        std::to_string(*value));
     }
   }
+  if (!options.output.empty() && options.output == options.accumulator)
+    throw InputError("--output and --accumulator name the same file, " + options.output);
   if (options.exponent) throw InputError("--exponent is not used by the formats of PE mant");
   if (!options.accumulate.empty()) throw InputError("--accumulate is not used by PE mant; its accumulator is FP32");
   if (!tensors) {
@@ -152,6 +154,7 @@ void run_gemm(const GemmCommandOptions& options, std::ostream& out) {
   }
 
   Platform platform(std::move(config));
+  platform.watch(stop_if_interrupted);
   const SystolicConfig& machine = platform.config().machine;
   std::uint64_t next_address = round_up(platform.first_free_address(), alignment);
   Descriptor descriptor = describe(job, machine, next_address);
@@ -193,7 +196,7 @@ void run_gemm(const GemmCommandOptions& options, std::ostream& out) {
   std::vector<float> result, accumulators;
   platform.run(
       [&]() -> std::optional<LoweredCommand> {
-        if (interrupt_requested()) throw Interrupted{};
+        stop_if_interrupted();
         ++posted;
         if (posted == 1) return timed;
         if (posted == 2 && wants_accumulators) return exact;

@@ -149,6 +149,26 @@ struct CommandLine {
   }
 };
 
+/// An option given as "" is a mistake of a script, not a way to leave it out.
+void refuse_empty_values(CLI::App& app) {
+  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
+    for (CLI::Option* option :
+         command->get_options([](const CLI::Option* o) { return o->get_items_expected_max() > 0; }))
+      option->check([](const std::string& value) { return value.empty() ? "is empty" : std::string(); }, "");
+  }
+}
+
+/// The first word when it should be a subcommand and is none.
+std::string unknown_command(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return "";
+  std::string known;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->get_name() == argv[1]) return "";
+    known += (known.empty() ? "" : ", ") + command->get_name();
+  }
+  return "no command '" + std::string(argv[1]) + "'; known: " + known;
+}
+
 int failure(const std::string& message, int status) {
   std::cerr << "error: " << message << '\n';
   return status;
@@ -156,7 +176,10 @@ int failure(const std::string& message, int status) {
 
 int run_program(int argc, char** argv) {
   CommandLine command(command_line(argc, argv));
+  refuse_empty_values(command.app);
   try {
+    const std::string unknown = unknown_command(command.app, argc, argv);
+    if (!unknown.empty()) return failure(unknown, exit_input);
     command.app.parse(argc, argv);
   } catch (const CLI::Success& e) {  // --help, --version
     return command.app.exit(e);

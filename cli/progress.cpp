@@ -24,6 +24,9 @@ void install_interrupt_handler() {
 bool interrupt_requested() {
   return interrupt_flag != 0;
 }
+void stop_if_interrupted() {
+  if (interrupt_requested()) throw Interrupted{};
+}
 
 ProgressLine::ProgressLine() : terminal_(isatty(STDERR_FILENO) != 0) {}
 
