@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// `nibble run`: a language model on a machine.
+#include <algorithm>
 #include <chrono>
 #include <deque>
+#include <optional>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "accelerators/lowering.h"
 #include "accelerators/platform.h"
@@ -24,18 +26,29 @@ std::uint64_t count_option(const char* name, std::int64_t value, std::int64_t mi
   return static_cast<std::uint64_t>(value);
 }
 
-/// The operators of a scenario, pulled one command at a time, lowered an operator ahead of the machine.
+/// The operators of a scenario, pulled one command at a time and made one pass through the model at a time.
 class CommandSource {
  public:
-  CommandSource(ModelLowering& lowering, const LanguageModel& model, const Scenario& scenario) : lowering_(lowering) {
-    for_each_operator(model, scenario, [this](const Operator& op) { operators_.push_back(op); });
+  CommandSource(ModelLowering& lowering, const LanguageModel& model, const Scenario& scenario)
+      : lowering_(lowering), model_(model), scenario_(scenario) {
+    // All decode steps have the operators of the first.
+    Scenario once = scenario;
+    once.decode = std::min<std::uint64_t>(scenario.decode, 1);
+    std::uint64_t prefill = 0, step = 0;
+    for_each_operator(model, once, [&](const Operator& op) { ++(op.phase == Phase::prefill ? prefill : step); });
+    count_ = prefill + step * scenario.decode;
   }
-  std::uint64_t operators() const { return operators_.size(); }
+  std::uint64_t operators() const { return count_; }
   std::optional<LoweredCommand> next() {
-    if (interrupt_requested()) throw Interrupted{};
-    while (commands_.empty() && at_ < operators_.size())
-      lowering_.lower(operators_[at_++], commands_);
-    if (commands_.empty()) return std::nullopt;
+    stop_if_interrupted();
+    while (commands_.empty()) {
+      if (operators_.empty()) {
+        if (pass_ == pass_count(scenario_)) return std::nullopt;
+        for_each_operator_of_pass(model_, scenario_, pass_++, [this](const Operator& op) { operators_.push_back(op); });
+      }
+      lowering_.lower(operators_.front(), commands_);
+      operators_.pop_front();
+    }
     LoweredCommand command = std::move(commands_.front());
     commands_.pop_front();
     return command;
@@ -43,8 +56,10 @@ class CommandSource {
 
  private:
   ModelLowering& lowering_;
-  std::vector<Operator> operators_;
-  std::size_t at_ = 0;
+  const LanguageModel& model_;
+  const Scenario scenario_;
+  std::uint64_t count_ = 0, pass_ = 0;
+  std::deque<Operator> operators_;
   std::deque<LoweredCommand> commands_;
 };
 
@@ -75,6 +90,7 @@ void run_model(const RunOptions& options, std::ostream& out) {
   if (!options.out_directory.empty()) files.make_directory(options.out_directory);
 
   Platform platform(std::move(config));
+  platform.watch(stop_if_interrupted);
   ModelLowering lowering(platform.config().machine, platform.memory_rate(), model, scenario,
                          platform.first_free_address(), platform.memory().capacity_bytes());
   CommandSource source(lowering, model, scenario);

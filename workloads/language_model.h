@@ -91,4 +91,11 @@ void check_workload(const LanguageModel& model, const Scenario& scenario);
 void for_each_operator(const LanguageModel& model, const Scenario& scenario,
                        const std::function<void(const Operator&)>& visit);
 
+/// Passes through the model: the prefill, when there is one, and the decode steps.
+std::uint64_t pass_count(const Scenario& scenario);
+/// The operators of pass `pass` < pass_count(), for callers that pull: all passes in order are for_each_operator.
+/// The scenario passes check_workload.
+void for_each_operator_of_pass(const LanguageModel& model, const Scenario& scenario, std::uint64_t pass,
+                               const std::function<void(const Operator&)>& visit);
+
 }  // namespace nibble

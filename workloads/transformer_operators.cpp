@@ -250,13 +250,23 @@ class Pass {
 void for_each_operator(const LanguageModel& model, const Scenario& scenario,
                        const std::function<void(const Operator&)>& visit) {
   check_workload(model, scenario);
-  if (scenario.prefill != 0) {
+  for (std::uint64_t pass = 0; pass < pass_count(scenario); ++pass)
+    for_each_operator_of_pass(model, scenario, pass, visit);
+}
+
+std::uint64_t pass_count(const Scenario& scenario) {
+  return (scenario.prefill != 0 ? 1 : 0) + scenario.decode;
+}
+
+void for_each_operator_of_pass(const LanguageModel& model, const Scenario& scenario, std::uint64_t pass,
+                               const std::function<void(const Operator&)>& visit) {
+  if (scenario.prefill != 0 && pass == 0) {
     Pass(model, visit, Phase::prefill, 0, scenario.batch, scenario.prefill, 0).run();
+    return;
   }
+  const std::uint64_t step = pass - (scenario.prefill != 0 ? 1 : 0);
   const std::uint64_t cached = scenario.prefill != 0 ? scenario.prefill : scenario.context;
-  for (std::uint64_t step = 0; step < scenario.decode; ++step) {
-    Pass(model, visit, Phase::decode, static_cast<unsigned>(step), scenario.batch, 1, cached + step).run();
-  }
+  Pass(model, visit, Phase::decode, static_cast<unsigned>(step), scenario.batch, 1, cached + step).run();
 }
 
 }  // namespace nibble
