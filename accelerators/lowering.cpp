@@ -275,8 +275,13 @@ void ModelLowering::lower_matrix(const Operator& op, std::deque<LoweredCommand>&
     if (op.c == TensorRole::score) d.c.block_rows = d.a.block_rows;
   }
   command.compulsory_bytes = bounds(schedule_problem(config_, {1, 0}, d)).compulsory_bytes;
-  if (d.window_k > 0)
-    command.compulsory_bytes += op.count * (d.window.layout(0).bytes() + stream_bytes(d.a.format, op.m, d.window_k));
+  if (d.window_k > 0) {
+    // Under a causal mask only the rows of tokens behind the finished ones read the window.
+    const bool masked = d.causal == CausalMask::context && d.k > d.past;
+    const std::uint64_t rows_before = masked ? std::min<std::uint64_t>(op.m, (d.k - d.past) * op.rows_per_token) : 0;
+    command.compulsory_bytes +=
+        op.count * (d.window.layout(0).bytes() + stream_bytes(d.a.format, op.m - rows_before, d.window_k));
+  }
   d.scratch_address = d.c.address;
   if (d.tiling.k < d.k && d.tiling.order != LoopOrder::mnk && d.tiling.order != LoopOrder::nmk) {
     d.scratch_address = arena(static_cast<std::uint64_t>(d.m) * d.n * 4);
