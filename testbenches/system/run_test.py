@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nibble run: every model, grouped queries, batches, contexts; what it writes; determinism."""
+import csv
+import json
+import os
+import unittest
+
+import program
+import report_checks
+
+RUN = ("run", "--accelerator", "mant", "--set", f"memory.preset={program.MEMORY}")
+# Tens of gigabytes of weights: a memory that is not timed burst by burst.
+LARGE = ("run", "--accelerator", "mant", "--set", "memory.preset=flat-64gbps")
+LAYER = ["attention_norm", "q_proj", "k_proj", "v_proj", "q_rotary", "k_rotary", "attention_scores", "softmax",
+         "attention_context", "o_proj", "attention_residual", "feed_forward_norm", "gate_proj", "up_proj", "silu_gate",
+         "down_proj", "feed_forward_residual"]
+
+
+def models():
+    return sorted(path.stem for path in (program.SOURCE / "configs/models").glob("*.yaml"))
+
+
+class Toy(program.ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.model = self.write("toy.yaml", program.TOY)
+
+    def run_toy(self, *arguments):
+        report = self.report(*RUN, "--model", self.model, *arguments)
+        report_checks.check(self, report)
+        return report
+
+    def test_operators_in_order_of_the_network(self):
+        report = self.run_toy("--prefill=100", "--decode=2")
+        for phase in ("prefill", "decode"):
+            names = [o["name"] for o in report["operators"] if o["phase"] == phase]
+            self.assertEqual(names, ["embedding"] + 2 * LAYER + ["final_norm", "lm_head"])
+            layers = [o["layer"] for o in report["operators"] if o["phase"] == phase]
+            self.assertEqual(layers, [-1] + [0] * len(LAYER) + [1] * len(LAYER) + [-1, -1])
+        self.assertEqual([p["name"] for p in report["phases"]], ["prefill", "decode"])
+        self.assertEqual(report["scenario"], {"batch": 1, "prefill": 100, "decode": 2, "context": 0})
+
+    def test_macs_counted_by_hand(self):
+        # Per token of a layer: Q, O 256 x 256, K, V 256 x 64, three of 256 x 512. Attention: 8 heads of 32, causal.
+        linear = 2 * 256 * 256 + 2 * 256 * 64 + 3 * 256 * 512
+        head = 256 * 1000
+        for batch, prefill in ((1, 100), (2, 100), (1, 1), (3, 64), (1, 65)):
+            totals = self.run_toy(f"--prefill={prefill}", f"--batch={batch}")["totals"]
+            attention = 2 * 8 * 32 * prefill * (prefill + 1) // 2
+            self.assertEqual(totals["macs"], batch * (2 * (prefill * linear + attention) + head))
+        for batch, context in ((1, 0), (1, 63), (2, 64), (1, 100)):
+            totals = self.run_toy("--decode=2", f"--context={context}", f"--batch={batch}")["totals"]
+            attention = sum(2 * 8 * 32 * (context + step + 1) for step in range(2))
+            self.assertEqual(totals["macs"], batch * (2 * (2 * linear + attention) + 2 * head))
+
+    def test_cache_traffic_grows_with_the_context(self):
+        # Keys: 4 bits and 3 bytes per 64, here per head of 32 channels; values: groups of 64 tokens, the rest as INT8.
+        for context in (0, 1, 62, 63, 64, 100, 127, 128, 1000):
+            report = self.run_toy("--decode=1", f"--context={context}")
+            tokens = context + 1
+            scores = next(o for o in report["operators"] if o["name"] == "attention_scores")
+            values = next(o for o in report["operators"] if o["name"] == "attention_context")
+            self.assertEqual((scores["n"], values["k"], scores["count"]), (tokens, tokens, 2))
+            self.assertEqual(scores["traffic_bytes"]["weight"], 2 * tokens * (32 // 2 + 3))
+            window = tokens % 64
+            finished = tokens // 64
+            self.assertEqual(values["traffic_bytes"]["weight"],
+                             2 * 32 * (finished * (32 + 3) + (window + 2 if window else 0)))
+            self.assertEqual(any(o["name"] == "value_requantize" for o in report["operators"]), tokens % 64 == 0)
+
+    def test_grouped_queries_read_the_cache_once_per_key_head(self):
+        many = program.TOY.replace("kv_heads: 2", "kv_heads: 8")
+        self.write("many.yaml", many)
+        grouped = self.run_toy("--decode=1", "--context=200")
+        full = self.report(*RUN, "--model", "./many.yaml", "--decode=1", "--context=200")
+        report_checks.check(self, full)
+
+        def cache(report):
+            return sum(o["traffic_bytes"]["weight"] for o in report["operators"] if o["kind"] == "attention")
+        self.assertEqual(cache(full), 4 * cache(grouped))
+        self.assertEqual(sum(o["macs"] for o in full["operators"] if o["kind"] == "attention"),
+                         sum(o["macs"] for o in grouped["operators"] if o["kind"] == "attention"))
+
+    def test_batches_share_weights_and_nothing_else(self):
+        one = self.run_toy("--decode=1", "--context=128")
+        four = self.run_toy("--decode=1", "--context=128", "--batch=4")
+        for a, b in zip(one["operators"], four["operators"]):
+            factor = 1 if a["kind"] == "linear" else 4
+            self.assertEqual(b["traffic_bytes"]["weight"], factor * a["traffic_bytes"]["weight"], a["name"])
+            self.assertEqual(b["macs"], 4 * a["macs"])
+
+    def test_decode_steps_sum_up(self):
+        together = self.run_toy("--decode=3", "--context=70")["totals"]
+        alone = [self.run_toy("--decode=1", f"--context={70 + step}")["totals"] for step in range(3)]
+        for key in ("macs", "compulsory_bytes"):
+            self.assertEqual(together[key], sum(totals[key] for totals in alone))
+        self.assertEqual(together["traffic_bytes"]["total"], sum(totals["traffic_bytes"]["total"] for totals in alone))
+        cycles = sum(totals["cycles"] for totals in alone)
+        self.assertLess(abs(together["cycles"] - cycles), 0.02 * cycles)
+
+    def test_quantizer_time_is_exposed_and_its_work_counted(self):
+        report = self.run_toy("--prefill=128")
+        self.assertGreater(report["totals"]["exposed_quantizer_cycles"], 0)
+        self.assertGreater(report["totals"]["energy_pj"]["quantizer"], 0)
+
+    def test_both_fidelities(self):
+        for scenario in (("--prefill=40",), ("--decode=1", "--context=70")):
+            transaction = self.run_toy(*scenario)
+            cycle = self.run_toy(*scenario, "--set=fidelity=cycle")
+            self.assertEqual(transaction["totals"], cycle["totals"])
+
+    def test_same_command_same_bytes(self):
+        arguments = (*RUN, "--model", self.model, "--prefill=64", "--decode=3", "--batch=2")
+        self.assertEqual(self.succeed(*arguments).out, self.succeed(*arguments).out)
+        first, second = self.report(*arguments), self.report(*arguments)
+        self.assertNotEqual(first.pop("host"), {})
+        second.pop("host")
+        self.assertEqual(json.dumps(first), json.dumps(second))
+        self.succeed(*arguments, "--out=results")
+        names = ("operators.csv", "trace.json")
+        before = {name: (self.directory / "results" / name).read_bytes() for name in names}
+        self.succeed(*arguments, "--out=results")
+        for name in names:
+            self.assertEqual((self.directory / "results" / name).read_bytes(), before[name])
+
+    @unittest.skipIf(program.SANITIZED, "sanitizers need memory of their own")
+    def test_many_decode_steps_need_no_memory_of_their_own(self):
+        few, many = (self.run_toy(f"--decode={steps}", "--set=memory.preset=flat-64gbps") for steps in (10, 2000))
+        self.assertLess(many["host"]["peak_rss_bytes"], few["host"]["peak_rss_bytes"] + 4 * 2**20)
+
+    def test_files_written(self):
+        (self.directory / "results").mkdir()
+        self.write("results/keep.txt", "mine")
+        os.chmod(self.model, 0o400)
+        arguments = (*RUN, "--model", self.model, "--prefill=20", "--decode=2")
+        shown = self.report(*arguments, "--out=results")
+        self.assertEqual(self.files(), ["results", "results/keep.txt", "results/operators.csv", "results/report.html",
+                                        "results/report.json", "results/trace.json", "toy.yaml"])
+        results = self.directory / "results"
+        self.assertEqual((results / "keep.txt").read_text(), "mine")
+        stored = json.loads((results / "report.json").read_text())
+        self.assertEqual(stored, shown)
+        with open(results / "operators.csv", newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual(len(rows), len(stored["operators"]))
+        for row, operator in zip(rows, stored["operators"]):
+            for key in ("name", "kind", "phase"):
+                self.assertEqual(row[key], operator[key])
+            for key in ("layer", "m", "k", "n", "count", "steps", "cycles", "compute_cycles", "macs", "compulsory_bytes"):
+                self.assertEqual(int(row[key]), operator[key])
+        trace = json.loads((results / "trace.json").read_text())
+        slices = [event for event in trace["traceEvents"] if event["ph"] == "X" and event["tid"] == 1]
+        self.assertEqual(len(slices), len(stored["operators"]))
+        html = (results / "report.html").read_text()
+        self.assertIn("toy", html)
+        self.assertNotIn("http://", html.replace("http://www.w3.org", ""))
+
+    def test_out_makes_missing_parents(self):
+        self.succeed(*RUN, "--model", self.model, "--decode=1", "--out=a/b/c")
+        self.assertIn("a/b/c/report.json", self.files())
+
+    def test_operands_beyond_the_memory_are_told(self):
+        # A memory of 1 MiB: places are handed out again, and the report says so.
+        report = self.report(*RUN, "--model", self.model, "--prefill=8", "--set=memory.preset=flat-64gbps",
+                             "--set=memory.capacity_mib=1", "--set=formats.weight=mant4-g64")
+        self.assertGreater(report["footprint_bytes"], 2**19)
+        self.assertEqual(bool(report["notes"]), report["footprint_bytes"] > report["capacity_bytes"])
+
+    def test_a_foreign_configuration(self):
+        self.write("config.json", json.dumps({
+            "model_type": "llama", "hidden_size": 256, "num_attention_heads": 8, "num_key_value_heads": 2,
+            "num_hidden_layers": 2, "intermediate_size": 512, "vocab_size": 1000, "max_position_embeddings": 4096,
+            "hidden_act": "silu", "torch_dtype": "float16", "rms_norm_eps": 1e-5}))
+        foreign = self.report(*RUN, "--model", "./config.json", "--prefill=32")
+        own = self.run_toy("--prefill=32")
+        self.assertEqual(foreign["totals"], own["totals"])
+
+
+class Models(program.ProgramTest):
+    def check(self, names):
+        for name in names:
+            with self.subTest(name):
+                report = self.report(*LARGE, "--model", name, "--prefill=64", "--decode=2")
+                report_checks.check(self, report)
+                self.assertEqual(report["model"], name)
+
+    def test_small(self):
+        self.check([name for name in models() if name in ("opt-1.3b", "phi-2")])
+        text = self.succeed(*LARGE, "--model=phi-2", "--decode=1").out
+        for word in ("linear", "attention", "vector", "roofline", "weights", "compulsory", "energy", "sources"):
+            self.assertIn(word, text)
+
+    @unittest.skipIf(program.SANITIZED, "too slow with sanitizers")
+    def test_llama(self):
+        self.check([name for name in models() if name.startswith("llama")])
+
+    @unittest.skipIf(program.SANITIZED, "too slow with sanitizers")
+    def test_others(self):
+        self.check([name for name in models() if not name.startswith("llama") and name not in ("opt-1.3b", "phi-2")])
+
+
+if __name__ == "__main__":
+    program.main()
