@@ -322,7 +322,7 @@ class Outputs(program.ProgramTest):
             done = subprocess.run([program.PROGRAM, *map(str, SMALL)], cwd=self.directory, env=program.ENVIRONMENT,
                                   stdout=full, stderr=subprocess.PIPE, check=False)
         self.assertEqual(done.returncode, 2)
-        self.assertTrue(done.stderr.startswith(b"error: "))
+        self.assertTrue(program.messages(done.stderr).startswith("error: "))
 
 
 class Interruption(program.ProgramTest):
@@ -336,7 +336,7 @@ class Interruption(program.ProgramTest):
             out, err = process.communicate(timeout=60)
             self.assertEqual(process.returncode, 130, err)
             self.assertEqual(out, b"")
-            self.assertEqual(err, b"error: interrupted\n")
+            self.assertEqual(program.messages(err), "error: interrupted\n")
             self.assertEqual(self.files(), [])
 
     def test_a_long_gemm_can_be_interrupted(self):
@@ -346,7 +346,7 @@ class Interruption(program.ProgramTest):
         time.sleep(1.5)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
-        self.assertEqual((process.returncode, out, err), (130, b"", b"error: interrupted\n"))
+        self.assertEqual((process.returncode, out, program.messages(err)), (130, b"", "error: interrupted\n"))
 
 
 class Help(program.ProgramTest):
