@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/table.h"
+#include "transport/main_stack.h"
 
 namespace nibble {
 namespace {
@@ -196,6 +197,7 @@ void Platform::run(const std::function<std::optional<LoweredCommand>()>& next, R
   const sc_core::sc_time slice(watch_cycles / config_.machine.clock_mhz, sc_core::SC_US);
   do {
     sc_core::sc_start(slice, sc_core::SC_EXIT_ON_STARVATION);
+    restore_main_stack();
     if (watcher_) watcher_();
   } while (sc_core::sc_get_status() != sc_core::SC_STOPPED && sc_core::sc_pending_activity());
   machine_->observe({});
