@@ -195,7 +195,8 @@ int run_program(int argc, char** argv) {
   } catch (const nibble::InputError& e) {
     return failure(e.what(), exit_input);
   } catch (const nibble::Interrupted&) {
-    return failure("interrupted", exit_interrupted);
+    // Processes of the kernel are suspended in the middle of their work; what they own cannot be freed.
+    std::_Exit(failure("interrupted", exit_interrupted));
   } catch (const sc_core::sc_report& e) {
     return failure(std::string("internal: ") + e.what(), exit_internal);
   } catch (const std::exception& e) {
