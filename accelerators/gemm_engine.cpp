@@ -169,9 +169,8 @@ void GemmEngine::run_cycle(GemmProgress& progress) {
       count_job(progress, job,
                 ArrayPasses(job.job.m, job.job.k, job.job.n, geometry(job), progress.command.a.format.group_k).count());
       progress.end = now;
-      bool room = false;
-      const auto has_room = [&] { return room = !lacks_room(progress, job.job, store ? 1 : 0); };
-      for (settle(now, has_room); !room; settle(now, has_room)) {
+      const auto has_room = [&] { return !lacks_room(progress, job.job, store ? 1 : 0); };
+      while (!settle(now, has_room)) {
         controller.bubble(now);
         next_edge();
       }
@@ -185,13 +184,14 @@ void GemmEngine::run_cycle(GemmProgress& progress) {
 }
 
 /// Waits at `edge` until `done`, which is asked again whenever a store completes at the edge itself, or into the cycle
-/// that begins there. Then everything that memory answers up to the edge has arrived.
-void GemmEngine::settle(std::uint64_t edge, const std::function<bool()>& done) {
+/// that begins there. Then everything that memory answers up to the edge has arrived. False: not done by then.
+bool GemmEngine::settle(std::uint64_t edge, const std::function<bool()>& done) {
   const sc_core::sc_time half_period = sc_core::sc_time::from_value(clock_.period().value() / 2);
   while (!done()) {
     sc_core::wait(half_period, writer_.changed());
-    if (sc_core::sc_time_stamp() > clock_.at(edge)) return;
+    if (sc_core::sc_time_stamp() > clock_.at(edge)) return false;
   }
+  return true;
 }
 
 /// False when no job is left, or the command is to stop.

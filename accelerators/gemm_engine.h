@@ -44,7 +44,7 @@ class GemmEngine {
   bool wait_for_operands(const GemmProgress& progress);
   bool lacks_room(const GemmProgress& progress, const TileJob& job, std::uint64_t own_stores) const;
   void output_stall(GemmProgress& progress);
-  void settle(std::uint64_t edge, const std::function<bool()>& done);
+  bool settle(std::uint64_t edge, const std::function<bool()>& done);
   void count_job(const GemmProgress& progress, const LoadedJob& job, std::uint64_t passes) const;
   void compute(GemmProgress& progress, const LoadedJob& job);
   static std::vector<std::uint8_t> result_bytes(GemmProgress& progress, const OperandLayout& layout,

@@ -46,7 +46,7 @@ void TileLoader::cancel() {
 
 std::optional<LoadedJob> TileLoader::produce() {
   if (window_) {
-    auto job = std::move(*window_);
+    auto job = *window_;
     window_.reset();
     return job;
   }

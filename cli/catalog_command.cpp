@@ -50,7 +50,7 @@ void read_as(const std::string& kind, ConfigNode& node) {
 
 /// By its folder, or by keys that only one kind has.
 std::string kind_of(const std::filesystem::path& file, const ConfigNode& node) {
-  const std::string folder = file.parent_path().filename().string();
+  std::string folder = file.parent_path().filename().string();
   if (std::find(config_kinds.begin(), config_kinds.end(), folder) != config_kinds.end()) return folder;
   if (node.has("array")) return "accelerators";
   if (node.has("entries")) return "technologies";

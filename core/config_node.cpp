@@ -291,6 +291,7 @@ std::vector<std::string> ConfigNode::strings(const std::string& key) {
 std::vector<std::string> ConfigNode::strings(const std::string& key, const std::vector<std::string>& fallback) {
   if (document_->read(place_, key) != nullptr) return strings(key);
   std::vector<std::string> shown;
+  shown.reserve(fallback.size());
   for (const std::string& word : fallback)
     shown.push_back(yaml_text(word));
   document_->record(place_, key, flow(shown));

@@ -81,7 +81,7 @@ fs::path find_config(const std::string& kind, const std::string& name) {
   }
   if (!name.empty()) {
     for (const fs::path& directory : search_path()) {
-      const fs::path file = directory / kind / (name + ".yaml");
+      fs::path file = directory / kind / (name + ".yaml");
       if (is_file(file)) return file;
     }
   }

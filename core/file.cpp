@@ -65,8 +65,7 @@ fs::path directory_of(const fs::path& file) {
 fs::path create_temporary(const fs::path& directory, const fs::path& target) {
   static std::atomic<unsigned> counter{0};
   for (int attempt = 0; attempt < 1000; ++attempt) {
-    const fs::path file =
-        directory / (".nibble-" + std::to_string(::getpid()) + "-" + std::to_string(counter++) + ".tmp");
+    fs::path file = directory / (".nibble-" + std::to_string(::getpid()) + "-" + std::to_string(counter++) + ".tmp");
     const int fd = ::open(file.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
     if (fd >= 0) {
       ::close(fd);
@@ -190,7 +189,7 @@ void OutputFiles::write(const fs::path& file, std::string_view contents) {
 }
 
 void OutputFiles::commit() {
-  const auto undo = [this](const fs::path file, int error) {  // a copy: drop() frees the list
+  const auto undo = [this](const std::string& file, int error) {
     for (const Impl::File& other : impl_->files) {
       if (other.done && !other.target.exists) ::unlink(other.target.place.c_str());
     }
@@ -199,7 +198,7 @@ void OutputFiles::commit() {
   };
   for (Impl::File& file : impl_->files) {
     if (file.target.stream) continue;
-    if (::rename(file.temporary.c_str(), file.target.place.c_str()) != 0) undo(file.name, errno);
+    if (::rename(file.temporary.c_str(), file.target.place.c_str()) != 0) undo(file.name.string(), errno);
     file.done = true;
   }
   for (Impl::File& file : impl_->files) {
@@ -207,7 +206,7 @@ void OutputFiles::commit() {
     Descriptor descriptor(::open(file.name.c_str(), O_WRONLY | O_CLOEXEC));
     int error = descriptor.get() < 0 ? errno : write_all(descriptor.get(), file.contents);
     if (error == 0) error = descriptor.close();
-    if (error != 0) undo(file.name, error);
+    if (error != 0) undo(file.name.string(), error);
   }
   impl_->files.clear();
   impl_->directories.clear();

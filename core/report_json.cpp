@@ -213,8 +213,9 @@ std::string report_trace(const Report& report) {
                                        {"fill and drain", f.fill_drain_cycles},
                                        {"quantizer", f.exposed_quantizer_cycles},
                                        {"output", f.output_stall_cycles}}) {
-      slice(2, name, at, cycles / entry.steps, entry);
-      at += static_cast<double>(cycles / entry.steps);
+      const std::uint64_t mean = cycles / entry.steps;
+      slice(2, name, at, mean, entry);
+      at += static_cast<double>(mean);
     }
   }
   json.end_array().end_object();

@@ -102,7 +102,7 @@ class HeaderReader {
     if (rest_.empty() || (rest_[0] != '\'' && rest_[0] != '"')) malformed("expected a string");
     const std::size_t end = rest_.find(rest_[0], 1);
     if (end == std::string_view::npos) malformed("a string without an end");
-    const std::string text(rest_.substr(1, end - 1));
+    std::string text(rest_.substr(1, end - 1));
     rest_.remove_prefix(end + 1);
     return text;
   }

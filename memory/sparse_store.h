@@ -12,7 +12,7 @@ namespace nibble {
 /// Memory that was never written reads as 0 and takes no room; a page appears with its first write.
 class SparseStore {
  public:
-  static constexpr std::uint64_t page_bytes = 64 * 1024;
+  static constexpr std::uint64_t page_bytes = std::uint64_t{64} * 1024;
 
   explicit SparseStore(std::uint64_t capacity_bytes) : capacity_(capacity_bytes) {}
 

@@ -43,7 +43,7 @@ void tile(const QuantizedTensor& activations, const QuantizedTensor& weights, co
 }  // namespace
 
 std::int64_t int8_step(std::int64_t sum, std::int8_t x, std::int8_t w) {
-  return sum + x * w;
+  return sum + std::int64_t{x} * w;
 }
 
 float int8_foot(std::int64_t sum, float activation_scale, float weight_scale) {
