@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/cost_book.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <utility>
@@ -62,29 +63,48 @@ CostBook CostBook::load(ConfigNode node) {
   return book;
 }
 
-void CostBook::load_sram(ConfigNode node) {
-  const std::string cell = required_text(node, "cell", "the type of the cells");
-  const double kelvin = node.number("temperature_k", 200, 500);
-  double node_nm = 0, scaled_from_nm = 0;
-  read_nodes(node, node_nm_, node_nm, scaled_from_nm);
-  sram_width_bits_ = node.number("width_bits", 1, 65536);
-  sram_source_ =
-      required_text(node, "source", "where the table comes from") + " (" + cell + ", " + to_text(kelvin) + " K)";
+std::vector<CostBook::SramRow> CostBook::load_sram_rows(ConfigNode node, bool energy_only) {
   const double most = 1e12;
+  std::vector<SramRow> rows;
   for (ConfigNode& row : node.children("table")) {
     SramRow out{};
     out.capacity_kib = row.number("capacity_kib", 1.0 / 1024, 1e9);
-    if (!sram_rows_.empty() && out.capacity_kib <= sram_rows_.back().capacity_kib) {
-      row.fail("capacity_kib", "must be above the row before, " + to_text(sram_rows_.back().capacity_kib) + ", not " +
+    if (!rows.empty() && out.capacity_kib <= rows.back().capacity_kib) {
+      row.fail("capacity_kib", "must be above the row before, " + to_text(rows.back().capacity_kib) + ", not " +
                                    to_text(out.capacity_kib));
     }
     out.read_pj = row.number("read_pj", 0, most);
     out.write_pj = row.number("write_pj", 0, most);
-    out.leakage_mw = row.number("leakage_mw", 0, most);
-    out.area_mm2 = row.number("area_mm2", 0, most);
-    sram_rows_.push_back(out);
+    if (!energy_only) {
+      out.leakage_mw = row.number("leakage_mw", 0, most);
+      out.area_mm2 = row.number("area_mm2", 0, most);
+    }
+    rows.push_back(out);
   }
-  if (sram_rows_.empty()) node.fail("table", "is empty or missing, expected a list of rows with capacity_kib");
+  if (rows.empty()) node.fail("table", "is empty or missing, expected a list of rows with capacity_kib");
+  return rows;
+}
+
+void CostBook::load_sram(ConfigNode node) {
+  constexpr double widest = 65536;
+  sram_cell_ = required_text(node, "cell", "the type of the cells");
+  sram_temperature_k_ = node.number("temperature_k", 200, 500);
+  double node_nm = 0, scaled_from_nm = 0;
+  read_nodes(node, node_nm_, node_nm, scaled_from_nm);
+  sram_width_bits_ = node.number("width_bits", 1, widest);
+  sram_source_ = required_text(node, "source", "where the table comes from") + " (" + sram_cell_ + ", " +
+                 to_text(sram_temperature_k_) + " K)";
+  sram_rows_ = load_sram_rows(node, false);
+  sram_energy_ = {{sram_width_bits_, sram_rows_}};
+  for (ConfigNode& other : node.children("other_widths")) {
+    const double width = other.number("width_bits", 1, widest);
+    for (const auto& table : sram_energy_) {
+      if (table.width_bits == width) other.fail("width_bits", "has a table already");
+    }
+    sram_energy_.push_back({width, load_sram_rows(other, true)});
+  }
+  std::sort(sram_energy_.begin(), sram_energy_.end(),
+            [](const auto& a, const auto& b) { return a.width_bits < b.width_bits; });
 }
 
 const CostEntry& CostBook::at(const std::string& key) const {
@@ -107,23 +127,40 @@ SramCost CostBook::sram(double capacity_bytes, double width_bits) const {
   if (sram_rows_.empty()) fail("has no SRAM table, expected the section sram");
   if (!(width_bits > 0) || !std::isfinite(width_bits)) fail("an SRAM width of " + to_text(width_bits) + " bits");
   const double kib = capacity_bytes / 1024;
-  const SramRow &first = sram_rows_.front(), &last = sram_rows_.back();
-  if (!(kib >= first.capacity_kib && kib <= last.capacity_kib)) {
-    fail("no SRAM of " + to_text(kib) + " KiB, expected " + to_text(first.capacity_kib) + " to " +
-         to_text(last.capacity_kib) + " KiB per macro (use several macros)");
+  const auto holds = [kib](const std::vector<SramRow>& rows) {
+    return kib >= rows.front().capacity_kib && kib <= rows.back().capacity_kib;
+  };
+  if (!holds(sram_rows_)) {
+    fail("no SRAM of " + to_text(kib) + " KiB, expected " + to_text(sram_rows_.front().capacity_kib) + " to " +
+         to_text(sram_rows_.back().capacity_kib) + " KiB per macro (use several macros)");
   }
-  std::size_t above = 0;
-  while (sram_rows_[above].capacity_kib < kib)
-    ++above;
-  const SramRow& high = sram_rows_[above];
-  const SramRow& low = high.capacity_kib == kib ? high : sram_rows_[above - 1];
-  const double scale = width_bits / sram_width_bits_;
-  const auto figure = [&](double SramRow::*member) {
-    if (&low == &high) return high.*member;
+  const auto figure = [kib](const std::vector<SramRow>& rows, double SramRow::*member) {
+    std::size_t above = 0;
+    while (rows[above].capacity_kib < kib)
+      ++above;
+    const SramRow& high = rows[above];
+    if (high.capacity_kib == kib) return high.*member;
+    const SramRow& low = rows[above - 1];
     return interpolate(kib, low.capacity_kib, high.capacity_kib, low.*member, high.*member);
   };
-  return {figure(&SramRow::read_pj) * scale, figure(&SramRow::write_pj) * scale, figure(&SramRow::leakage_mw),
-          figure(&SramRow::area_mm2)};
+  // The nearest tables from below and from above in width that hold the capacity; the main table always does.
+  const SramEnergyTable *narrow = nullptr, *wide = nullptr;
+  for (const SramEnergyTable& table : sram_energy_) {
+    if (!holds(table.rows)) continue;
+    if (table.width_bits <= width_bits) narrow = &table;
+    if (table.width_bits >= width_bits && wide == nullptr) wide = &table;
+  }
+  const auto energy = [&](double SramRow::*member) {
+    if (narrow == nullptr || wide == nullptr) {
+      const SramEnergyTable& nearest = narrow != nullptr ? *narrow : *wide;
+      return figure(nearest.rows, member) * (width_bits / nearest.width_bits);
+    }
+    if (narrow == wide) return figure(narrow->rows, member);
+    return interpolate(width_bits, narrow->width_bits, wide->width_bits, figure(narrow->rows, member),
+                       figure(wide->rows, member));
+  };
+  return {energy(&SramRow::read_pj), energy(&SramRow::write_pj), figure(sram_rows_, &SramRow::leakage_mw),
+          figure(sram_rows_, &SramRow::area_mm2)};
 }
 
 }  // namespace nibble

@@ -33,7 +33,8 @@ struct SramCost {
 ///   name, node_nm, summary
 ///   entries: { <key>: {value: 0.34 | unknown, unit: pJ/MAC, node_nm: 28, source: "..."}, ... }
 ///   sram: { cell, temperature_k, source, node_nm, width_bits,
-///           table: [ {capacity_kib, read_pj, write_pj, leakage_mw, area_mm2} ] }
+///           table: [ {capacity_kib, read_pj, write_pj, leakage_mw, area_mm2} ],
+///           other_widths: [ {width_bits, table: [ {capacity_kib, read_pj, write_pj} ]} ] }
 /// All of an entry's keys are required, values are not negative. An entry whose node differs from the book's is an
 /// error unless the entry names `scaled_from_nm` (nodes never mix silently). The sram section may be absent.
 class CostBook {
@@ -52,22 +53,30 @@ class CostBook {
   const std::map<std::string, CostEntry>& entries() const { return entries_; }
 
   /// A macro of `capacity_bytes` read and written `width_bits` at a time: log-log interpolation between the table's
-  /// capacities (exact at its points) at the table's width; energy is scaled linearly with width, leakage and area not
-  /// at all. Linear scaling is a model: narrow macros cost more per bit than it says. Capacities beyond the table are
-  /// an InputError.
+  /// capacities (exact at its points) and between the widths whose tables hold the capacity; leakage and area are those
+  /// of the main table's width. Beyond these widths energy is proportional to the width, counted from the nearest
+  /// table: a model, narrow macros cost more per bit than it says. Capacities beyond the main table are an InputError.
   SramCost sram(double capacity_bytes, double width_bits) const;
   /// Where the table comes from, with cell type and temperature; empty without a table.
   const std::string& sram_source() const { return sram_source_; }
+  const std::string& sram_cell() const { return sram_cell_; }        ///< "ITRS-HP"; empty without a table
+  double sram_temperature_k() const { return sram_temperature_k_; }  ///< 0 without a table
 
  private:
   struct SramRow {
     double capacity_kib, read_pj, write_pj, leakage_mw, area_mm2;
   };
+  struct SramEnergyTable {
+    double width_bits;
+    std::vector<SramRow> rows;
+  };
   void load_sram(ConfigNode node);
-  std::string name_, summary_, sram_source_;
-  double node_nm_ = 0, sram_width_bits_ = 0;
+  static std::vector<SramRow> load_sram_rows(ConfigNode node, bool energy_only);
+  std::string name_, summary_, sram_source_, sram_cell_;
+  double node_nm_ = 0, sram_width_bits_ = 0, sram_temperature_k_ = 0;
   std::map<std::string, CostEntry> entries_;
   std::vector<SramRow> sram_rows_;
+  std::vector<SramEnergyTable> sram_energy_;  ///< by width, ascending, the main table among them
 };
 
 }  // namespace nibble

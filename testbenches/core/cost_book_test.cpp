@@ -107,6 +107,8 @@ TEST_CASE("a table point is returned as it stands") {
   CHECK(book.sram(2048, 256).read_pj == 4);
   CHECK(book.sram(32 * 1024, 256).area_mm2 == 0.64);
   CHECK(book.sram_source() == "by hand (HP, 360 K)");
+  CHECK(book.sram_cell() == "HP");
+  CHECK(book.sram_temperature_k() == 360);
 }
 
 TEST_CASE("between table points the figures are straight in log-log") {
@@ -188,4 +190,35 @@ TEST_CASE("the published book holds what its sources say") {
   CHECK(value("vector.lane.area") == Approx(value("fp16.multiply.area") + value("fp16.add.area")).epsilon(1e-12));
   CHECK(value("foot.element") ==
         Approx(value("fp32.mac") + value("fp16.multiply") + value("pe.fp16.mac")).epsilon(1e-12));
+}
+
+TEST_CASE("tables of other widths are met at their points and straight between them") {
+  const std::string other =
+      "  other_widths:\n    - width_bits: 64\n      table:\n"
+      "        - {capacity_kib: 8, read_pj: 8, write_pj: 4}\n        - {capacity_kib: 32, read_pj: 32, write_pj: 4}\n";
+  const CostBook book = load(head + table + other);
+  CHECK(book.sram(8 * 1024, 64).read_pj == 8);
+  CHECK(book.sram(8 * 1024, 256).read_pj == 16);
+  CHECK(book.sram(8 * 1024, 128).read_pj == Approx(8 * std::sqrt(2.0)).epsilon(1e-12));
+  CHECK(book.sram(8 * 1024, 128).area_mm2 == book.sram(8 * 1024, 256).area_mm2);
+  CHECK(book.sram(8 * 1024, 32).read_pj == 4);                         // below the narrowest table: proportional
+  CHECK(book.sram(8 * 1024, 512).read_pj == 32);                       // above the widest
+  CHECK(book.sram(4 * 1024, 64).read_pj == Approx(2).epsilon(1e-12));  // not in the 64-bit table: from 256 bits
+  CHECK_THROWS_WITH(load(head + table + "  other_widths: [{width_bits: 256, table: []}]"),
+                    Contains("table: is empty or missing") || Contains("has a table already"));
+}
+
+TEST_CASE("the published book returns CACTI's figures for narrow and wide macros") {
+  const CostBook book =
+      CostBook::load(ConfigNode::load(std::string(NIBBLE_SOURCE_DIR) + "/configs/technologies/published-28nm.yaml"));
+  CHECK(book.sram(128 * 1024, 256).read_pj == 41.54);
+  CHECK(book.sram(128 * 1024, 64).read_pj == 17.97);
+  CHECK(book.sram(512 * 1024, 512).write_pj == 216.7);
+  CHECK(book.sram_cell() == "ITRS-HP");
+  for (double kib = 2; kib <= 1024; kib *= 1.37) {
+    for (double width = 32; width <= 1024; width *= 1.61) {
+      CAPTURE(kib, width);
+      CHECK(book.sram(kib * 1024, width).read_pj < book.sram(kib * 1024, width * 1.3).read_pj);
+    }
+  }
 }
