@@ -4,6 +4,7 @@
 
 #include "formats/family_codec.h"
 #include "formats/mant_types.h"
+#include "formats/mant_variance.h"
 
 namespace nibble {
 namespace {
@@ -107,31 +108,14 @@ std::size_t best_type(const float* scales, const double* errors) {
   return best;
 }
 
-struct Step {
-  float threshold;
-  std::uint8_t type;
-};
-
 /// The type by the variance of the values relative to their maximum.
 std::uint8_t type_by_variance(const float* x, std::size_t count, float amax, bool eight_way) {
-  if (count == 1) return mant_int4;
   float sum = 0, squares = 0;
   for (std::size_t i = 0; i < count; ++i) {
     sum += x[i];
     squares += x[i] * x[i];
   }
-  const float n = static_cast<float>(count);
-  const float v = squares - (sum * sum) / n;
-  const float w = (n - 1.0F) * (amax * amax);
-  constexpr Step three[] = {{0.25F, 25}};
-  constexpr Step eight[] = {{0.0797F, 20}, {0.122F, 40}, {0.1368F, 60}, {0.1446F, 80}, {0.1528F, 100}, {0.1611F, 120}};
-  if (v < (eight_way ? 0.0417F : 0.05F) * w) return 0;
-  const Step* first = eight_way ? eight : three;
-  const Step* end = eight_way ? std::end(eight) : std::end(three);
-  for (const Step* step = first; step != end; ++step) {
-    if (v <= step->threshold * w) return step->type;
-  }
-  return mant_int4;
+  return mant_type_by_variance(sum, squares, count, amax, eight_way);
 }
 
 void write_codes(const float* x, std::size_t count, std::uint8_t type, float scale, std::int16_t* codes) {
