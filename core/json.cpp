@@ -53,13 +53,16 @@ struct TreeHandler {
   using Error = boost::json::error_code;
   using View = boost::json::string_view;
 
-  std::string why;  ///< set before returning false
+  std::string why;              ///< set before returning false
+  std::size_t values_left = 0;  ///< that may still come
   JsonValue root;
   std::vector<JsonValue> open;
   std::vector<std::string> keys;  ///< one per open object, of the member being read
   std::string text;
 
-  bool put(JsonValue&& value) {
+  bool put(JsonValue&& value, Error& error) {
+    if (values_left == 0) return refuse("it holds too many values", error);
+    --values_left;
     if (open.empty()) {
       root = std::move(value);
     } else if (open.back().kind == JsonValue::Kind::array) {
@@ -81,11 +84,11 @@ struct TreeHandler {
     if (kind == JsonValue::Kind::object) keys.emplace_back();
     return true;
   }
-  bool end() {
+  bool end(Error& error) {
     JsonValue value = std::move(open.back());
     open.pop_back();
     if (value.kind == JsonValue::Kind::object) keys.pop_back();
-    return put(std::move(value));
+    return put(std::move(value), error);
   }
 
   bool on_document_begin(Error&) { return true; }
@@ -97,12 +100,11 @@ struct TreeHandler {
       names.push_back(member.first);
     std::sort(names.begin(), names.end());
     const auto twice = std::adjacent_find(names.begin(), names.end());
-    if (twice != names.end())
-      return refuse("the key \"" + std::string(*twice) + "\" stands twice in one object", error);
-    return end();
+    if (twice != names.end()) return refuse("the key \"" + printable(*twice) + "\" stands twice in one object", error);
+    return end(error);
   }
   bool on_array_begin(Error&) { return begin(JsonValue::Kind::array); }
-  bool on_array_end(std::size_t, Error&) { return end(); }
+  bool on_array_end(std::size_t, Error& error) { return end(error); }
   bool on_key_part(View part, std::size_t, Error&) { return collect(part); }
   bool on_key(View part, std::size_t, Error&) {
     collect(part);
@@ -110,21 +112,21 @@ struct TreeHandler {
     return true;
   }
   bool on_string_part(View part, std::size_t, Error&) { return collect(part); }
-  bool on_string(View part, std::size_t, Error&) {
+  bool on_string(View part, std::size_t, Error& error) {
     collect(part);
     JsonValue value;
     value.kind = JsonValue::Kind::string;
     value.string = std::exchange(text, {});
-    return put(std::move(value));
+    return put(std::move(value), error);
   }
   bool on_number_part(View part, Error&) { return collect(part); }
-  bool on_int64(std::int64_t number, View, Error&) {
+  bool on_int64(std::int64_t number, View, Error& error) {
     text.clear();
     JsonValue value;
     value.kind = JsonValue::Kind::integer;
     value.integer = number;
     value.number = static_cast<double>(number);
-    return put(std::move(value));
+    return put(std::move(value), error);
   }
   bool on_uint64(std::uint64_t, View part, Error& error) { return on_double(0, part, error); }
   bool on_double(double near, View part, Error& error) {
@@ -136,17 +138,17 @@ struct TreeHandler {
     if (result.ec == std::errc::result_out_of_range && std::fabs(near) < 1) {
       value.number = digits.front() == '-' ? -0.0 : 0.0;
     } else if (result.ec != std::errc() || result.ptr != digits.data() + digits.size()) {
-      return refuse("the number " + digits + " is out of range", error);
+      return refuse("the number " + printable(digits) + " is out of range", error);
     }
-    return put(std::move(value));
+    return put(std::move(value), error);
   }
-  bool on_bool(bool flag, Error&) {
+  bool on_bool(bool flag, Error& error) {
     JsonValue value;
     value.kind = JsonValue::Kind::boolean;
     value.boolean = flag;
-    return put(std::move(value));
+    return put(std::move(value), error);
   }
-  bool on_null(Error&) { return put(JsonValue()); }
+  bool on_null(Error& error) { return put(JsonValue(), error); }
   bool on_comment_part(View, Error&) { return true; }
   bool on_comment(View, Error&) { return true; }
 
@@ -263,8 +265,22 @@ const JsonValue* JsonValue::find(std::string_view name) const {
   return nullptr;
 }
 
-JsonValue parse_json(std::string_view text, const std::string& origin) {
+std::string printable(std::string_view text, std::size_t most) {
+  std::string out;
+  while (!text.empty()) {
+    const auto c = static_cast<unsigned char>(text.front());
+    const std::size_t length = std::max<std::size_t>(utf8_length(text), 1);
+    if (out.size() + length > most) return out + "...";
+    const bool shown = c >= 0x20U && c != 0x7FU && utf8_length(text) != 0;
+    out += shown ? text.substr(0, length) : std::string_view("?");
+    text.remove_prefix(length);
+  }
+  return out;
+}
+
+JsonValue parse_json(std::string_view text, const std::string& origin, std::size_t most_values) {
   boost::json::basic_parser<TreeHandler> parser{boost::json::parse_options()};
+  parser.handler().values_left = most_values;
   boost::json::error_code error;
   const std::size_t read = parser.write_some(false, text.data(), text.size(), error);
   TreeHandler& handler = parser.handler();

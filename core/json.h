@@ -2,6 +2,7 @@
 /// JSON out (streamed, deterministic) and in (headers of binary containers).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -64,8 +65,14 @@ struct JsonValue {
   const JsonValue* find(std::string_view name) const;
 };
 
+/// Text from a file for a message of one line: control characters and bytes that are no UTF-8 become '?', what is
+/// longer than `most` bytes ends with "...".
+std::string printable(std::string_view text, std::size_t most = 200);
+
 /// Throws InputError "ORIGIN: not valid JSON: ... at byte N", also for duplicate keys, more than 32 levels, invalid
-/// UTF-8 and numbers beyond binary64. Integers beyond int64 become numbers.
-JsonValue parse_json(std::string_view text, const std::string& origin);
+/// UTF-8, numbers beyond binary64 and more than `most_values` values (the tree needs about 150 bytes for each).
+/// Integers beyond int64 become numbers.
+JsonValue parse_json(std::string_view text, const std::string& origin,
+                     std::size_t most_values = static_cast<std::size_t>(-1));
 
 }  // namespace nibble

@@ -2,13 +2,12 @@
 #include "formats/npy.h"
 
 #include <algorithm>
-#include <fstream>
 #include <limits>
 #include <optional>
-#include <system_error>
 
 #include "core/error.h"
 #include "formats/rounding.h"
+#include "formats/tensor_file.h"
 
 namespace nibble {
 namespace {
@@ -167,7 +166,7 @@ NpyType type_of(const std::string& descr, const std::string& name) {
   fail(name, "data type '" + printable + "'; expected float16, float32, int8, uint8 or int32");
 }
 
-std::string shape_text(const std::vector<std::size_t>& shape) {
+std::string tuple_text(const std::vector<std::size_t>& shape) {
   std::string text = "(";
   for (std::size_t i = 0; i < shape.size(); ++i)
     text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
@@ -176,7 +175,7 @@ std::string shape_text(const std::vector<std::size_t>& shape) {
 
 std::string header_for(NpyType type, const std::vector<std::size_t>& shape) {
   std::string dictionary = "{'descr': '" + std::string(name_of(type).descr) +
-                           "', 'fortran_order': False, 'shape': " + shape_text(shape) + ", }";
+                           "', 'fortran_order': False, 'shape': " + tuple_text(shape) + ", }";
   const std::size_t front = magic.size() + 4;
   const std::size_t total = (front + dictionary.size() + 1 + 63) / 64 * 64;  // the data begins at a multiple of 64
   dictionary.append(total - front - dictionary.size() - 1, ' ').push_back('\n');
@@ -198,52 +197,6 @@ void check_count(const std::vector<std::size_t>& shape, std::size_t count) {
   for (const std::size_t extent : shape)
     elements *= extent;
   if (shape.empty() || elements != count) throw InternalError("an array whose shape and elements disagree");
-}
-
-/// `count` elements at `bytes`, widened.
-void convert(NpyType type, const unsigned char* bytes, std::size_t count, float* out) {
-  const auto u16 = [bytes](std::size_t i) { return static_cast<std::uint16_t>(bytes[2 * i] | bytes[2 * i + 1] << 8); };
-  const auto u32 = [bytes](std::size_t i) {
-    const unsigned char* b = bytes + 4 * i;
-    return std::uint32_t{b[0]} | std::uint32_t{b[1]} << 8 | std::uint32_t{b[2]} << 16 | std::uint32_t{b[3]} << 24;
-  };
-  switch (type) {
-    case NpyType::float16:
-      for (std::size_t i = 0; i < count; ++i)
-        out[i] = fp16_value(u16(i));
-      break;
-    case NpyType::float32:
-      for (std::size_t i = 0; i < count; ++i)
-        out[i] = float_from_bits(u32(i));
-      break;
-    case NpyType::int8:
-      for (std::size_t i = 0; i < count; ++i)
-        out[i] = static_cast<float>(static_cast<std::int8_t>(bytes[i]));
-      break;
-    case NpyType::uint8:
-      for (std::size_t i = 0; i < count; ++i)
-        out[i] = static_cast<float>(bytes[i]);
-      break;
-    case NpyType::int32:
-      for (std::size_t i = 0; i < count; ++i)
-        out[i] = static_cast<float>(static_cast<std::int32_t>(u32(i)));
-      break;
-  }
-}
-
-void read_exactly(std::ifstream& in, char* to, std::size_t bytes, const std::string& name) {
-  in.read(to, static_cast<std::streamsize>(bytes));
-  if (static_cast<std::size_t>(in.gcount()) != bytes) fail(name, "cannot be read to its end");
-}
-
-std::uint64_t size_of(const std::filesystem::path& file, const std::string& name) {
-  std::error_code error;
-  const std::filesystem::file_status status = std::filesystem::status(file, error);
-  if (!std::filesystem::exists(status)) fail(name, "no such file");
-  if (!std::filesystem::is_regular_file(status)) fail(name, "is not a regular file");
-  const std::uintmax_t bytes = std::filesystem::file_size(file, error);
-  if (error) fail(name, "cannot be read: " + error.message());
-  return bytes;
 }
 
 }  // namespace
@@ -278,7 +231,7 @@ NpyHeader parse_npy_header(std::string_view front, std::uint64_t file_bytes, con
   if (header.shape.empty()) fail(name, "the array has no axis; expected at least one");
   header.elements = 1;
   for (const std::size_t extent : header.shape) {
-    if (extent == 0) fail(name, "the array of shape " + shape_text(header.shape) + " is empty");
+    if (extent == 0) fail(name, "the array of shape " + tuple_text(header.shape) + " is empty");
     if (header.elements > std::numeric_limits<std::uint64_t>::max() / 8 / extent) fail(name, "the shape is too large");
     header.elements *= extent;
   }
@@ -286,37 +239,18 @@ NpyHeader parse_npy_header(std::string_view front, std::uint64_t file_bytes, con
   if (fortran_order) fail(name, "Fortran order; expected C order: numpy.ascontiguousarray");
   const std::uint64_t needed = header.elements * npy_bytes(header.type), present = file_bytes - header.data_offset;
   if (needed != present) {
-    fail(name, "shape " + shape_text(header.shape) + " needs " + std::to_string(needed) +
+    fail(name, "shape " + tuple_text(header.shape) + " needs " + std::to_string(needed) +
                    " bytes of data, the file has " + std::to_string(present));
   }
   return header;
 }
 
 Tensor read_npy(const std::filesystem::path& file) {
-  const std::string name = file.string();
-  const std::uint64_t file_bytes = size_of(file, name);
-  std::ifstream in(file, std::ios::binary);
-  if (!in) fail(name, "cannot be opened");
-  std::string front(static_cast<std::size_t>(std::min<std::uint64_t>(file_bytes, npy_prefix_bytes)), '\0');
-  read_exactly(in, front.data(), front.size(), name);
-  const std::size_t read = front.size();
-  const std::uint64_t offset = npy_data_offset(front, file_bytes, name);
-  front.resize(std::max<std::size_t>(read, static_cast<std::size_t>(offset)));
-  read_exactly(in, front.data() + read, front.size() - read, name);
-  const NpyHeader header = parse_npy_header(front, file_bytes, name);
-
-  Tensor tensor{name, header.shape, {}};
-  tensor.values.resize(static_cast<std::size_t>(header.elements));
-  in.seekg(static_cast<std::streamoff>(header.data_offset));
-  const std::size_t width = npy_bytes(header.type), chunk = std::size_t{1} << 18;
-  std::vector<unsigned char> buffer(std::min(chunk, tensor.values.size()) * width);
-  for (std::size_t done = 0; done < tensor.values.size(); done += chunk) {
-    const std::size_t count = std::min(chunk, tensor.values.size() - done);
-    read_exactly(in, reinterpret_cast<char*>(buffer.data()), count * width, name);
-    convert(header.type, buffer.data(), count, tensor.values.data() + done);
-  }
-  require_finite(tensor);
-  return tensor;
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored)) fail(file.string(), "is not a regular file");
+  const TensorFile array(file.string());
+  if (array.named()) fail(file.string(), "is not a .npy file");
+  return array.read(array.tensors().front());
 }
 
 std::string npy_contents(NpyType type, const std::vector<std::size_t>& shape, const std::vector<float>& values) {

@@ -8,11 +8,13 @@
 #include <string_view>
 #include <vector>
 
+#include "formats/element_type.h"
 #include "formats/tensor.h"
 
 namespace nibble {
 
-enum class NpyType { float16, float32, int8, uint8, int32 };
+/// The types of arrays: every one but bfloat16, which NumPy does not have.
+using NpyType = ElementType;
 
 /// Bytes of one element.
 std::size_t npy_bytes(NpyType type);

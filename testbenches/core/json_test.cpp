@@ -143,6 +143,22 @@ TEST_CASE("malformed documents name the origin") {
   CHECK_NOTHROW(parse_json("{\"a\":{\"a\":1},\"b\":{\"a\":2}}", "f"));
 }
 
+TEST_CASE("text of a file fits into a message of one line") {
+  CHECK(printable("weight \xC3\xA4 \xE2\x82\xAC") == "weight \xC3\xA4 \xE2\x82\xAC");
+  CHECK(printable(std::string_view("a\nb\0c\x1B\x7F", 7)) == "a?b?c??");
+  CHECK(printable("\xC3(\xFF\xED\xA0\x80") == "?(????");
+  CHECK(printable("12345", 5) == "12345");
+  CHECK(printable("123456", 5) == "12345...");
+  CHECK(printable("1234\xC3\xA4", 5) == "1234...");
+  CHECK_THROWS_WITH(parse_json("{\"a\\n\":1,\"a\\n\":1}", "f"), Catch::Matchers::Contains("the key \"a?\" stands"));
+}
+
+TEST_CASE("the number of values is bounded where the caller bounds it") {
+  CHECK_NOTHROW(parse_json("[1,[2],{\"a\":null}]", "f", 6));
+  CHECK_THROWS_WITH(parse_json("[1,[2],{\"a\":null}]", "f", 5), Catch::Matchers::Contains("too many values"));
+  CHECK_THROWS_AS(parse_json("1", "f", 0), InputError);
+}
+
 TEST_CASE("deep nesting ends in an error, not in the stack") {
   CHECK_THROWS_AS(parse_json(std::string(100000, '['), "deep"), InputError);
   std::string objects;
