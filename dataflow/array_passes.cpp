@@ -9,6 +9,24 @@
 #include "core/units.h"
 
 namespace nibble {
+namespace {
+
+/// Steps of an output-stationary pass in one group of `extent` elements.
+std::uint64_t group_cycles(std::uint64_t extent, const ArrayGeometry& array) {
+  if (extent == 0) return 0;
+  return std::max(ceil_div(extent, array.k_per_row) * array.initiation_interval, array.group_interval);
+}
+
+/// Rows of PEs of one result chain that a pass uses.
+std::uint64_t used_chain(std::uint64_t rows_used, const ArrayGeometry& array) {
+  return std::min(rows_used, array.chain_length());
+}
+
+}  // namespace
+
+const char* to_string(OutputOrder order) {
+  return order == OutputOrder::row_first ? "row-first" : "column-first";
+}
 
 std::uint64_t pass_group(const OperandLayout& activation, const OperandLayout& weight) {
   const std::uint64_t a = activation.metadata_bytes != 0 ? activation.group : 0;
@@ -17,61 +35,127 @@ std::uint64_t pass_group(const OperandLayout& activation, const OperandLayout& w
 }
 
 std::uint64_t passes_along_k(std::uint64_t k, const ArrayGeometry& array, std::uint64_t group) {
+  if (array.dataflow == Dataflow::output_stationary) return 1;
   const std::uint64_t pass_k = array.pass_k();
   if (group == 0 || group >= k) return ceil_div(k, pass_k);
   return k / group * ceil_div(group, pass_k) + ceil_div(k % group, pass_k);
 }
 
+std::uint64_t stream_cycles(std::uint64_t m, std::uint64_t k, std::uint64_t n, const ArrayGeometry& array,
+                            std::uint64_t group) {
+  switch (array.dataflow) {
+    case Dataflow::weight_stationary:
+      return m * array.initiation_interval;
+    case Dataflow::input_stationary:
+      return n * array.initiation_interval;
+    case Dataflow::output_stationary:
+      break;
+  }
+  if (group == 0 || group >= k) return group_cycles(k, array);
+  return k / group * group_cycles(group, array) + group_cycles(k % group, array);
+}
+
 ArrayPasses::ArrayPasses(std::uint64_t m, std::uint64_t k, std::uint64_t n, const ArrayGeometry& array,
-                         std::uint64_t group)
-    : m_(m),
+                         std::uint64_t group, OutputOrder order)
+    : dataflow_(array.dataflow),
+      order_(order),
+      m_(m),
       k_(k),
       n_(n),
-      columns_(array.columns),
+      pass_m_(array.pass_m() == 0 ? m : array.pass_m()),
+      pass_n_(array.pass_n() == 0 ? n : array.pass_n()),
       pass_k_(array.pass_k()),
       group_(group == 0 ? k : std::min(group, k)),
       per_group_(ceil_div(group_, pass_k_)),
-      column_blocks_(ceil_div(n, columns_)),
-      per_block_(passes_along_k(k, array, group)) {}
+      rows_(array.rows),
+      rows_fused_(array.rows_fused),
+      columns_fused_(array.columns_fused),
+      row_blocks_(ceil_div(m, pass_m_)),
+      column_blocks_(ceil_div(n, pass_n_)),
+      per_output_(passes_along_k(k, array, group)),
+      stream_(nibble::stream_cycles(m, k, n, array, group)) {}
 
 ArrayPass ArrayPasses::at(std::uint64_t i) const {
-  const std::uint64_t block = i / per_block_;
-  const std::uint64_t step = i % per_block_;
+  const std::uint64_t block = i / per_output_, step = i % per_output_;
   ArrayPass pass;
-  const std::uint64_t group0 = step / per_group_ * group_;
-  const std::uint64_t group_end = std::min(k_, group0 + group_);
-  pass.k0 = group0 + step % per_group_ * pass_k_;
-  pass.k = std::min(pass_k_, group_end - pass.k0);
-  pass.n0 = block * columns_;
-  pass.n = std::min(columns_, n_ - pass.n0);
+  if (dataflow_ == Dataflow::output_stationary) {
+    pass.k = k_;
+  } else {
+    const std::uint64_t group0 = step / per_group_ * group_;
+    pass.k0 = group0 + step % per_group_ * pass_k_;
+    pass.k = std::min(pass_k_, std::min(k_, group0 + group_) - pass.k0);
+  }
+  const bool by_rows = order_ == OutputOrder::row_first;
+  pass.m0 = (by_rows ? block / column_blocks_ : block % row_blocks_) * pass_m_;
+  pass.m = std::min(pass_m_, m_ - pass.m0);
+  pass.n0 = (by_rows ? block % column_blocks_ : block / row_blocks_) * pass_n_;
+  pass.n = std::min(pass_n_, n_ - pass.n0);
   return pass;
 }
 
-std::uint64_t weight_stall(std::uint64_t m, const ArrayGeometry& array) {
-  const std::uint64_t load = array.weight_load_cycles();
-  return load > m ? load - m : 0;
+std::uint64_t ArrayPasses::last_columns() const {
+  return dataflow_ == Dataflow::input_stationary ? m_ - (row_blocks_ - 1) * pass_m_
+                                                 : n_ - (column_blocks_ - 1) * pass_n_;
 }
 
-std::uint64_t fill_drain_cycles(std::uint64_t last_columns, const ArrayGeometry& array) {
-  return array.weight_load_cycles() + (array.rows - 1) + (last_columns - 1) + array.foot_latency;
+std::uint64_t ArrayPasses::last_rows_used() const {
+  return dataflow_ == Dataflow::output_stationary ? (m_ - (row_blocks_ - 1) * pass_m_) * rows_fused_ : rows_;
+}
+
+std::uint64_t ArrayPasses::full_rows_used() const {
+  return dataflow_ == Dataflow::output_stationary ? pass_m_ * rows_fused_ : rows_;
+}
+
+std::uint64_t load_stall(std::uint64_t stream, const ArrayGeometry& array) {
+  const std::uint64_t turnaround = array.pass_turnaround();
+  return turnaround > stream ? turnaround - stream : 0;
+}
+
+std::uint64_t drain_stall(std::uint64_t rows_used, std::uint64_t stream, const ArrayGeometry& array) {
+  const std::uint64_t used = used_chain(rows_used, array), hidden = array.result_registers ? stream : 1;
+  return used > hidden ? used - hidden : 0;
+}
+
+std::uint64_t tail_cycles(std::uint64_t rows_used, std::uint64_t columns_used, const ArrayGeometry& array) {
+  const std::uint64_t down = array.dataflow == Dataflow::output_stationary
+                                 ? rows_used - 1 + array.pe_latency - 1 + array.chain_length()
+                                 : array.rows * array.pe_latency - 1;
+  return down + (columns_used - 1) + array.foot_latency;
+}
+
+std::uint64_t fill_drain_cycles(const ArrayPasses& last_job, const ArrayGeometry& array) {
+  return array.preload_cycles() + tail_cycles(last_job.last_rows_used(), last_job.last_columns_used(), array);
 }
 
 ArrayCycles isolated_cycles(const ArrayPasses& passes, const ArrayGeometry& array) {
   ArrayCycles cycles;
-  cycles.compute = passes.count() * passes.rows();
-  cycles.weight_load = (passes.count() - 1) * weight_stall(passes.rows(), array);
-  cycles.fill_drain = fill_drain_cycles(passes.last_columns(), array);
+  const std::uint64_t stream = passes.stream_cycles();
+  cycles.compute = passes.count() * stream;
+  if (array.dataflow == Dataflow::output_stationary) {
+    const std::uint64_t full = (passes.row_blocks() - 1) * passes.column_blocks();
+    cycles.weight_load = full * drain_stall(passes.full_rows_used(), stream, array) +
+                         (passes.column_blocks() - 1) * drain_stall(passes.last_rows_used(), stream, array);
+  } else {
+    cycles.weight_load = (passes.count() - 1) * load_stall(stream, array);
+  }
+  cycles.fill_drain = fill_drain_cycles(passes, array);
   return cycles;
 }
 
 void check_array(const ArrayGeometry& array) {
   const auto fail = [](const std::string& what) { throw InputError("array: " + what); };
   if (array.rows == 0 || array.columns == 0) fail("an extent is 0; rows and columns must be positive");
-  if (array.rows_fused == 0 || array.k_per_row == 0) {
-    fail("rows_fused and k_per_row must be positive");
+  if (array.rows_fused == 0 || array.columns_fused == 0 || array.k_per_row == 0) {
+    fail("rows_fused, columns_fused and k_per_row must be positive");
+  }
+  if (array.initiation_interval == 0 || array.pe_latency == 0 || array.result_ports == 0) {
+    fail("initiation_interval, pe_latency and result_ports must be positive");
   }
   if (array.rows < array.rows_fused) {
     fail(std::to_string(array.rows) + " rows cannot hold " + std::to_string(array.rows_fused) + " fused PEs");
+  }
+  if (array.columns < array.columns_fused) {
+    fail(std::to_string(array.columns) + " columns cannot hold " + std::to_string(array.columns_fused) + " fused PEs");
   }
 }
 

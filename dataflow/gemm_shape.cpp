@@ -27,7 +27,60 @@ std::uint64_t masked_positions(const GemmShape& shape, std::uint64_t extent) {
   return series * shape.rows_per_token + rest * std::min(extent, shape.past + tokens + 1);
 }
 
+constexpr Dataflow all_dataflows[] = {Dataflow::weight_stationary, Dataflow::output_stationary,
+                                      Dataflow::input_stationary};
+
 }  // namespace
+
+const char* to_string(Dataflow dataflow) {
+  switch (dataflow) {
+    case Dataflow::weight_stationary:
+      return "weight_stationary";
+    case Dataflow::output_stationary:
+      return "output_stationary";
+    case Dataflow::input_stationary:
+      return "input_stationary";
+  }
+  throw InternalError("dataflow outside its enumeration");
+}
+
+Dataflow dataflow_from(const std::string& text) {
+  for (const Dataflow dataflow : all_dataflows) {
+    if (text == to_string(dataflow)) return dataflow;
+  }
+  throw InputError("unknown dataflow '" + text + "'; known: weight_stationary, output_stationary, input_stationary");
+}
+
+std::uint64_t ArrayGeometry::pass_m() const {
+  switch (dataflow) {
+    case Dataflow::output_stationary:
+      return logical_rows();
+    case Dataflow::input_stationary:
+      return logical_columns();
+    case Dataflow::weight_stationary:
+      break;
+  }
+  return 0;
+}
+
+std::uint64_t ArrayGeometry::pass_n() const {
+  return dataflow == Dataflow::input_stationary ? 0 : logical_columns();
+}
+
+std::uint64_t ArrayGeometry::pass_k() const {
+  if (dataflow == Dataflow::output_stationary) return k_per_row;
+  const std::uint64_t k = logical_rows() * k_per_row;
+  return longest_pass != 0 && longest_pass < k ? longest_pass : k;
+}
+
+std::uint64_t ArrayGeometry::macs_per_step() const {
+  const std::uint64_t along_rows = dataflow == Dataflow::output_stationary ? logical_rows() : 1;
+  return along_rows * logical_columns() * pass_k();
+}
+
+std::uint64_t ArrayGeometry::pass_turnaround() const {
+  return dataflow == Dataflow::output_stationary ? 0 : rows + (rows - 1) * (pe_latency - 1);
+}
 
 std::uint64_t GemmShape::columns_needed(std::uint64_t m0, std::uint64_t rows) const {
   return causal == CausalMask::scores ? tokens_seen(*this, m0, rows, n) : n;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace nibble {
 
@@ -31,25 +32,65 @@ constexpr std::uint64_t max_gemm_macs = std::uint64_t{1} << 52;
 /// Throws InputError when an extent is 0 or m x k x n x count exceeds max_gemm_macs.
 void check_shape(const GemmShape& shape);
 
-/// A weight-stationary systolic array: the reduction runs along the rows, output channels along the columns.
-struct ArrayGeometry {
-  std::uint64_t rows = 0;          ///< PEs along k
-  std::uint64_t columns = 0;       ///< PEs along n
-  std::uint64_t k_per_row = 1;     ///< reduction elements per PE and pass
-  std::uint64_t rows_fused = 1;    ///< PEs that one reduction element occupies (W8A8 on W4A8 PEs: 2)
-  std::uint64_t foot_latency = 0;  ///< cycles from the array's last row to the accumulator
+/// Which operand stays in the PEs of a systolic array. What lies along its rows and columns, and what moves:
+///
+///   dataflow            rows  columns  stays         streams, one vector per step       results leave
+///   weight_stationary    k      n      weights       activations, m rows                 at the foot of the columns
+///   input_stationary     k      m      activations   weights, n rows                     at the foot of the columns
+///   output_stationary    m      n      partial sums  both, `k_per_row` elements of k     through the columns
+enum class Dataflow { weight_stationary, output_stationary, input_stationary };
+/// "weight_stationary", ...
+const char* to_string(Dataflow dataflow);
+/// Throws InputError with the three spellings.
+Dataflow dataflow_from(const std::string& text);
 
-  /// Reduction extent of one pass.
-  std::uint64_t pass_k() const { return rows / rows_fused * k_per_row; }
-  /// Cycles to load one set of stationary weights: one row of the array per cycle.
-  std::uint64_t weight_load_cycles() const { return rows; }
+/// A systolic array in one operating mode of its PEs. Modes of one array share rows, columns, dataflow and latencies.
+struct ArrayGeometry {
+  Dataflow dataflow = Dataflow::weight_stationary;
+  std::uint64_t rows = 0;     ///< PEs
+  std::uint64_t columns = 0;  ///< PEs
+  /// Lanes: reduction elements that a PE takes per step; where k lies along the rows, elements that it holds per pass.
+  std::uint64_t k_per_row = 1;
+  std::uint64_t rows_fused = 1;           ///< vertically adjacent PEs that work as one (W8A8 on W4A8 PEs: 2)
+  std::uint64_t columns_fused = 1;        ///< horizontally adjacent PEs that work as one
+  std::uint64_t initiation_interval = 1;  ///< cycles between steps of a PE
+  std::uint64_t pe_latency = 1;    ///< cycles from a PE's operands (the last cycle of their step) to its registered sum
+  std::uint64_t foot_latency = 0;  ///< cycles from the array's edge to the accumulator (output stationary: the buffer)
+  std::uint64_t longest_pass = 0;  ///< reduction elements that a column's partial sum holds; 0: no limit
+  /// Output stationary: cycles that a scale group occupies its PE at least, because PEs share a scaling unit (Amove:
+  /// four PEs per GIPU of one sum per cycle: 4). 0: no such limit.
+  std::uint64_t group_interval = 0;
+  /// Output stationary: chains into which the PEs of a column are split; each hands out one result per cycle.
+  std::uint64_t result_ports = 1;
+  /// Output stationary: results drain through registers of their own while the next tile computes; else through the
+  /// accumulators, and the next tile waits.
+  bool result_registers = true;
+
+  /// PEs that work as one, counted as one.
+  std::uint64_t logical_rows() const { return rows / rows_fused; }
+  std::uint64_t logical_columns() const { return columns / columns_fused; }
+  /// Rows and columns of C that a pass works on; 0: no limit, they stream.
+  std::uint64_t pass_m() const;
+  std::uint64_t pass_n() const;
+  /// Reduction extent of one pass where k lies along the rows; output stationary: of one step.
+  std::uint64_t pass_k() const;
+  /// Multiply-accumulates per initiation interval.
+  std::uint64_t macs_per_step() const;
+  /// Cycles to load one set of stationary operands, one row of the array per cycle; output stationary: 0.
+  std::uint64_t preload_cycles() const { return dataflow == Dataflow::output_stationary ? 0 : rows; }
+  std::uint64_t weight_load_cycles() const { return preload_cycles(); }
+  /// Least distance between starts of passes that load: a new set follows the swap of the old one down the array.
+  std::uint64_t pass_turnaround() const;
+  /// PEs of one result chain.
+  std::uint64_t chain_length() const { return (rows + result_ports - 1) / result_ports; }
 };
 
 /// On-chip capacities in bytes. Operand buffers are double buffered: a tile may use half. The output buffer holds the
-/// accumulators of one output tile; finished rows leave while the next tile's first pass writes, so it is used whole.
+/// accumulators of one output tile (output stationary: its results, the sums stay in the PEs); finished rows leave
+/// while the next tile's first pass writes, so it is used whole.
 struct BufferCapacity {
   std::uint64_t weight_bytes = 0, activation_bytes = 0, output_bytes = 0;
-  std::uint64_t accumulator_bytes = 4;  ///< per element of the output tile
+  std::uint64_t accumulator_bytes = 4;  ///< per element of the output tile; output stationary: of a result
 };
 
 /// External memory as the schedule search sees it.

@@ -183,7 +183,7 @@ MaskSums ScheduleModel::mask_sums(std::uint64_t m, std::uint64_t x) const {
     if (before_tiles == 1 && before == std::min(needed, x)) sums.weight_staying += weight_measure(before);
     if (needed > before) sums.weight_distinct += weight - weight_measure(round_down(before, x));
     sums.pass_rows += times * passes * rows;
-    sums.pass_stalls += times * passes * weight_stall(rows, problem_.array);
+    sums.pass_stalls += times * passes * load_stall(rows, problem_.array);
     if (before_tiles == 0) sums.first_x = std::min(needed, x);
     before = needed;
     before_tiles = tiles;
@@ -247,7 +247,7 @@ TileFigures ScheduleModel::figures(const Tiling& tiling, const MaskSums& sums) c
     passes = full * passes_along_k(tiling.k, problem_.array, group_);
     if (rest != 0) passes += passes_along_k(rest, problem_.array, group_);
   }
-  const std::uint64_t last_stall = weight_stall(sums.last_rows, problem_.array);
+  const std::uint64_t last_stall = load_stall(sums.last_rows, problem_.array);
   figures.jobs = sums.pairs * figures.steps * shape.count;
   figures.compute_cycles = sums.pass_rows * passes * shape.count;
   figures.weight_load_cycles = sums.pass_stalls * passes * shape.count - last_stall;
@@ -257,7 +257,7 @@ TileFigures ScheduleModel::figures(const Tiling& tiling, const MaskSums& sums) c
   const std::uint64_t last_n = along_k ? last_extent(shape.n, tiling.n) : sums.last_x;
   const ArrayPasses last_job(sums.last_rows, last_k, last_n, problem_.array, group_);
   const double rate = problem_.memory.bytes_per_cycle;
-  figures.fill_drain_cycles = fill_drain_cycles(last_job.last_columns(), problem_.array);
+  figures.fill_drain_cycles = fill_drain_cycles(last_job, problem_.array);
   figures.first_load =
       static_cast<double>(activation_tile_bytes(tiling.m, first_k) + weight_tile_bytes(first_n, first_k)) / rate;
   figures.last_store =

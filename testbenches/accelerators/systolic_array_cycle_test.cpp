@@ -181,7 +181,6 @@ std::uint64_t run_tile(const ArrayGeometry& array, std::uint64_t m, std::uint64_
   for (std::uint64_t i = 0; i < passes.count(); ++i)
     starts.push_back(load + i * std::max(m, load));
   REQUIRE(interval.start == starts.front());
-  REQUIRE(interval.last_start == starts.back());
   REQUIRE(interval.end == starts.back() + m);
   REQUIRE(interval.next_start == starts.back() + std::max(m, load));
 

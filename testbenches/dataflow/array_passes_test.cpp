@@ -73,6 +73,82 @@ TEST_CASE("passes never cross a group and cover every weight once") {
   }
 }
 
+TEST_CASE("input stationary: activations and weights change places") {
+  ArrayGeometry array = array_of(64, 32, 4);
+  const ArrayPasses weights(1, 128, 40, array, 64);
+  array.dataflow = Dataflow::input_stationary;
+  const ArrayPasses inputs(40, 128, 1, array, 64);
+  CHECK(inputs.count() == weights.count());
+  CHECK(inputs.last_columns() == weights.last_columns());
+  CHECK(inputs.stream_cycles() == 1);
+  CHECK(isolated_cycles(inputs, array).total() == 64 + 3 * 64 + 1 + 63 + 7 + 4);
+  const ArrayPass last = inputs.at(3);
+  CHECK(last.m0 == 32);
+  CHECK(last.m == 8);
+  CHECK(last.k0 == 64);
+  CHECK(last.k == 64);
+  CHECK(last.n0 == 0);
+  CHECK(last.n == 1);
+}
+
+TEST_CASE("output stationary: k streams, results leave through the columns") {
+  ArrayGeometry array = array_of(32, 32, 4);
+  array.dataflow = Dataflow::output_stationary;
+  // One 32 x 32 tile: k + 62 cycles of skew, 32 cycles of drain, 4 of the foot.
+  const ArrayCycles one = isolated_cycles(ArrayPasses(32, 100, 32, array, 0), array);
+  CHECK(one.compute == 100);
+  CHECK(one.weight_load == 0);
+  CHECK(one.total() == 100 + 62 + 32 + 4);
+  // 2 x 2 passes, the last of 8 rows and 3 columns: the drain hides behind 100 cycles, not behind 10.
+  CHECK(isolated_cycles(ArrayPasses(40, 100, 35, array, 0), array).total() == 4 * 100 + 7 + 2 + 32 + 4);
+  CHECK(isolated_cycles(ArrayPasses(40, 10, 35, array, 0), array).total() == 10 + 32 + 32 + 10 + 7 + 2 + 32 + 4);
+  // Four chains of 8 PEs per column; without registers of their own, results block the next pass.
+  array.result_ports = 4;
+  CHECK(isolated_cycles(ArrayPasses(40, 10, 35, array, 0), array).total() == 4 * 10 + 7 + 2 + 8 + 4);
+  array.result_registers = false;
+  CHECK(isolated_cycles(ArrayPasses(40, 10, 35, array, 0), array).total() == 4 * 10 + 3 * 7 + 7 + 2 + 8 + 4);
+  // 32 lanes: 100 elements in groups of 40 take 2 + 2 + 1 steps, of two cycles each.
+  array.k_per_row = 32;
+  array.initiation_interval = 2;
+  CHECK(ArrayPasses(1, 100, 1, array, 40).stream_cycles() == 10);
+  array.group_interval = 5;
+  CHECK(ArrayPasses(1, 100, 1, array, 40).stream_cycles() == 15);
+}
+
+TEST_CASE("passes of an output-stationary tile run row-first or column-first and cover every output once") {
+  ArrayGeometry array = array_of(4, 6, 1);
+  array.dataflow = Dataflow::output_stationary;
+  array.rows_fused = 2;
+  array.columns_fused = 3;
+  for (const OutputOrder order : {OutputOrder::row_first, OutputOrder::column_first}) {
+    const ArrayPasses passes(5, 9, 3, array, 4, order);
+    REQUIRE(passes.count() == 3 * 2);
+    CHECK(passes.last_rows_used() == 2);
+    CHECK(passes.last_columns_used() == 3);
+    std::vector<int> seen(5 * 3, 0);
+    for (std::uint64_t i = 0; i < 6; ++i) {
+      const ArrayPass pass = passes.at(i);
+      CHECK(pass.k0 == 0);
+      CHECK(pass.k == 9);
+      CHECK(pass.m0 == (order == OutputOrder::row_first ? i / 2 : i % 3) * 2);
+      CHECK(pass.n0 == (order == OutputOrder::row_first ? i % 2 : i / 3) * 2);
+      for (std::uint64_t a = 0; a < pass.m; ++a) {
+        for (std::uint64_t b = 0; b < pass.n; ++b)
+          ++seen.at((pass.m0 + a) * 3 + pass.n0 + b);
+      }
+    }
+    CHECK(std::count(seen.begin(), seen.end(), 1) == 15);
+  }
+}
+
+TEST_CASE("a pipelined PE delays the swap of weights down the array") {
+  ArrayGeometry array = array_of(8, 4, 0);
+  array.pe_latency = 3;
+  CHECK(array.pass_turnaround() == 8 + 7 * 2);
+  // load, a short pass that waits for the next weights, a pass, 8 rows of 3 cycles.
+  CHECK(isolated_cycles(ArrayPasses(2, 16, 1, array, 0), array).total() == 8 + 22 + 2 + 8 * 3 - 1);
+}
+
 TEST_CASE("only groups with metadata bound a pass") {
   OperandLayout activation, weight;
   activation.group = 64;
@@ -94,4 +170,22 @@ TEST_CASE("impossible arrays are refused") {
   CHECK_THROWS_WITH(check_array(array), Catch::Contains("2 fused PEs"));
   array.rows_fused = 0;
   CHECK_THROWS_AS(check_array(array), InputError);
+  for (std::uint64_t ArrayGeometry::*count :
+       {&ArrayGeometry::columns_fused, &ArrayGeometry::initiation_interval, &ArrayGeometry::pe_latency,
+        &ArrayGeometry::result_ports, &ArrayGeometry::k_per_row}) {
+    array = array_of(2, 4, 0);
+    CHECK_NOTHROW(check_array(array));
+    array.*count = 0;
+    CHECK_THROWS_AS(check_array(array), InputError);
+  }
+  array = array_of(2, 4, 0);
+  array.columns_fused = 5;
+  CHECK_THROWS_WITH(check_array(array), Catch::Contains("5 fused PEs"));
+}
+
+TEST_CASE("dataflows have names") {
+  for (const char* name : {"weight_stationary", "output_stationary", "input_stationary"}) {
+    CHECK(to_string(dataflow_from(name)) == std::string(name));
+  }
+  CHECK_THROWS_WITH(dataflow_from("row_stationary"), Catch::Contains("output_stationary"));
 }
