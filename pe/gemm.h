@@ -21,6 +21,7 @@ struct GemmRange {
 struct GemmOptions {
   bool accumulate_fp32 = false;  ///< amove: binary32 instead of FP16 after the cluster sum
   bool product_fp16 = false;     ///< fp_int: lane products rounded to FP16, to show the damage
+  unsigned aligned_bits = 0;     ///< fp_int_aligned: bits of an aligned magnitude, 4..15; 0: 14
 };
 
 /// One PE as the rest of nibble sees it. All functions are pure.

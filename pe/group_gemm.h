@@ -25,7 +25,7 @@ struct GroupOperand {
 struct GroupShape {
   std::size_t columns = 0;  ///< of both operands
   std::size_t extent = 0;   ///< elements of a group
-  bool wide = false;        ///< a group's sum may exceed 2^24
+  bool wide = false;        ///< sums are scaled with one rounding (group_kernel.h)
   std::size_t nest = 0;     ///< groups under one weight scale (group_kernel.h), 0: every group has its own
 };
 

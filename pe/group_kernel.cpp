@@ -26,12 +26,13 @@ struct PortableVector {
   template <bool Wide>
   static void add_scaled(float* accumulators, Int sum, float sx, const float* sw) {
     const float t = sx * *sw;
-    // One rounding of the product for every G: binary64 holds it exactly.
-    *accumulators += static_cast<float>(static_cast<double>(sum) * static_cast<double>(t));
+    if (Wide) {
+      *accumulators += static_cast<float>(static_cast<double>(sum) * static_cast<double>(t));
+    } else {
+      *accumulators += static_cast<float>(sum) * t;
+    }
   }
-  static void add_scaled(float* inner, Int sum, float sx) {
-    *inner += static_cast<float>(static_cast<double>(sum) * static_cast<double>(sx));
-  }
+  static void add_scaled(float* inner, Int sum, float sx) { *inner += static_cast<float>(sum) * sx; }
   static void flush(float* accumulators, float* inner, const float* sw) {
     *accumulators += *inner * *sw;
     *inner = 0;

@@ -3,9 +3,10 @@
 /// pe/*_gemm.cpp.
 ///
 /// For every row r and column c, over the groups g in ascending order:
-///   acc[r][c] = f32(acc[r][c] + f32(G * f32(sx[r][g] * sw[g][c]))),  G = sum over the group of x[r][k] * w[k][c].
+///   acc[r][c] = f32(acc[r][c] + f32(f32(G) * f32(sx[r][g] * sw[g][c]))),  G = sum over the group of x[r][k] * w[k][c].
+/// Wide: f32(G * f32(...)), rounded once.
 /// Nested scales (nest > 0): `nest` groups share one weight scale, inner starts at +0 with each such run,
-///   inner = f32(inner + f32(G * sx[r][g])), and at the end of the run acc[r][c] = f32(acc[r][c] + f32(inner *
+///   inner = f32(inner + f32(f32(G) * sx[r][g])), and at the end of the run acc[r][c] = f32(acc[r][c] + f32(inner *
 ///   sw[g][c])).
 /// Integer sums are exact, so their order is free and every variant below gives the same bits.
 #pragma once
@@ -32,7 +33,7 @@ struct GroupBlock {
   std::size_t pairs = 0;       ///< pairs of a full group; the distance between groups in w
   std::size_t last_pairs = 0;  ///< pairs of the last group
   std::size_t nest = 0;        ///< groups under one weight scale; the first group begins a run, the last ends one
-  bool wide = false;  ///< |G| may exceed 2^24: the product with the scales is formed in binary64; never with nest
+  bool wide = false;  ///< f32(G * t) in place of f32(f32(G) * t), which differs where |G| exceeds 2^24; never with nest
 };
 
 using GroupKernel = void (*)(const GroupBlock&);

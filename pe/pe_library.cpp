@@ -2,11 +2,16 @@
 #include "pe/pe_library.h"
 
 #include "pe/amove_pe.h"
+#include "pe/ant_pe.h"
 #include "pe/bfp_pe.h"
+#include "pe/bitfusion_pe.h"
 #include "pe/fp16_pe.h"
+#include "pe/fp_int_aligned_pe.h"
 #include "pe/fp_int_pe.h"
+#include "pe/int4_pe.h"
 #include "pe/int8_pe.h"
 #include "pe/mant_gemm.h"
+#include "pe/olive_pe.h"
 
 namespace nibble {
 
@@ -14,7 +19,8 @@ const Registry<const PeUnit*>& pe_library() {
   static const Registry<const PeUnit*> library = [] {
     Registry<const PeUnit*> units("PE");
     for (const PeUnit* unit :
-         {&mant_unit(), &bfp_unit(), &fp_int_unit(), &amove_unit(), &fp16_unit(), &fp16_dequant_unit(), &int8_unit()}) {
+         {&mant_unit(), &bfp_unit(), &fp_int_unit(), &amove_unit(), &fp16_unit(), &fp16_dequant_unit(), &int8_unit(),
+          &int4_unit(), &bitfusion_unit(), &ant_unit(), &olive_unit(), &fp_int_aligned_unit()}) {
       units.add(unit->name, unit->summary, unit);
     }
     return units;

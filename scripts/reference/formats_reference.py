@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 
+from adaptive_reference import TYPE_NAMES, encode_adaptive
 from rounding import (BadInput, F16_MAX, bf16, e4m3, f32, flat_sum, floor_log2, fp16, minifloat, minifloat_code,
                       ordered_sum, scaled)
 
@@ -52,9 +53,13 @@ class Format:
             self.family, self.bits, self.grouping = "amove", int(m[1]), "group"
             self.k, self.cluster = int(m[2]), int(m[3])
             return self.check()
+        m = re.fullmatch(r"(ant4|olive4)-(channel|tensor)", name)
+        if m:
+            self.family, self.bits, self.grouping = m[1], 4, m[2]
+            return
         raise BadInput(f"'{name}' is not a format known here; families: fp32 fp16 bf16 int<2..8>-(g<k>[x<n>]|channel|"
                        "tensor) mant4-g<k> bfp(8|4)-g<k> amove(4|3|2)-g<k>c<c> mxfp4-g32 mxfp6-g32 mxfp8-g32 "
-                       "mxint8-g32 nvfp4-g16")
+                       "mxint8-g32 nvfp4-g16 ant4-(channel|tensor) olive4-(channel|tensor)")
 
     def check(self):
         if max(self.k, self.n, self.cluster) > 65536:
@@ -71,6 +76,11 @@ class Encoded:
         self.format, self.shape = fmt, shape
         self.codes, self.values, self.meta = None, None, {}
         self.p, self.t, self.saturated = 0, None, 0
+
+    def type_name(self, kind):
+        if self.format.family in ("ant4", "olive4"):
+            return TYPE_NAMES[int(kind)]
+        return "int4" if kind == INT4 else str(int(kind))
 
 
 def group_ranges(columns, extent):
@@ -429,6 +439,8 @@ def encode(x, fmt, name="tensor", select="", calibration=None, exponent=None):
         return encode_bfp(rows, fmt, name, select)
     if fmt.family == "amove":
         return encode_amove(rows, fmt, name, select, exponent)
+    if fmt.family in ("ant4", "olive4"):
+        return encode_adaptive(rows, fmt, name, Encoded(fmt, rows.shape))
     encoder = {"int": encode_int, "nvfp4": encode_nvfp4}.get(fmt.family)
     return (encoder or (encode_mx if fmt.family.startswith("mx") else encode_cast))(rows, fmt, name)
 

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 
 import arrays
+import baselines_reference
 import datapaths_reference
 import mant_reference
 from rounding import BadInput
@@ -25,6 +26,9 @@ DATAPATHS = {
     "fp16": datapaths_reference.fp16_gemm, "fp16-array": datapaths_reference.fp16_gemm,
     "fp16_dequant": datapaths_reference.fp16_dequant_gemm, "simt-dequant": datapaths_reference.fp16_dequant_gemm,
     "int8": datapaths_reference.int8_gemm, "int8-array": datapaths_reference.int8_gemm,
+    "int4": baselines_reference.int4_gemm, "bitfusion": baselines_reference.bitfusion_gemm,
+    "ant": baselines_reference.ant_gemm, "olive": baselines_reference.olive_gemm,
+    "fp_int_aligned": baselines_reference.fp_int_aligned_gemm,
 }
 
 
@@ -60,6 +64,7 @@ def main():
     parser.add_argument("--exponent", type=int)
     parser.add_argument("--accumulate", choices=("fp16", "fp32"))
     parser.add_argument("--product", choices=("exact", "fp16"), help="fp_int only")
+    parser.add_argument("--aligned-bits", type=int, help="fp_int_aligned only: 4..15, default 14")
     parser.add_argument("--output")
     parser.add_argument("--accumulator")
     try:

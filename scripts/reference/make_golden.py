@@ -22,8 +22,9 @@ QUANTIZE = [  # format, select, exponent
     ("mant4-g7", "mse", ""),
     ("bfp8-g32", "truncate", ""), ("bfp4-g32", "nearest", ""), ("amove4-g128c16", "offline", ""),
     ("amove4-g32c4", "online", "-6"), ("mxfp4-g32", "", ""), ("nvfp4-g16", "", ""),
+    ("ant4-channel", "", ""), ("ant4-tensor", "", ""), ("olive4-channel", "", ""), ("olive4-tensor", "", ""),
 ]
-GEMM = [  # accelerator, activation format, weight format, select, exponent, accumulate
+GEMM = [  # accelerator, activation format, weight format, select, exponent, accumulate (fp_int_aligned: aligned bits)
     ("mant", "int8-g64", "mant4-g64", "mse", "", ""), ("mant", "int8-g64", "mant4-g64", "output-mse", "", ""),
     ("mant", "int8-g64", "mant4-g64", "variance", "", ""), ("mant", "int8-g64", "int8-g64", "", "", ""),
     ("mant", "int8-g64", "int8-channel", "", "", ""), ("mant", "int8-g128", "mant4-g128", "mse", "", ""),
@@ -35,6 +36,11 @@ GEMM = [  # accelerator, activation format, weight format, select, exponent, acc
     ("fp_int", "fp16", "int4-g32x4", "", "", ""), ("fp_int", "fp16", "int2-channel", "", "", ""),
     ("fp16", "fp16", "fp16", "", "", ""), ("fp16_dequant", "fp16", "int4-g128", "", "", ""),
     ("int8", "int8-channel", "int8-channel", "", "", ""),
+    ("int4", "int4-g32", "int4-g32", "", "", ""), ("int4", "int4-channel", "int4-tensor", "", "", ""),
+    ("bitfusion", "int8-g64", "int2-g64x4", "", "", ""), ("bitfusion", "int5-channel", "int8-channel", "", "", ""),
+    ("ant", "ant4-channel", "ant4-channel", "", "", ""), ("ant", "int8-channel", "ant4-tensor", "", "", ""),
+    ("olive", "olive4-channel", "olive4-channel", "", "", ""), ("olive", "olive4-tensor", "int8-channel", "", "", ""),
+    ("fp_int_aligned", "fp16", "int4-g128", "", "", ""), ("fp_int_aligned", "fp16", "int8-channel", "", "", "8"),
 ]
 ROLES = ("a", "w", "calibration")
 STORED = {"scale": np.float32, "type": np.uint8, "exponent": np.int32, "S": np.float32, "R": np.float32, "E": np.uint8}
@@ -89,7 +95,8 @@ def gemm_accumulator(tensors, accelerator, activation, weight, select, exponent,
     options = SimpleNamespace(
         activations="a", weights="w", activation_format=activation, weight_format=weight, weight_select=select,
         calibration_values=tensors[2] if select == "output-mse" else None,
-        exponent=int(exponent) if exponent else None, accumulate=accumulate or None)
+        exponent=int(exponent) if exponent else None, accumulate=None if accumulate.isdigit() else accumulate or None,
+        aligned_bits=int(accumulate) if accumulate.isdigit() else None)
     return gemm_reference.DATAPATHS[accelerator](tensors[0], tensors[1], options)
 
 

@@ -11,12 +11,8 @@ import sys
 import numpy as np
 
 import arrays
-from formats_reference import INT4, Format, encode, error_figures
+from formats_reference import Format, encode, error_figures
 from rounding import BadInput
-
-
-def type_name(kind):
-    return "int4" if kind == INT4 else str(int(kind))
 
 
 def code_type(family):
@@ -38,7 +34,7 @@ def metadata(encoded):
         if key in encoded.meta:
             meta[key] = [float(v) for v in encoded.meta[key].ravel()]
     if "type" in encoded.meta:
-        meta["type"] = [type_name(v) for v in encoded.meta["type"].ravel()]
+        meta["type"] = [encoded.type_name(v) for v in encoded.meta["type"].ravel()]
     if "exponent" in encoded.meta:
         meta["exponent"] = [int(v) for v in encoded.meta["exponent"].ravel()]
     if "E" in encoded.meta:
@@ -54,7 +50,8 @@ def bits_per_element(encoded):
     """Everything stored over the elements that exist."""
     fmt, elements, groups = encoded.format, encoded.values.size, group_count(encoded)
     bits = {"bfp": fmt.bits + 1}.get(fmt.family, fmt.bits) * elements
-    bits += groups * {"int": 16, "mant4": 24, "bfp": 5, "nvfp4": 8}.get(fmt.family, 8 if fmt.family[:2] == "mx" else 0)
+    per_group = {"int": 16, "mant4": 24, "bfp": 5, "nvfp4": 8, "ant4": 18, "olive4": 17}
+    bits += groups * per_group.get(fmt.family, 8 if fmt.family[:2] == "mx" else 0)
     if fmt.family == "amove":
         bits = groups * (16 + 2 * (fmt.k // fmt.cluster)) + fmt.bits * elements
     return (bits + (32 if fmt.family == "nvfp4" else 0)) / elements
@@ -71,7 +68,7 @@ def run(arguments):
     report["bits_per_element"] = bits_per_element(encoded)
     if "type" in encoded.meta:
         kinds, counts = np.unique(encoded.meta["type"], return_counts=True)
-        report["types"] = {type_name(kind): int(count) for kind, count in zip(kinds, counts)}
+        report["types"] = {encoded.type_name(kind): int(count) for kind, count in zip(kinds, counts)}
     if fmt.family == "amove":
         report["saturated_groups"] = encoded.saturated
     if arguments.output:

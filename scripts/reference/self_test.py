@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
+import adaptive_reference
 import compare_arrays
 from formats_reference import MANT_TYPES, encode, mant_codes, mant_grid
 from rounding import BadInput, bf16, e4m3, f32, flat_sum, fp16, minifloat, minifloat_code, ordered_sum, scaled
@@ -79,6 +80,33 @@ class Formats(unittest.TestCase):
         self.assertEqual(encoded.meta["E"].tolist(), [[[2, 0, 2, 3]]])
         self.assertEqual(encoded.meta["sc"].tolist(), [[[16, 40, 16, 4]]])
         self.assertEqual(encoded.codes.tolist(), [[1, 5, 0, 1, -1, 7, 0, 0, 2, 5, 0, -1, 2, -1, -1, -2]])
+
+    def test_adaptive_grids_by_exact_distance(self):
+        # The magnitudes that docs/formats.md prints.
+        self.assertEqual(list(adaptive_reference.outlier_magnitudes(0)), [12, 16, 24, 32, 48, 64, 96])
+        self.assertEqual(list(adaptive_reference.outlier_magnitudes(1)), [24, 32, 48, 64, 96, 128, 192])
+        for grid in adaptive_reference.NORMAL:
+            y = np.arange(0, 70, 0.25, dtype=np.float32)
+            for value, index in zip(y, adaptive_reference.nearest(y, grid)):
+                distance = [abs(Fraction(float(value)) - int(v)) for v in grid]
+                self.assertEqual(index, distance.index(min(distance)))
+
+    def test_olive_pairs(self):
+        # Normal, then an outlier in either place, two outliers (the first stays), a last element without a partner.
+        x = np.array([1, -7, 40, 1, 1, -50, 60, 90, 200], np.float32)
+        codes = adaptive_reference.olive_codes(x, np.array([1], np.float32), 0, 9)
+        self.assertEqual(codes.tolist(), [[1, 15, 4, 8, 8, 13, 6, 8, 7]])
+        values = adaptive_reference.olive_values(codes, np.array([1], np.float32), 0, 9)
+        self.assertEqual(values.tolist(), [[1, -7, 32, 0, 0, -48, 64, 0, 7]])  # 40 lies between 32 and 48: the lower
+        self.assertFalse(np.signbit(values[0, [3, 4, 7]]).any())
+
+    def test_ant_takes_the_type_that_fits(self):
+        fitting = ([1, 2, 3, 4, 5, 6, 7], [1, 2, 3, 4, 6, 8, 16], [1, 2, 4, 8, 16, 32, 64])
+        for kind, values in enumerate(fitting):
+            x = np.array([values + [-v for v in values]], np.float32) / 8
+            encoded = encode(x, "ant4-channel")
+            self.assertEqual(encoded.meta["type"].tolist(), [[kind]])
+            self.assertTrue((encoded.values == x).all())
 
     def test_zero_is_positive_zero(self):
         x = np.array([[-0.0, -1e-6, 3, -0.0]], np.float32)

@@ -177,3 +177,26 @@ TEST_CASE("microscaling and nvfp4") {
   }
   CHECK(comparison.differences() == "");
 }
+
+TEST_CASE("ant4 and olive4") {
+  Comparison comparison;
+  add_inputs(comparison, 7, 75);
+  Tensor outliers = random_tensor({6, 128}, 18);
+  for (std::size_t i = 0; i < outliers.values.size(); i += 37)
+    outliers.values[i] *= 40;  // alone, beside each other, in either place of a pair
+  for (std::size_t i = 0; i + 1 < outliers.values.size(); i += 64)
+    outliers.values[i + 1] = outliers.values[i] * -0.75F;
+  std::fill(outliers.values.begin() + 128, outliers.values.begin() + 256, 0.0F);
+  std::fill(outliers.values.begin() + 256, outliers.values.begin() + 384, -3.0F);
+  comparison.input("outliers.npy", outliers);
+  comparison.input("column.npy", random_tensor({9, 1}, 19));
+  comparison.input("cube.npy", random_tensor({2, 3, 40}, 20));
+  comparison.input("beyond.npy", random_tensor({3, 40}, 21, 1e7F));
+  for (const char* format : {"ant4-channel", "ant4-tensor", "olive4-channel", "olive4-tensor"}) {
+    for (const char* data : inputs)
+      comparison.encode(data, format);
+    for (const char* data : {"outliers.npy", "column.npy", "cube.npy", "beyond.npy"})
+      comparison.encode(data, format);
+  }
+  CHECK(comparison.differences() == "");
+}

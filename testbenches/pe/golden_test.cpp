@@ -103,6 +103,8 @@ TEST_CASE("GEMMs give the accumulators of the reference, from the encoder to the
     std::vector<float> accumulators;
     GemmOptions options;
     options.accumulate_fp32 = entry.at("accumulate") == "fp32";
+    if (entry.at("kind") == "fp_int_aligned" && !entry.at("accumulate").empty())
+      options.aligned_bits = static_cast<unsigned>(std::stoul(entry.at("accumulate")));
     gemm(find_pe(entry.at("kind")), activations(entry), weights(entry, TensorSlot::offline), accumulators, options);
     CHECK(differences(accumulators, expected(entry, ""), true) == 0);
     CHECK(fp16_output(accumulators).overflows == std::stoull(entry.at("overflows")));
