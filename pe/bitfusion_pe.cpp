@@ -78,14 +78,15 @@ const PeTiming& bitfusion_pe_timing() {
 }
 
 const PeUnit& bitfusion_unit() {
-  static const PeUnit unit = {"bitfusion",
-                              "BitFusion: integers of 2 to 8 bits, multiplied by composed 2-bit bricks",
-                              "int<b>-g<k> with int<b>-g<k>[x<n>], k at most 32768; int<b>-(channel|tensor) with "
-                              "int<b>-(channel|tensor)",
-                              [](const Format& a, const Format& w) { return is_integer(a) && is_integer(w) && integer_runs_agree(a, w); },
-                              integer_tile_extent,
-                              tile,
-                              bitfusion_pe_timing};
+  static const PeUnit unit = {
+      "bitfusion",
+      "BitFusion: integers of 2 to 8 bits, multiplied by composed 2-bit bricks",
+      "int<b>-g<k> with int<b>-g<k>[x<n>], k at most 32768; int<b>-(channel|tensor) with "
+      "int<b>-(channel|tensor)",
+      [](const Format& a, const Format& w) { return is_integer(a) && is_integer(w) && integer_runs_agree(a, w); },
+      integer_tile_extent,
+      tile,
+      bitfusion_pe_timing};
   return unit;
 }
 

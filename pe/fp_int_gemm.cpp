@@ -99,4 +99,23 @@ const PeUnit& fp_int_unit() {
   return unit;
 }
 
+const PeUnit& fp_int_k_unit() {
+  static const PeUnit unit = [] {
+    PeUnit twin = fp_int_unit();
+    twin.name = "fp_int_k";
+    twin.summary = "baseline: PacQ's multiplier on conventional words, packed along k";
+    twin.timing = []() -> const PeTiming& {
+      static const PeTiming timing = [] {
+        PeTiming t = fp_int_pe_timing();
+        t.name = "fp_int_k";
+        t.modes = {t.mode("int4-k"), t.mode("int2-k")};
+        return t;
+      }();
+      return timing;
+    };
+    return twin;
+  }();
+  return unit;
+}
+
 }  // namespace nibble

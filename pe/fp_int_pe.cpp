@@ -43,6 +43,24 @@ float fp_int_dp4(float accumulator, const float* activations, const std::uint8_t
   return quiet_nan(accumulator + static_cast<float>(sum));
 }
 
+void fp_int_dp4_n_packed(float* accumulators, const float* activations, const std::uint16_t* words, unsigned count,
+                         unsigned bits, bool product_fp16) {
+  for (unsigned lane = 0; lane < fp_int_lanes(bits); ++lane) {
+    std::uint8_t u[4] = {};
+    for (unsigned i = 0; i < count; ++i)
+      u[i] = fp_int_lane_weight(words[i], lane, bits);
+    accumulators[lane] = fp_int_dp4(accumulators[lane], activations, u, count, product_fp16);
+  }
+}
+
+float fp_int_dp4_k_packed(float accumulator, const float* activations, std::uint16_t word, unsigned first_lane,
+                          unsigned count, unsigned bits, bool product_fp16) {
+  std::uint8_t u[4] = {};
+  for (unsigned i = 0; i < count; ++i)
+    u[i] = fp_int_lane_weight(word, first_lane + i, bits);
+  return fp_int_dp4(accumulator, activations, u, count, product_fp16);
+}
+
 float fp_int_activation_sum(float sum, const float* activations, unsigned count) {
   double exact = 0;
   for (unsigned i = 0; i < count; ++i)

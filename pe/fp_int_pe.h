@@ -27,6 +27,16 @@ double fp_int_product(float activation, std::uint8_t u);
 /// acc + f32(exact sum of 1..4 products). `product_fp16`: each product is rounded to FP16 first.
 float fp_int_dp4(float accumulator, const float* activations, const std::uint8_t* u, unsigned count, bool product_fp16);
 
+/// The DP-4 of n-packed words: words[i] holds the weights of `fp_int_lanes(bits)` outputs at k + i; accumulators[lane]
+/// becomes fp_int_dp4 of its lane. The lanes share sign and exponent of the activations and the adder trees.
+void fp_int_dp4_n_packed(float* accumulators, const float* activations, const std::uint16_t* words, unsigned count,
+                         unsigned bits, bool product_fp16);
+
+/// The DP-4 of a k-packed word: lanes first_lane .. first_lane + count - 1 are the weights of one output at the four k
+/// of the activations. Equal bits, one lane of every multiplier used.
+float fp_int_dp4_k_packed(float accumulator, const float* activations, std::uint16_t word, unsigned first_lane,
+                          unsigned count, unsigned bits, bool product_fp16);
+
 /// sA + f32(exact sum of 1..4 activations).
 float fp_int_activation_sum(float sum, const float* activations, unsigned count);
 
@@ -40,5 +50,9 @@ const PeTiming& fp_int_pe_timing();  ///< duplication 2
 
 /// Pairs: fp16 with int4 or int2, g<k>[x<n>] with k a multiple of 4, or channel. Option: product_fp16.
 const PeUnit& fp_int_unit();
+
+/// Its twin on k-packed words, the conventional packing: the same pairs, options and bits; the timing has the modes
+/// "int4-k" and "int2-k" alone.
+const PeUnit& fp_int_k_unit();
 
 }  // namespace nibble

@@ -40,14 +40,15 @@ const PeTiming& int4_pe_timing() {
 }
 
 const PeUnit& int4_unit() {
-  static const PeUnit unit = {"int4",
-                              "baseline: INT4 products, a scale per group or per row on both sides",
-                              "int4-g<k> with int4-g<k>[x<n>], k at most 32768; int4-(channel|tensor) with "
-                              "int4-(channel|tensor)",
-                              [](const Format& a, const Format& w) { return is_int4(a) && is_int4(w) && integer_runs_agree(a, w); },
-                              integer_tile_extent,
-                              tile,
-                              int4_pe_timing};
+  static const PeUnit unit = {
+      "int4",
+      "baseline: INT4 products, a scale per group or per row on both sides",
+      "int4-g<k> with int4-g<k>[x<n>], k at most 32768; int4-(channel|tensor) with "
+      "int4-(channel|tensor)",
+      [](const Format& a, const Format& w) { return is_int4(a) && is_int4(w) && integer_runs_agree(a, w); },
+      integer_tile_extent,
+      tile,
+      int4_pe_timing};
   return unit;
 }
 

@@ -18,9 +18,9 @@ namespace nibble {
 const Registry<const PeUnit*>& pe_library() {
   static const Registry<const PeUnit*> library = [] {
     Registry<const PeUnit*> units("PE");
-    for (const PeUnit* unit :
-         {&mant_unit(), &bfp_unit(), &fp_int_unit(), &amove_unit(), &fp16_unit(), &fp16_dequant_unit(), &int8_unit(),
-          &int4_unit(), &bitfusion_unit(), &ant_unit(), &olive_unit(), &fp_int_aligned_unit()}) {
+    for (const PeUnit* unit : {&mant_unit(), &bfp_unit(), &fp_int_unit(), &fp_int_k_unit(), &amove_unit(), &fp16_unit(),
+                               &fp16_dequant_unit(), &int8_unit(), &int4_unit(), &bitfusion_unit(), &ant_unit(),
+                               &olive_unit(), &fp_int_aligned_unit()}) {
       units.add(unit->name, unit->summary, unit);
     }
     return units;

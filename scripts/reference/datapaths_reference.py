@@ -88,6 +88,15 @@ def fp_int_gemm(a, w, options):
     return out
 
 
+def packed_words(codes, bits, axis):
+    """Codes q [N, K] as 16-bit words (docs/formats.md, Packed INT words): [K, words] along n, [N, words] along k."""
+    lanes, zero = 16 // bits, 2 ** (bits - 1)
+    lines = (codes.T if axis == "n" else codes).astype(np.int64) + zero
+    padded = np.pad(lines, ((0, 0), (0, -lines.shape[1] % lanes)), constant_values=zero)
+    lane = padded.reshape(lines.shape[0], -1, lanes)
+    return (lane << (bits * np.arange(lanes))).sum(axis=2).astype(np.uint16)
+
+
 # ---- amove ----------------------------------------------------------------------------------------------------------
 
 def amove_gemm(a, w, options):

@@ -21,6 +21,7 @@ DATAPATHS = {
     "mant": mant_reference.gemm,
     "bfp": datapaths_reference.bfp_gemm, "harmonia": datapaths_reference.bfp_gemm,
     "fp_int": datapaths_reference.fp_int_gemm, "pacq": datapaths_reference.fp_int_gemm,
+    "fp_int_k": datapaths_reference.fp_int_gemm,
     "amove": datapaths_reference.amove_gemm, "amove-array": datapaths_reference.amove_gemm,
     "amove-tensor-core": datapaths_reference.amove_gemm,
     "fp16": datapaths_reference.fp16_gemm, "fp16-array": datapaths_reference.fp16_gemm,

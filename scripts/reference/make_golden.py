@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 
 import gemm_reference
+from datapaths_reference import packed_words
 from formats_reference import encode
 
 HEADER = "kind,name,activation_format,weight_format,select,exponent,accumulate,inputs,overflows"
@@ -42,6 +43,7 @@ GEMM = [  # accelerator, activation format, weight format, select, exponent, acc
     ("olive", "olive4-channel", "olive4-channel", "", "", ""), ("olive", "olive4-tensor", "int8-channel", "", "", ""),
     ("fp_int_aligned", "fp16", "int4-g128", "", "", ""), ("fp_int_aligned", "fp16", "int8-channel", "", "", "8"),
 ]
+WORDS = [("int4-g32x4", "n"), ("int4-g32x4", "k"), ("int2-g16x4", "n"), ("int2-g16x4", "k")]  # format, axis
 ROLES = ("a", "w", "calibration")
 STORED = {"scale": np.float32, "type": np.uint8, "exponent": np.int32, "S": np.float32, "R": np.float32, "E": np.uint8}
 
@@ -110,6 +112,11 @@ def golden(tensors):
         name = "-".join(filter(None, ["quantize", fmt, select, exponent]))
         files.update(quantize_files(name, tensors["mixed"], fmt, select, exponent))
         lines.append(f"quantize,{name},,{fmt},{select},{exponent},,mixed,0")
+    for fmt, axis in WORDS:
+        name = f"words-{fmt}-{axis}"
+        words = packed_words(encode(tensors["mixed"][1], fmt).codes, int(fmt[3]), axis)
+        files[f"{name}.npy"] = contents(words.astype(np.int32))  # arrays of nibble have no uint16
+        lines.append(f"words,{name},,{fmt},{axis},,,mixed,0")
     for case in GEMM:
         for source in tensors:
             name = "-".join(filter(None, case + (source,)))

@@ -5,5 +5,6 @@
 namespace nibble {
 
 void register_memory_benchmarks();
+void register_arithmetic_benchmarks();
 
 }  // namespace nibble

@@ -47,7 +47,8 @@ TEST_CASE("a product with every weight is exact for every FP16 value") {
     for (int w = -8; w < 8; ++w) {
       const std::int32_t product = aligned_step(0, m, static_cast<std::int8_t>(w));
       // Nothing is cut off at the value's own exponent, so product and unit give x * w itself.
-      if (float_bits(aligned_inner(0.0F, product, largest, aligned_default_bits)) != float_bits(x * static_cast<float>(w) + 0.0F))
+      if (float_bits(aligned_inner(0.0F, product, largest, aligned_default_bits)) !=
+          float_bits(x * static_cast<float>(w) + 0.0F))
         FAIL(code << " * " << w);
     }
   }

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include "core/error.h"
+#include "formats/packed_words.h"
 #include "formats/rounding.h"
 #include "testbenches/pe/coded_tensors.h"
 #include "testbenches/pe/exact_rounding.h"
@@ -139,6 +140,62 @@ TEST_CASE("a GEMM equals the PE steps for every group shape, with tails") {
       }
     }
   }
+}
+
+/// One GEMM from packed words, as the tensor core runs it: per scale group and four k, one word column at a time.
+std::vector<float> by_words(const QuantizedTensor& a, const QuantizedTensor& w, PackAxis axis) {
+  const PackedWords packed = pack_words(w, axis);
+  const unsigned bits = packed.bits, lanes = packed.lanes();
+  const std::size_t columns = a.columns(), extent = w.format.group_extent(columns),
+                    width = axis == PackAxis::n ? lanes : 1;
+  std::vector<float> out(a.rows() * w.rows(), 0.0F);
+  for (std::size_t m = 0; m < a.rows(); ++m) {
+    for (std::size_t group = 0; group < columns; group += extent) {
+      for (std::size_t n = 0; n < w.rows(); n += width) {
+        std::vector<float> accumulators(width, 0.0F);
+        float activation_sum = 0;
+        const std::size_t end = std::min(group + extent, columns);
+        for (std::size_t k = group; k < end; k += 4) {
+          const auto count = static_cast<unsigned>(std::min<std::size_t>(4, end - k));
+          const float* x = &a.values[m * columns + k];
+          activation_sum = fp_int_activation_sum(activation_sum, x, count);
+          if (axis == PackAxis::n) {
+            std::uint16_t words[4] = {};
+            for (unsigned i = 0; i < count; ++i)
+              words[i] = packed.word(n, k + i);
+            fp_int_dp4_n_packed(accumulators.data(), x, words, count, bits, false);
+          } else {
+            accumulators[0] =
+                fp_int_dp4_k_packed(accumulators[0], x, packed.word(n, k), packed.lane(n, k), count, bits, false);
+          }
+        }
+        for (std::size_t i = n; i < std::min(n + width, w.rows()); ++i) {
+          float& target = out[m * w.rows() + i];
+          target = fp_int_group_foot(target, w.scales[w.group_index(i, group / extent)], accumulators[i - n],
+                                     activation_sum, bits);
+        }
+      }
+    }
+  }
+  return out;
+}
+
+TEST_CASE("words packed along n and along k give the bits of the GEMM, for every group shape and tails") {
+  Random random(44);
+  for (const char* format : {"int4-g32x4", "int4-g16x8", "int2-g32x4", "int2-g4x1", "int4-channel", "int2-channel"}) {
+    for (const auto& [m, k, n] : {std::array<std::size_t, 3>{1, 1, 1}, {3, 50, 18}, {2, 67, 9}}) {
+      const QuantizedTensor a = fp16_tensor(m, k, random, false), w = integer_weights(format, n, k, random);
+      std::vector<float> accumulators, twin;
+      gemm(fp_int_unit(), a, w, accumulators);
+      gemm(fp_int_k_unit(), a, w, twin);
+      CAPTURE(format, m, k, n);
+      REQUIRE(twin == accumulators);
+      REQUIRE(by_words(a, w, PackAxis::n) == accumulators);
+      REQUIRE(by_words(a, w, PackAxis::k) == accumulators);
+    }
+  }
+  REQUIRE(fp_int_k_unit().timing().modes.size() == 2);
+  REQUIRE(fp_int_k_unit().timing().mode("int2-k").lanes == 4);
 }
 
 TEST_CASE("subtracting the offset leaves the product of the decoded operands") {

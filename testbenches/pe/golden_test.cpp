@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "formats/npy.h"
+#include "formats/packed_words.h"
 #include "formats/quantizer.h"
 #include "formats/rounding.h"
 #include "pe/pe_library.h"
@@ -97,8 +98,17 @@ TEST_CASE("encoders give the codes and the metadata of the reference") {
   }
 }
 
+TEST_CASE("packed words are those of the reference") {
+  for (const Case& entry : cases([](const std::string& kind) { return kind == "words"; })) {
+    CAPTURE(entry.at("name"));
+    const QuantizedTensor tensor = encode(input(entry, "w"), Format::parse(entry.at("weight_format")));
+    const PackedWords packed = pack_words(tensor, entry.at("select") == "n" ? PackAxis::n : PackAxis::k);
+    CHECK(differences(packed.words, expected(entry, ""), false) == 0);
+  }
+}
+
 TEST_CASE("GEMMs give the accumulators of the reference, from the encoder to the last group") {
-  for (const Case& entry : cases([](const std::string& kind) { return kind != "quantize"; })) {
+  for (const Case& entry : cases([](const std::string& kind) { return kind != "quantize" && kind != "words"; })) {
     CAPTURE(entry.at("name"));
     std::vector<float> accumulators;
     GemmOptions options;

@@ -142,13 +142,20 @@ struct Pair {
 
 TEST_CASE("integer GEMMs equal the steps for tails in every direction, in tiles too") {
   Random random(82);
-  const Pair pairs[] = {{int4_unit(), "int4-g32", "int4-g32"},          {int4_unit(), "int4-g7", "int4-g7x3"},
-                        {int4_unit(), "int4-channel", "int4-tensor"},   {int4_unit(), "int4-tensor", "int4-channel"},
-                        {bitfusion_unit(), "int8-g64", "int2-g64"},     {bitfusion_unit(), "int8-channel", "int8-channel"},
-                        {bitfusion_unit(), "int3-channel", "int5-tensor"}, {bitfusion_unit(), "int6-g16", "int7-g16x2"},
-                        {ant_unit(), "ant4-channel", "ant4-channel"},   {ant_unit(), "ant4-tensor", "int8-channel"},
-                        {ant_unit(), "int8-channel", "ant4-channel"},   {ant_unit(), "int8-tensor", "int8-channel"},
-                        {olive_unit(), "olive4-channel", "olive4-tensor"}, {olive_unit(), "int8-channel", "olive4-channel"},
+  const Pair pairs[] = {{int4_unit(), "int4-g32", "int4-g32"},
+                        {int4_unit(), "int4-g7", "int4-g7x3"},
+                        {int4_unit(), "int4-channel", "int4-tensor"},
+                        {int4_unit(), "int4-tensor", "int4-channel"},
+                        {bitfusion_unit(), "int8-g64", "int2-g64"},
+                        {bitfusion_unit(), "int8-channel", "int8-channel"},
+                        {bitfusion_unit(), "int3-channel", "int5-tensor"},
+                        {bitfusion_unit(), "int6-g16", "int7-g16x2"},
+                        {ant_unit(), "ant4-channel", "ant4-channel"},
+                        {ant_unit(), "ant4-tensor", "int8-channel"},
+                        {ant_unit(), "int8-channel", "ant4-channel"},
+                        {ant_unit(), "int8-tensor", "int8-channel"},
+                        {olive_unit(), "olive4-channel", "olive4-tensor"},
+                        {olive_unit(), "int8-channel", "olive4-channel"},
                         {olive_unit(), "olive4-channel", "int8-channel"}};
   for (const Pair& pair : pairs) {
     for (const auto& [m, k, n] : {std::array<std::size_t, 3>{1, 1, 1}, {3, 130, 17}, {6, 75, 33}, {5, 64, 16}}) {
@@ -183,7 +190,8 @@ TEST_CASE("accumulators drain after a segment, and only then") {
   REQUIRE(test::step_differences(int4_unit(), a, w, accumulators) == 0);
   QuantizedTensor x = test::random_operand("olive4-channel", 1, 2 * integer_segment, random);
   for (std::size_t k = 0; k < x.codes.size(); ++k)
-    x.codes[k] = k % 2 == 0 ? std::int16_t{7} : std::int16_t{olive_victim};  // every pair an outlier of the largest size
+    x.codes[k] =
+        k % 2 == 0 ? std::int16_t{7} : std::int16_t{olive_victim};  // every pair an outlier of the largest size
   x.scales = {1.0F};
   x.types = {adaptive_flint4};
   gemm(olive_unit(), x, x, accumulators);
@@ -195,8 +203,12 @@ TEST_CASE("integer baselines refuse what their scales cannot serve") {
     return pe.supports(Format::parse(a), Format::parse(w));
   };
   REQUIRE(supports(int4_unit(), "int4-g128", "int4-g128x4"));
-  for (const auto& [a, w] : {std::pair{"int4-g32", "int4-g64"}, {"int4-g32x2", "int4-g32"}, {"int4-g32", "int4-channel"},
-                             {"int8-g32", "int4-g32"}, {"int4-g65536", "int4-g65536"}, {"fp16", "int4-g32"}}) {
+  for (const auto& [a, w] : {std::pair{"int4-g32", "int4-g64"},
+                             {"int4-g32x2", "int4-g32"},
+                             {"int4-g32", "int4-channel"},
+                             {"int8-g32", "int4-g32"},
+                             {"int4-g65536", "int4-g65536"},
+                             {"fp16", "int4-g32"}}) {
     CAPTURE(a, w);
     REQUIRE_FALSE(supports(int4_unit(), a, w));
   }

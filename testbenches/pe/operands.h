@@ -26,12 +26,13 @@ inline QuantizedTensor random_operand(const std::string& format, std::size_t row
                  : fp16_value(static_cast<std::uint16_t>(random.below(2) << 15 | random.below(0x7C00)));
   }
   const bool is_signed = family == FormatFamily::integer || family == FormatFamily::amove;
-  const std::uint64_t codes = std::uint64_t{1} << (family == FormatFamily::bfp ? tensor.format.bits + 1
-                                                                               : tensor.format.bits);
+  const std::uint64_t codes = std::uint64_t{1}
+                              << (family == FormatFamily::bfp ? tensor.format.bits + 1 : tensor.format.bits);
   for (std::int16_t& code : tensor.codes) {
     code = static_cast<std::int16_t>(random.below(codes));
     if (is_signed) code = static_cast<std::int16_t>(code - static_cast<int>(codes / 2));
-    if (family == FormatFamily::bfp) code = static_cast<std::int16_t>(std::max(code - static_cast<int>(codes / 2), 1 - static_cast<int>(codes / 2)));
+    if (family == FormatFamily::bfp)
+      code = static_cast<std::int16_t>(std::max(code - static_cast<int>(codes / 2), 1 - static_cast<int>(codes / 2)));
   }
   for (float& scale : tensor.scales)
     scale = random_scale(random);
@@ -55,10 +56,10 @@ inline QuantizedTensor random_operand(const std::string& format, std::size_t row
 /// What a tensor of a model looks like.
 enum class TensorShape {
   gaussian,
-  outlier_channels,   ///< a few columns 30 times larger in every row, as behind a normalization
-  massive_outliers,   ///< single elements 1000 times larger
-  zero_groups,        ///< runs of zeros, whole zero rows, tiny rows
-  ties                ///< halves of small integers
+  outlier_channels,  ///< a few columns 30 times larger in every row, as behind a normalization
+  massive_outliers,  ///< single elements 1000 times larger
+  zero_groups,       ///< runs of zeros, whole zero rows, tiny rows
+  ties               ///< halves of small integers
 };
 
 inline Tensor shaped_tensor(TensorShape shape, std::size_t rows, std::size_t columns, Random& random) {

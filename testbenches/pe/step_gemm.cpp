@@ -224,7 +224,7 @@ float step_output(const PeUnit& pe, const QuantizedTensor& activations, const Qu
   const unsigned a_bits = activations.format.bits, w_bits = weights.format.bits;
   if (pe.name == "mant") return mant_output(a, w, columns);
   if (pe.name == "bfp") return bfp_output(a, w, columns);
-  if (pe.name == "fp_int") return fp_int_output(a, w, columns, options);
+  if (pe.name == "fp_int" || pe.name == "fp_int_k") return fp_int_output(a, w, columns, options);
   if (pe.name == "amove") return amove_output(a, w, columns, options);
   if (pe.name == "fp16" || pe.name == "fp16_dequant") return fp16_output_of(a, w, columns);
   if (pe.name == "int8") return int8_output(a, w, columns);
