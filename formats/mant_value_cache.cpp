@@ -44,12 +44,17 @@ void MantValueCache::append_prompt(const Tensor& values) {
   if (tokens() != 0) throw InternalError("a prompt for a value cache that holds tokens");
   if (values.columns() != channels_)
     throw InternalError("a prompt with another number of channels than the value cache");
-  const std::size_t count = values.rows();
+  const std::size_t count = values.rows(), whole = count / group;
   const std::vector<float> rounded = as_fp16(values.values.data(), values.values.size());
+  std::vector<float> maxima(channels_, 0);
   for (std::size_t i = 0; i < rounded.size(); ++i) {
-    maxima_[i % channels_] = std::max(maxima_[i % channels_], magnitude_of(rounded[i]));
+    maxima[i % channels_] = std::max(maxima[i % channels_], magnitude_of(rounded[i]));
   }
-  const std::size_t whole = count / group;
+  if (whole > 0 && window_ == Window::int8) {
+    for (std::size_t i = whole * group * channels_; i < rounded.size(); ++i)
+      require_readable(i / channels_, i % channels_, rounded[i], integer_scale(maxima[i % channels_], 127));
+  }
+  maxima_ = maxima;
   if (whole > 0) fix_scales();
   std::vector<float> block(channels_ * group);
   for (std::size_t g = 0; g < whole; ++g) {
@@ -65,9 +70,23 @@ void MantValueCache::append_prompt(const Tensor& values) {
   }
 }
 
+/// A scale near the end of FP16 can read its largest code back as infinity.
+void MantValueCache::require_readable(std::size_t token, std::size_t channel, float value, float scale) const {
+  if (scale == 0) return;
+  std::int16_t code = 0;
+  quantize_run(&value, 1, scale, 127, &code);
+  if (magnitude_of(round_fp16(static_cast<float>(code) * scale)) <= 65504) return;
+  throw InputError(name_ + ": token " + std::to_string(token) + ", channel " + std::to_string(channel) +
+                   ": the INT8 window reads the value back beyond FP16");
+}
+
 void MantValueCache::append(const std::vector<float>& token) {
   if (token.size() != channels_) throw InternalError("a token with another number of channels than the value cache");
   const std::vector<float> rounded = as_fp16(token.data(), token.size());
+  for (std::size_t c = 0; c < channels_ && !window_is_fp16(); ++c) {
+    const float scale = scales_[c] != 0 ? scales_[c] : integer_scale(magnitude_of(rounded[c]), 127);
+    require_readable(tokens(), c, rounded[c], scale);
+  }
   for (std::size_t c = 0; c < channels_; ++c) {
     if (!scaled_) maxima_[c] = std::max(maxima_[c], magnitude_of(rounded[c]));
     enter(c, rounded[c]);

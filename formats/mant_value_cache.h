@@ -22,8 +22,9 @@ class MantValueCache {
 
   explicit MantValueCache(std::size_t channels, Window window = Window::int8, std::string name = "values");
 
-  /// The whole prompt, [tokens, channels], rounded to FP16; only on an empty cache. Throws InputError for values that
-  /// FP16 cannot hold.
+  /// The whole prompt, [tokens, channels], rounded to FP16; only on an empty cache. This and append() throw InputError
+  /// for values that FP16 cannot hold, at once or when the INT8 window reads them back (65504); the cache is then as
+  /// before.
   void append_prompt(const Tensor& values);
   /// One generated token, `channels` values.
   void append(const std::vector<float>& token);
@@ -43,6 +44,7 @@ class MantValueCache {
   QuantizedTensor window() const;
 
  private:
+  void require_readable(std::size_t token, std::size_t channel, float value, float scale) const;
   void enter(std::size_t channel, float value);
   void close_groups(const std::vector<float>& values, std::size_t count);
   void fix_scales();

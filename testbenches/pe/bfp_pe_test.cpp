@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "formats/rounding.h"
+#include "testbenches/pe/bfp_operands.h"
 #include "testbenches/pe/coded_tensors.h"
 #include "testbenches/pe/exact_rounding.h"
 
@@ -14,25 +15,10 @@ namespace {
 
 using test::Exact;
 using test::nearest_f32;
+using test::random_bfp;
 
 int largest_second(BfpMode mode) {
   return mode == BfpMode::m8w4 ? 7 : mode == BfpMode::m8m4 ? 15 : 255;
-}
-
-QuantizedTensor random_bfp(const std::string& format, std::size_t rows, std::size_t columns, Random& random) {
-  QuantizedTensor tensor;
-  tensor.format = Format::parse(format);
-  tensor.name = "random " + format;
-  tensor.shape = {rows, columns};
-  const int largest = (1 << tensor.format.bits) - 1;
-  for (std::size_t i = 0; i < rows * columns; ++i) {
-    tensor.codes.push_back(static_cast<std::int16_t>(static_cast<int>(random.below(2 * largest + 1)) - largest));
-  }
-  const std::size_t groups = (columns + tensor.format.group_k - 1) / tensor.format.group_k;
-  for (std::size_t i = 0; i < rows * groups; ++i) {
-    tensor.exponents.push_back(static_cast<std::int16_t>(1 + random.below(30)));
-  }
-  return tensor;
 }
 
 /// One output by PE cycles.
