@@ -16,7 +16,7 @@ TraceShape shape_of(const MemorySystem& memory) {
   TraceShape shape;
   if (const auto* dram = dynamic_cast<const Dram*>(&memory)) {
     const DramGeometry& geometry = dram->device().geometry;
-    shape = {geometry.burst_bytes(), geometry.row_bytes, geometry.banks()};
+    shape = {geometry.burst_bytes(), geometry.row_bytes, geometry.banks() * geometry.channels};
   }
   return shape;
 }

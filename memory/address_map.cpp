@@ -39,6 +39,30 @@ struct Item {
   int bits;  ///< -1: not said
 };
 
+/// Removes "^row" behind bank and bankgroup.
+struct Hash {
+  bool group = false, bank = false;
+  std::string mapping;
+};
+
+Hash strip_hash(const std::string& mapping) {
+  Hash hash;
+  std::istringstream words(mapping);
+  for (std::string word; words >> word;) {
+    const auto mark = word.find('^');
+    if (mark != std::string::npos) {
+      const std::string field = word.substr(0, word.find(':') < mark ? word.find(':') : mark);
+      if (word.substr(mark) != "^row" || (field != "bank" && field != "bankgroup")) {
+        refuse("'" + word + "': only bank^row and bankgroup^row are known");
+      }
+      (field == "bank" ? hash.bank : hash.group) = true;
+      word.resize(mark);
+    }
+    hash.mapping += (hash.mapping.empty() ? "" : " ") + word;
+  }
+  return hash;
+}
+
 std::vector<Item> parse_fields(const std::string& mapping) {
   std::vector<Item> items;
   std::istringstream words(mapping);
@@ -96,7 +120,8 @@ AddressMap::AddressMap(const std::string& mapping, const DramGeometry& geometry)
       {'h', log2_of(geometry.channels)},    {'k', log2_of(geometry.ranks)},
       {'g', log2_of(geometry.bank_groups)}, {'b', log2_of(geometry.banks_per_group)},
       {'r', log2_of(geometry.rows)},        {'c', log2_of(geometry.row_bytes / geometry.burst_bytes())}};
-  letters_ = expand(mapping, widths);
+  const Hash hash = strip_hash(mapping);
+  letters_ = expand(hash.mapping, widths);
   for (const auto& [letter, width] : widths) {
     const auto named = static_cast<unsigned>(std::count(letters_.begin(), letters_.end(), letter));
     if (named != width) {
@@ -108,7 +133,27 @@ AddressMap::AddressMap(const std::string& mapping, const DramGeometry& geometry)
   channel_bits_ = widths.at('h');
   byte_bits_ = log2_of(geometry.burst_bytes());
   build_parts();
+  build_hash(hash.group, hash.bank);
   find_stripes();
+}
+
+/// Row bits, lowest first, onto the bits of the bank group and then of the bank.
+void AddressMap::build_hash(bool group, bool bank) {
+  std::vector<unsigned> rows;  // local positions of the row bits, lowest first
+  unsigned local = 0;
+  for (const char letter : letters_) {
+    if (letter == 'r') rows.push_back(local);
+    if (letter != 'h') ++local;
+  }
+  const auto bank_bits = static_cast<unsigned>(std::count(letters_.begin(), letters_.end(), 'b'));
+  const auto group_bits = static_cast<unsigned>(std::count(letters_.begin(), letters_.end(), 'g'));
+  const std::size_t wanted = (group ? group_bits : 0) + (bank ? bank_bits : 0);
+  if (wanted > rows.size()) refuse("fewer row bits than bank bits to be exclusive-ored with them");
+  std::size_t next = 0;
+  for (unsigned i = 0; group && i < group_bits; ++i)
+    hash_parts_.push_back({rows[next++], 1, bank_bits + i});
+  for (unsigned i = 0; bank && i < bank_bits; ++i)
+    hash_parts_.push_back({rows[next++], 1, i});
 }
 
 void AddressMap::build_parts() {
@@ -192,7 +237,7 @@ std::string AddressMap::describe() const {
             std::to_string(high + byte_bits_);
     low = high + 1;
   }
-  return text;
+  return hashed() ? text + ", bank bits exclusive-ored with row bits" : text;
 }
 
 }  // namespace nibble

@@ -14,7 +14,9 @@ namespace nibble {
 /// all its bits where it is named once; named several times it is split, high bits first, and all but one of its parts
 /// say how many bits they take: "row bank column:4 channel column bankgroup". The same as one letter per bit, most
 /// significant first: h channel, k rank, g bank group, b bank, r row, c column: "rrrrbbccccccgg". Below stand the bits
-/// of the byte in the burst.
+/// of the byte in the burst. Behind "bank" and "bankgroup" may stand "^row": these bits are then exclusive-ored with
+/// row bits from the lowest on, those of the bank group before those of the bank, so that rows of the same bank number
+/// spread over all banks: "row bank^row column bankgroup^row".
 ///
 /// A channel sees *local* burst numbers: the address without channel bits and without the bits inside a burst.
 /// Consecutive addresses of a channel have consecutive local numbers.
@@ -28,7 +30,7 @@ class AddressMap {
     std::uint64_t row;
   };
   Place place(std::uint64_t local) const {
-    return {static_cast<unsigned>(gather(bank_parts_, local)), gather(row_parts_, local)};
+    return {static_cast<unsigned>(gather(bank_parts_, local) ^ gather(hash_parts_, local)), gather(row_parts_, local)};
   }
   std::uint64_t column(std::uint64_t local) const { return gather(column_parts_, local); }
 
@@ -44,6 +46,9 @@ class AddressMap {
   /// banks' rows.
   unsigned stripe_bits() const { return stripe_bits_; }
   unsigned block_bits() const { return block_bits_; }
+  /// Whether bank numbers depend on row bits: a stripe then visits the same banks in an order that differs from row to
+  /// row.
+  bool hashed() const { return !hash_parts_.empty(); }
 
   /// "row 17.., bank 15..16": byte-address bits per field, for documentation.
   std::string describe() const;
@@ -60,9 +65,11 @@ class AddressMap {
     return value;
   }
   void build_parts();
+  void build_hash(bool group, bool bank);
   void find_stripes();
 
   Parts bank_parts_, row_parts_, column_parts_, channel_parts_;
+  Parts hash_parts_;    ///< row bits to bank bits
   Parts spread_parts_;  ///< local number to global burst number, channel bits 0
   unsigned channel_bits_ = 0, stripe_bits_ = 0, block_bits_ = 0, byte_bits_ = 0;
   std::string letters_;  ///< one per bit of the burst number, least significant first

@@ -181,19 +181,25 @@ DramCounters Dram::counters() const {
   // seen.
   const_cast<Dram*>(this)->synchronize();
   DramCounters sum;
-  for (const auto& channel : channels_) {
-    const DramCounters n = channel->counters_now();
-    sum.reads += n.reads;
-    sum.writes += n.writes;
-    sum.activates += n.activates;
-    sum.precharges += n.precharges;
-    sum.refreshes += n.refreshes;
-    sum.misses += n.misses;
-    sum.conflicts += n.conflicts;
-    sum.turnarounds += n.turnarounds;
-    sum.active_cycles += n.active_cycles;
-  }
+  for (const auto& channel : channels_)
+    sum += channel->counters_now();
   return sum;
+}
+
+DramCounters Dram::counters(unsigned channel) const {
+  const_cast<Dram*>(this)->synchronize();
+  return channels_.at(channel)->counters_now();
+}
+
+std::vector<Dram::RankReport> Dram::ranks() const {
+  const_cast<Dram*>(this)->synchronize();
+  std::vector<RankReport> reports;
+  for (unsigned channel = 0; channel < channels_.size(); ++channel) {
+    const auto ranks = channels_[channel]->rank_counters_now();
+    for (unsigned rank = 0; rank < ranks.size(); ++rank)
+      reports.push_back({channel, rank, ranks[rank], dram_energy(device_, ranks[rank], elapsed_cycles())});
+  }
+  return reports;
 }
 
 MemoryEnergy Dram::energy() const {

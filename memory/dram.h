@@ -14,10 +14,6 @@
 
 namespace nibble {
 
-/// Energy of `counters` over `cycles` of every rank, by command: pJ = V x mA x ns. The formulas stand in
-/// docs/memory.md.
-MemoryEnergy dram_energy(const DramDevice& device, const DramCounters& counters, double rank_cycles);
-
 /// A transaction is cut into one run of bursts per channel; it is answered when the last data beat of the slowest
 /// channel has passed. The channels run ahead of nothing: a channel is brought up to date when something arrives or may
 /// be complete, so the kernel sees about one event per transaction, however long.
@@ -38,6 +34,18 @@ class Dram final : public TimedTarget {
   const DramDevice& device() const { return device_; }
   /// All channels, up to now.
   DramCounters counters() const;
+  DramCounters counters(unsigned channel) const;
+  /// Memory cycles since the start, or the last reset_statistics().
+  double elapsed_cycles() const;
+  /// Commands and energy of one rank. The energies of all ranks sum to energy().
+  struct RankReport {
+    unsigned channel, rank;
+    RankCounters counters;
+    MemoryEnergy energy;
+  };
+  std::vector<RankReport> ranks() const;
+  /// Appends every command of a channel from now on; see DramChannel::log_commands().
+  void log_commands(unsigned channel, std::vector<DramCommand>* log) { channels_.at(channel)->log_commands(log); }
 
  private:
   struct Transaction {
@@ -59,7 +67,6 @@ class Dram final : public TimedTarget {
   void register_statistics();
   Cycle cycle_after(std::uint64_t time) const { return static_cast<Cycle>((time + tck_ - 1) / tck_); }
   std::uint64_t time_of(Cycle cycle) const { return static_cast<std::uint64_t>(cycle) * tck_; }
-  double elapsed_cycles() const;
 
   const DramDevice device_;
   const AddressMap map_;

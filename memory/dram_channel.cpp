@@ -11,7 +11,7 @@ unsigned lowest_bit(std::uint64_t mask) {
 }
 
 /// Distance of column commands that walk consecutive banks of a stripe again and again, or 0 when it is not constant.
-Cycle spacing_of_stripe(const AddressMap& map, const DramGeometry& geometry, const DramTiming& timing) {
+Cycle spacing_of_stripe(const AddressMap& map, const DramGeometry& geometry, Cycle ccd_s, Cycle ccd_l) {
   const std::uint64_t stripe = std::uint64_t{1} << map.stripe_bits();
   const auto group_of = [&](std::uint64_t k) { return map.place(k % stripe).bank / geometry.banks_per_group; };
   std::uint64_t nearest = stripe;  // distance at which a group comes again
@@ -24,8 +24,13 @@ Cycle spacing_of_stripe(const AddressMap& map, const DramGeometry& geometry, con
       ++distance;
     nearest = std::min(nearest, distance);
   }
-  if (static_cast<Cycle>(nearest) * timing.ccd_s >= timing.ccd_l) return timing.ccd_s;
-  return one_group ? timing.ccd_l : 0;
+  if (static_cast<Cycle>(nearest) * ccd_s >= ccd_l) return ccd_s;
+  return one_group ? ccd_l : 0;
+}
+
+/// Entries in the configuration are those of one of so many queues.
+unsigned queues_of(const DramDevice& device) {
+  return device.queues.queue == QueueKind::per_bank ? device.geometry.banks() : 1;
 }
 
 }  // namespace
@@ -35,16 +40,23 @@ DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
       burst_(device.geometry.burst_cycles()),
       map_(map),
       latency_{device.timing.cl, device.timing.cwl},
-      capacity_{device.queues.reads, device.queues.writes},
+      capacity_{std::int64_t{device.queues.reads} * queues_of(device),
+                std::int64_t{device.queues.writes} * queues_of(device)},
       write_high_(device.queues.write_high),
       write_low_(device.queues.write_low),
       row_hit_cap_(device.queues.row_hit_cap),
       streak_cap_(device.queues.streak_cap),
       close_page_(device.queues.page_policy == PagePolicy::closed),
+      per_bank_(device.queues.queue == QueueKind::per_bank),
+      bank_refresh_(device.queues.refresh == RefreshKind::per_bank),
+      bank_capacity_{device.queues.reads, device.queues.writes},
+      refresh_sets_(device.geometry.banks_per_rank() / device.geometry.refresh_banks),
       stripe_mask_((std::uint64_t{1} << map.stripe_bits()) - 1),
       block_mask_((std::uint64_t{1} << map.block_bits()) - 1),
       stripe_(std::int64_t{1} << map.stripe_bits()),
-      stripe_spacing_(spacing_of_stripe(map, device.geometry, device.timing)),
+      stripe_spacings_{spacing_of_stripe(map, device.geometry, timing_.ccd_s, timing_.ccd_l),
+                       spacing_of_stripe(map, device.geometry, timing_.ccd_s, timing_.ccd_l_write)},
+      leaps_(!per_bank_),
       banks_(device.geometry.banks()),
       ranks_(device.geometry.ranks),
       groups_(device.geometry.ranks * device.geometry.bank_groups) {
@@ -58,7 +70,8 @@ DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
   }
   for (unsigned rank = 0; rank < ranks_.size(); ++rank) {
     ranks_[rank].refresh_at =
-        timing_.refi + static_cast<Cycle>(rank) * timing_.refi / static_cast<Cycle>(ranks_.size());
+        bank_refresh_ ? bank_refresh_due(rank)
+                      : timing_.refi + static_cast<Cycle>(rank) * timing_.refi / static_cast<Cycle>(ranks_.size());
     ranks_[rank].activates.fill(-timing_.faw);
   }
   find_refresh();
@@ -66,6 +79,7 @@ DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
 
 void DramChannel::push(std::uint64_t first, std::uint64_t count, bool is_write, std::uint32_t id, Cycle at) {
   advance(at);
+  if (idle()) work_from_ = now_ + 1;
   const unsigned direction = is_write ? write : read;
   pushed_[direction] += static_cast<std::int64_t>(count);
   segments_[direction].push({pushed_[direction], count, id});
@@ -91,108 +105,6 @@ Cycle DramChannel::bound_of_new(unsigned direction, std::int64_t count) const {
   return column_time + (std::max(count, ahead) - 1) * timing_.ccd_s + latency_[direction] + burst_;
 }
 
-/// Moves bursts from the head of the queue into the windows while there is room.
-void DramChannel::feed(Cycle enter) {
-  while (!feed_.empty()) {
-    Feed& head = feed_.front();
-    const unsigned direction = head.direction;
-    const std::int64_t room = capacity_[direction] - (fed_[direction] - served_[direction]);
-    if (room <= 0) return;
-    Piece& piece = piece_for(direction, head.next);
-    const std::uint64_t to_block_end = block_mask_ + 1 - (head.next & block_mask_);
-    const auto count = std::min({static_cast<std::uint64_t>(room), head.left, to_block_end});
-    const std::uint64_t touched = std::min(count, stripe_mask_ + 1);
-    for (std::uint64_t k = 0; k < touched; ++k) {
-      if (piece.jobs[(head.next + k) & stripe_mask_] == none) {
-        add_job(last_piece_[direction], direction, head.next + k, fed_[direction] + static_cast<std::int64_t>(k),
-                enter);
-      }
-    }
-    fed_[direction] += static_cast<std::int64_t>(count);
-    piece.end = fed_[direction];
-    head.next += count;
-    head.left -= count;
-    piece.next_local = head.next;
-    piece.extendable = (head.next & block_mask_) != 0;
-    if (head.left == 0) feed_.pop();
-  }
-}
-
-DramChannel::Piece& DramChannel::piece_for(unsigned direction, std::uint64_t local) {
-  Index& last = last_piece_[direction];
-  if (last != none) {
-    Piece& piece = pieces_[static_cast<std::size_t>(last)];
-    if (piece.extendable && piece.next_local == local) return piece;
-    if (piece.live == 0) free_pieces_.push_back(last);
-  }
-  if (free_pieces_.empty()) {
-    free_pieces_.push_back(static_cast<Index>(pieces_.size()));
-    pieces_.emplace_back();
-  }
-  last = free_pieces_.back();
-  free_pieces_.pop_back();
-  Piece& piece = pieces_[static_cast<std::size_t>(last)];
-  piece.live = 0;
-  std::fill_n(piece.jobs.begin(), stripe_mask_ + 1, none);
-  return piece;
-}
-
-void DramChannel::add_job(Index piece, unsigned direction, std::uint64_t local, std::int64_t age, Cycle enter) {
-  if (free_jobs_.empty()) {
-    free_jobs_.push_back(static_cast<Index>(jobs_.size()));
-    jobs_.emplace_back();
-  }
-  const Index index = free_jobs_.back();
-  free_jobs_.pop_back();
-  const auto residue = static_cast<std::uint8_t>(local & stripe_mask_);
-  Piece& owner = pieces_[static_cast<std::size_t>(piece)];
-  owner.jobs[residue] = index;
-  ++owner.live;
-
-  const AddressMap::Place place = map_.place(local);
-  Bank& bank = banks_[place.bank];
-  Job& job = jobs_[static_cast<std::size_t>(index)];
-  job.next = age;
-  job.row = place.row;
-  job.enter = enter;
-  job.piece = piece;
-  job.bank = static_cast<std::uint8_t>(place.bank);
-  job.residue = residue;
-  job.previous = bank.tail[direction];
-  job.following = none;
-  if (job.previous == none) {
-    bank.head[direction] = index;
-  } else {
-    jobs_[static_cast<std::size_t>(job.previous)].following = index;
-  }
-  bank.tail[direction] = index;
-  active_[direction] |= std::uint64_t{1} << place.bank;
-  if (bank.hit[direction] == none && bank.row == static_cast<std::int64_t>(place.row)) bank.hit[direction] = index;
-  if (direction == direction_) classify(place.bank);
-}
-
-void DramChannel::remove_job(unsigned direction, Index index) {
-  Job& job = jobs_[static_cast<std::size_t>(index)];
-  Bank& bank = banks_[job.bank];
-  (job.previous == none ? bank.head[direction] : jobs_[static_cast<std::size_t>(job.previous)].following) =
-      job.following;
-  (job.following == none ? bank.tail[direction] : jobs_[static_cast<std::size_t>(job.following)].previous) =
-      job.previous;
-  if (bank.head[direction] == none) active_[direction] &= ~(std::uint64_t{1} << job.bank);
-  if (bank.hit[direction] == index) bank.hit[direction] = first_hit(bank, direction);
-  Piece& piece = pieces_[static_cast<std::size_t>(job.piece)];
-  piece.jobs[job.residue] = none;
-  if (--piece.live == 0 && last_piece_[direction] != job.piece) free_pieces_.push_back(job.piece);
-  free_jobs_.push_back(index);
-}
-
-DramChannel::Index DramChannel::first_hit(const Bank& bank, unsigned direction) const {
-  for (Index i = bank.head[direction]; i != none; i = jobs_[static_cast<std::size_t>(i)].following) {
-    if (static_cast<std::int64_t>(jobs_[static_cast<std::size_t>(i)].row) == bank.row) return i;
-  }
-  return none;
-}
-
 void DramChannel::advance(Cycle until) {
   if (until <= now_) return;
   for (bool first = true;; first = false) {
@@ -208,9 +120,9 @@ void DramChannel::advance(Cycle until) {
       issue(kind, until);
       continue;
     }
-    if (kind == kinds) skip_idle_refreshes(until);
+    if (idle()) skip_idle_refreshes(until);
     for (unsigned rank = 0; rank < ranks_.size(); ++rank) {
-      if (ranks_[rank].refresh_at <= refresh_time) refresh(rank);
+      if (ranks_[rank].refresh_at <= refresh_time) refresh_step(rank);
     }
   }
   now_ = until;
@@ -340,7 +252,7 @@ void DramChannel::issue(Kind kind, Cycle until) {
     }
   } else if (kind == activate_row) {
     const Job& job = jobs_[static_cast<std::size_t>(banks_[chosen.bank].head[direction_])];
-    activate(chosen.bank, job.row, chosen.time);
+    activate(chosen.bank, job.row, ready_[chosen.bank], chosen.time);
     classify(chosen.bank);
   } else if (!leaps_ || !leap(until)) {
     serve(chosen.bank, chosen.time);
@@ -357,13 +269,16 @@ void DramChannel::precharge(unsigned index, Cycle time) {
   rank.pre_ok = time + timing_.ppd;
   count_close(rank, time);
   ++counters_.precharges;
+  ++rank.counters.precharges;
+  log(DramCommand::Kind::precharge, bank.rank, index, 0, time);
   if (timing_.ppd != 0) best_[precharge_row].known = false;
 }
 
-void DramChannel::activate(unsigned index, std::uint64_t row, Cycle time) {
+void DramChannel::activate(unsigned index, std::uint64_t row, Cycle ready, Cycle time) {
   Bank& bank = banks_[index];
   Rank& rank = ranks_[bank.rank];
   bank.row = static_cast<std::int64_t>(row);
+  bank.rate_wait = time - ready;
   bank.cas_ok = {time + timing_.rcd_read, time + timing_.rcd_write};
   bank.pre_ok = time + timing_.ras;
   bank.act_ok = time + timing_.rc;
@@ -375,6 +290,8 @@ void DramChannel::activate(unsigned index, std::uint64_t row, Cycle time) {
   groups_[bank.group].act_ok = time + timing_.rrd_l;
   if (rank.open_banks++ == 0) rank.active_from = std::max(time, rank.counted_to);
   ++counters_.activates;
+  ++rank.counters.activates;
+  log(DramCommand::Kind::activate, bank.rank, index, row, time);
   ++(bank.left_for_other_row ? counters_.conflicts : counters_.misses);
   bank.left_for_other_row = false;
   best_[activate_row].known = false;
@@ -382,7 +299,9 @@ void DramChannel::activate(unsigned index, std::uint64_t row, Cycle time) {
 
 void DramChannel::count_close(Rank& rank, Cycle time) {
   if (--rank.open_banks == 0) {
-    counters_.active_cycles += static_cast<std::uint64_t>(std::max<Cycle>(0, time - rank.active_from));
+    const auto cycles = static_cast<std::uint64_t>(std::max<Cycle>(0, time - rank.active_from));
+    counters_.active_cycles += cycles;
+    rank.counters.active_cycles += cycles;
     rank.counted_to = std::max(rank.counted_to, time);
   }
 }
@@ -394,8 +313,11 @@ void DramChannel::serve(unsigned index, Cycle time) {
   const Index job_index = bank.hit[d];
   Job& job = jobs_[static_cast<std::size_t>(job_index)];
   bank.overtakes = bank.head[d] == job_index ? 0 : bank.overtakes + 1;
+  account(index, time);
   column_timing(index, time);
-  column_count(1);
+  column_count(ranks_[bank.rank], 1);
+  if (per_bank_) --bank.waiting[d];
+  log(d == read ? DramCommand::Kind::read : DramCommand::Kind::write, bank.rank, index, job.row, time);
   complete(job.next, 1, time + latency_[d] + burst_, 0);
   job.next += stripe_;
   age_[index] = job.next;
@@ -417,52 +339,20 @@ void DramChannel::column_timing(unsigned index, Cycle time) {
   const Cycle data_end = time + latency_[d] + burst_;
   column_to_precharge(index, time);
   rank.cas_ok[d] = time + timing_.ccd_s;
-  group.cas_ok[d] = time + timing_.ccd_l;
+  group.cas_ok[d] = time + (d == read ? timing_.ccd_l : timing_.ccd_l_write);
   rank.cas_ok[other] = d == read ? time + timing_.rtw : data_end + timing_.wtr_s;
   group.cas_ok[other] = d == read ? time + timing_.rtw : data_end + timing_.wtr_l;
   if (ranks_.size() == 1) return;
   for (Rank& r : ranks_) {
     if (&r == &rank) continue;
     r.cas_ok[d] = std::max(r.cas_ok[d], time + burst_ + timing_.rtrs);
-    r.cas_ok[other] = std::max(r.cas_ok[other], data_end + timing_.rtrs - latency_[other]);
+    r.cas_ok[other] = std::max({r.cas_ok[other], time + 1, data_end + timing_.rtrs - latency_[other]});
   }
 }
 
 void DramChannel::column_to_precharge(unsigned index, Cycle time) {
   Cycle& pre_ok = banks_[index].pre_ok;
   pre_ok = std::max(pre_ok, direction_ == read ? time + timing_.rtp : time + latency_[write] + burst_ + timing_.wr);
-}
-
-void DramChannel::column_count(Cycle count) {
-  const unsigned d = direction_;
-  (d == read ? counters_.reads : counters_.writes) += static_cast<std::uint64_t>(count);
-  if (last_direction_ != d) {
-    ++counters_.turnarounds;
-    last_direction_ = d;
-  }
-  served_[d] += count;
-  if (fed_[1 - d] != served_[1 - d]) streak_ += static_cast<unsigned>(count);
-  hold_ = std::max<Cycle>(0, hold_ - count);
-}
-
-/// Bursts of consecutive ages whose data end at first_end, first_end + spacing, ...
-void DramChannel::complete(std::int64_t age, Cycle count, Cycle end, Cycle spacing) {
-  Ring<Segment>& segments = segments_[direction_];
-  std::size_t i = 0;
-  while (segments[i].end <= age)
-    ++i;
-  while (count > 0) {
-    Segment& segment = segments[i];
-    const Cycle here = std::min<Cycle>(count, segment.end - age);
-    segment.remaining -= static_cast<std::uint64_t>(here);
-    if (segment.remaining == 0) done_.push_back({segment.id, end + (here - 1) * spacing});
-    age += here;
-    end += here * spacing;
-    count -= here;
-    ++i;
-  }
-  while (!segments.empty() && segments.front().remaining == 0)
-    segments.pop();
 }
 
 /// Closed page: a bank without waiting bursts for its row closes behind the last one (auto precharge).
@@ -473,55 +363,8 @@ void DramChannel::close_if_unused(unsigned index) {
   bank.act_ok = std::max(bank.act_ok, bank.pre_ok + timing_.rp);
   count_close(ranks_[bank.rank], bank.pre_ok);
   ++counters_.precharges;
-}
-
-void DramChannel::refresh(unsigned rank_index) {
-  Rank& rank = ranks_[rank_index];
-  Cycle precharged = rank.refresh_at, closed = rank.refresh_at;
-  for (const Bank& bank : banks_) {
-    if (bank.rank != rank_index) continue;
-    if (bank.row >= 0) {
-      closed = std::max(closed, bank.pre_ok);
-    } else {
-      precharged = std::max(precharged, bank.act_ok);
-    }
-  }
-  if (rank.open_banks != 0) {
-    precharged = std::max(precharged, closed + timing_.rp_all);
-    counters_.active_cycles += static_cast<std::uint64_t>(closed - rank.active_from);
-    rank.open_banks = 0;
-    rank.counted_to = closed;
-    ++counters_.precharges;
-  }
-  for (Bank& bank : banks_) {
-    if (bank.rank != rank_index) continue;
-    bank.row = -1;
-    bank.act_ok = precharged + timing_.rfc;
-    bank.hit = {none, none};
-    bank.left_for_other_row = false;
-  }
-  classify_all();
-  ++counters_.refreshes;
-  rank.refresh_at += timing_.refi;
-  find_refresh();
-}
-
-/// Without requests and with all banks closed nothing happens but refresh: all of them up to `until` but the last at
-/// once.
-void DramChannel::skip_idle_refreshes(Cycle until) {
-  for (Rank& rank : ranks_) {
-    if (rank.open_banks != 0 || rank.refresh_at > until) continue;
-    const Cycle rounds = (until - rank.refresh_at) / timing_.refi;
-    counters_.refreshes += static_cast<std::uint64_t>(rounds);
-    rank.refresh_at += rounds * timing_.refi;
-  }
-  find_refresh();
-}
-
-void DramChannel::find_refresh() {
-  refresh_at_ = never;
-  for (const Rank& rank : ranks_)
-    refresh_at_ = std::min(refresh_at_, rank.refresh_at);
+  ++ranks_[bank.rank].counters.precharges;
+  log(DramCommand::Kind::precharge, bank.rank, index, 0, bank.pre_ok);
 }
 
 Cycle DramChannel::finish_bound() {
@@ -531,7 +374,8 @@ Cycle DramChannel::finish_bound() {
   choose();
   const Cycle rcd = std::min(timing_.rcd_read, timing_.rcd_write);
   const Cycle column_time =
-      std::min({best_[column].time, best_[activate_row].time + rcd, best_[precharge_row].time + timing_.rp + rcd});
+      std::min({best_[column].time, best_[activate_row].time + rcd, best_[precharge_row].time + timing_.rp + rcd,
+                bank_refresh_ ? refresh_at_ : never});  // banks that wait for their refresh are no candidates
   Cycle bound = never;
   for (const unsigned d : {read, write}) {
     if (segments_[d].empty()) continue;
@@ -548,21 +392,6 @@ Cycle DramChannel::finish_bound() {
   }
   bound_ = bound;
   return std::max(bound, now_ + 1);
-}
-
-DramCounters DramChannel::counters_now() const {
-  DramCounters result = counters_;
-  for (const Rank& rank : ranks_) {
-    if (rank.open_banks != 0)
-      result.active_cycles += static_cast<std::uint64_t>(std::max<Cycle>(0, now_ - rank.active_from));
-  }
-  return result;
-}
-
-void DramChannel::reset_counters() {
-  counters_ = {};
-  for (Rank& rank : ranks_)
-    rank.active_from = std::max(rank.active_from, now_);
 }
 
 }  // namespace nibble

@@ -13,30 +13,67 @@
 
 namespace nibble {
 
-/// Commands and bursts of one channel.
-struct DramCounters {
+/// Why the data bus moved nothing. Every cycle between two bursts has one cause: see docs/memory.md.
+enum class LostCause : std::uint8_t {
+  idle,            ///< no request waited
+  latency,         ///< first data after such a time
+  refresh,         ///< the bank was being refreshed
+  turnaround,      ///< between reads and writes
+  rank_switch,     ///< between ranks
+  column_spacing,  ///< tCCD, as a rule in the same bank group
+  row,             ///< precharge and activate
+  activate_rate,   ///< the activate waited for tRRD or tFAW
+  queue,           ///< the burst came into a full queue
+};
+constexpr std::size_t lost_causes = 9;
+/// In the order of LostCause: "idle", "latency", ...
+extern const std::array<const char*, lost_causes> lost_cause_names;
+/// Cycles by cause.
+using LostCycles = std::array<std::uint64_t, lost_causes>;
+
+/// Commands of one rank.
+struct RankCounters {
   std::uint64_t reads = 0, writes = 0;  ///< bursts
   std::uint64_t activates = 0;
   std::uint64_t precharges = 0;     ///< commands; one that closes all banks before a refresh counts once
-  std::uint64_t refreshes = 0;      ///< commands, each of one rank
-  std::uint64_t misses = 0;         ///< activates of a bank that was closed
-  std::uint64_t conflicts = 0;      ///< activates of a bank that another row had to leave first
-  std::uint64_t turnarounds = 0;    ///< changes between reads and writes on the data bus
-  std::uint64_t active_cycles = 0;  ///< rank cycles with at least one open bank
+  std::uint64_t refreshes = 0;      ///< commands
+  std::uint64_t active_cycles = 0;  ///< cycles with at least one open bank
+  RankCounters& operator+=(const RankCounters& other);
+};
+
+/// Commands and bursts of one channel, or the sum of several.
+struct DramCounters : RankCounters {
+  std::uint64_t misses = 0;       ///< activates of a bank that was closed
+  std::uint64_t conflicts = 0;    ///< activates of a bank that another row had to leave first
+  std::uint64_t turnarounds = 0;  ///< changes between reads and writes on the data bus
+  LostCycles lost{};              ///< bus cycles without data up to the last burst
+  DramCounters& operator+=(const DramCounters& other);
+};
+
+/// A command on the bus of a channel.
+struct DramCommand {
+  enum class Kind : std::uint8_t { activate, precharge, precharge_all, read, write, refresh_all, refresh_bank };
+  Cycle at = 0;
+  Kind kind{};
+  unsigned rank = 0;
+  unsigned bank = 0;  ///< of the channel; of a refresh the first, and of one that covers the rank 0
+  std::uint64_t row = 0;
 };
 
 /// What it models. Requests are runs of consecutive bursts. They wait in one queue in order of arrival; from its head
 /// bursts enter the read window or the write window as entries become free (an entry is free from the cycle after the
-/// burst's column command), so the head may hold up what stands behind it. Within the window of the current direction,
+/// burst's column command), so the head may hold up what stands behind it. A window is one pool for all banks, or has
+/// entries of each bank (QueueKind). Within the window of the current direction,
 /// at every cycle
 ///   - the column command that can issue first does; among equals the oldest (first ready, first come);
 ///   - a bank without a waiting burst for its open row is precharged and activated for its oldest burst, as early as
-///   tRAS,
-///     tRTP, tWR, tRP, tRC, tRRD, tFAW and tPPD allow; of several activates the earliest possible, then the oldest;
+///     tRAS, tRTP, tWR, tRP, tRC, tRRD, tFAW and tPPD allow; of several activates the earliest possible, then the
+///     oldest;
 ///   - after row_hit_cap bursts that overtook an older one of the same bank, that bank counts as having no waiting hit.
 /// Writes are served when there are write_high of them, or no reads, or the reads had streak_cap bursts in a row; until
 /// write_low are left (none after a streak) and a read waits, or the writes had streak_cap bursts in a row, after which
-/// as many reads go first as the read window holds. Every tREFI a rank is closed and refreshed before anything else.
+/// as many reads go first as the read window holds. Every tREFI a rank is closed and refreshed before anything else, or
+/// every tREFI / (banks / refresh_banks) the next refresh_banks of its banks.
 /// The command bus is not a resource: at most three commands share the burst_cycles of a burst.
 ///
 /// How it is fast. Between two row commands a stream only repeats itself, so such a stretch of column commands is
@@ -67,12 +104,17 @@ class DramChannel {
   Cycle now() const { return now_; }
   bool idle() const { return fed_[0] == served_[0] && fed_[1] == served_[1] && feed_.empty(); }
   const DramCounters& counters() const { return counters_; }
-  /// Counters with the time that banks are open counted up to now().
+  /// Counters with the time that banks are open, and the time without data, counted up to now().
   DramCounters counters_now() const;
   DramCounters& counters() { return counters_; }
   void reset_counters();
+  /// The same of each rank.
+  std::vector<RankCounters> rank_counters_now() const;
   /// Off: every burst is scheduled singly (for tests).
-  void set_leaps(bool on) { leaps_ = on; }
+  void set_leaps(bool on) { leaps_ = on && !per_bank_; }
+  /// Appends every command from now on, each bank's in order of time; every burst is then scheduled singly. Closing a
+  /// bank with the last column command (closed page) is a precharge at the time at which it takes effect.
+  void log_commands(std::vector<DramCommand>* log);
 
  private:
   using Index = std::int16_t;  ///< into jobs_ or pieces_; -1: none
@@ -85,6 +127,9 @@ class DramChannel {
     Cycle pre_ok = 0, act_ok = 0;
     std::array<Index, 2> head{none, none}, tail{none, none};  ///< jobs per direction, oldest first
     std::array<Index, 2> hit{none, none};                     ///< the oldest job of the open row
+    std::array<std::int64_t, 2> waiting{};                    ///< bursts in the window, with QueueKind::per_bank
+    Cycle refreshed_at = 0;                                   ///< end of the last refresh
+    Cycle rate_wait = 0;                                      ///< how long tRRD or tFAW held up the last activate
     std::uint8_t rank = 0, group = 0;                         ///< group: over all ranks
     bool left_for_other_row = false;
     unsigned overtakes = 0;
@@ -94,9 +139,13 @@ class DramChannel {
     std::array<Cycle, 4> activates{};  ///< the last four, a ring
     unsigned oldest_activate = 0;
     Cycle act_ok = 0, pre_ok = 0;
-    Cycle refresh_at = 0;
+    Cycle refresh_at = 0;     ///< next step of the refresh
+    std::int64_t round = 0;   ///< per-bank refreshes done
+    bool closing = false;     ///< the banks of a per-bank refresh are closed, its command is to come
+    Cycle refresh_ready = 0;  ///< from when their precharge and tRC allow that command
     unsigned open_banks = 0;
     Cycle active_from = 0, counted_to = 0;
+    RankCounters counters;
   };
   struct Group {
     std::array<Cycle, 2> cas_ok{};
@@ -138,6 +187,7 @@ class DramChannel {
   };
 
   void feed(Cycle enter);
+  std::int64_t room_for(unsigned direction, std::uint64_t local) const;
   Piece& piece_for(unsigned direction, std::uint64_t local);
   void add_job(Index piece, unsigned direction, std::uint64_t local, std::int64_t age, Cycle enter);
   void remove_job(unsigned direction, Index job);
@@ -150,19 +200,21 @@ class DramChannel {
   Cycle floor_of(Kind kind, const Group& group) const;
   void find(Kind kind);
   Kind choose();
+  Cycle stripe_spacing() const { return stripe_spacings_[direction_]; }
   Cycle row_time() const { return std::min(best_[activate_row].time, best_[precharge_row].time); }
   bool decided(Cycle time, Cycle until, Cycle bursts) const;
   /// Bursts that wait in front of the windows.
   std::int64_t queued() const { return pushed_[read] - fed_[read] + pushed_[write] - fed_[write]; }
   void issue(Kind kind, Cycle until);
   void precharge(unsigned bank, Cycle time);
-  void activate(unsigned bank, std::uint64_t row, Cycle time);
+  /// `ready`: when tRRD and tFAW apart it could have issued.
+  void activate(unsigned bank, std::uint64_t row, Cycle ready, Cycle time);
   void serve(unsigned bank, Cycle time);
   /// Row commands for one bank of a stripe; never: not needed.
   struct Opening {
     unsigned bank = 0;
     std::uint64_t row = 0;
-    Cycle precharge = never, activate = never;
+    Cycle precharge = never, ready = 0, activate = never;
   };
   using Openings = std::array<Opening, 64>;
   /// What the rank forbids to row commands.
@@ -199,10 +251,22 @@ class DramChannel {
   void enter_window(const Job& first, Cycle start, Cycle count, Cycle waiting, const Taken& taken);
   void column_timing(unsigned bank, Cycle time);
   void column_to_precharge(unsigned bank, Cycle time);
-  void column_count(Cycle count);
+  void column_count(Rank& rank, Cycle count);
+  void account(unsigned bank, Cycle time);
+  void account_stretch(Cycle count, Cycle spacing);
+  void lose(LostCause cause, Cycle cycles) {
+    counters_.lost[static_cast<std::size_t>(cause)] += static_cast<std::uint64_t>(cycles);
+  }
+  void log(DramCommand::Kind kind, unsigned rank, unsigned bank, std::uint64_t row, Cycle at) {
+    if (log_ != nullptr) log_->push_back({at, kind, rank, bank, row});
+  }
   void complete(std::int64_t first_age, Cycle count, Cycle first_end, Cycle spacing);
   void close_if_unused(unsigned bank);
-  void refresh(unsigned rank);
+  void refresh_step(unsigned rank);
+  void refresh_all(unsigned rank);
+  void close_for_refresh(unsigned rank);
+  void refresh_banks(unsigned rank);
+  Cycle bank_refresh_due(unsigned rank) const;
   void skip_idle_refreshes(Cycle until);
   void count_close(Rank& rank, Cycle time);
   void find_refresh();
@@ -215,10 +279,12 @@ class DramChannel {
   const std::array<std::int64_t, 2> capacity_;
   const std::int64_t write_high_, write_low_;
   const unsigned row_hit_cap_, streak_cap_;
-  const bool close_page_;
+  const bool close_page_, per_bank_, bank_refresh_;
+  const std::array<std::int64_t, 2> bank_capacity_;  ///< with QueueKind::per_bank
+  const unsigned refresh_sets_;                      ///< per-bank refreshes that make one of the rank
   const std::uint64_t stripe_mask_, block_mask_;
   std::int64_t stripe_;
-  Cycle stripe_spacing_ = 0;  ///< of column commands that walk a stripe; 0: irregular
+  std::array<Cycle, 2> stripe_spacings_{};  ///< of column commands that walk a stripe; 0: irregular
   bool leaps_ = true;
 
   // State.
@@ -228,7 +294,9 @@ class DramChannel {
   std::int64_t drain_to_ = 0;  ///< in the write direction: waiting writes at which a waiting read interrupts
   std::int64_t hold_ = 0;      ///< in the read direction: reads that go before waiting writes, however many
   unsigned streak_ = 0;        ///< bursts served while the other direction waited
-  unsigned last_direction_ = read;
+  unsigned last_direction_ = read, last_rank_ = 0;
+  Cycle data_end_ = 0;   ///< of the last burst
+  Cycle work_from_ = 0;  ///< from when on there has always been a waiting burst
   Cycle bound_ = never;
   bool bound_known_ = true;
   std::vector<Bank> banks_;
@@ -254,6 +322,7 @@ class DramChannel {
   std::array<Ring<Segment>, 2> segments_;
   std::vector<Done> done_;
   DramCounters counters_;
+  std::vector<DramCommand>* log_ = nullptr;
 };
 
 }  // namespace nibble

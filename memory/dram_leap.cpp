@@ -9,9 +9,9 @@ namespace nibble {
 
 /// Starts with the best column command; false: nothing done, a single step is due.
 bool DramChannel::leap(Cycle until) {
-  if (stripe_spacing_ == 0) return false;
+  if (stripe_spacing() == 0) return false;
   const Candidate chosen = best_[column];
-  if (std::min(row_time(), refresh_at_) <= chosen.time + stripe_spacing_) return false;  // not even two bursts
+  if (std::min(row_time(), refresh_at_) <= chosen.time + stripe_spacing()) return false;  // not even two bursts
   const Job& job = jobs_[static_cast<std::size_t>(banks_[chosen.bank].hit[direction_])];
   Piece& piece = pieces_[static_cast<std::size_t>(job.piece)];
   if (piece.end - chosen.age <= 1 || !in_order(job)) return false;
@@ -50,7 +50,7 @@ Cycle DramChannel::extension(const Piece& last) const {
 /// first `own` of them continue the last piece; the others are examined: their banks are idle and their rows open.
 Cycle DramChannel::quiet_entries(Cycle own, Cycle wanted) const {
   Cycle quiet = own;
-  if (stripe_spacing_ != timing_.ccd_s) return quiet;  // a hit in another bank group would go in between
+  if (stripe_spacing() != timing_.ccd_s) return quiet;  // a hit in another bank group would go in between
   auto skip = static_cast<std::uint64_t>(own);
   for (std::size_t i = 0; i < feed_.size() && quiet < wanted; ++i) {
     const Feed& item = feed_[i];
@@ -76,7 +76,7 @@ Cycle DramChannel::quiet_entries(Cycle own, Cycle wanted) const {
 /// Whether the chosen burst is the oldest, and no other bank could be served between two bursts of the stripe.
 bool DramChannel::in_order(const Job& chosen) const {
   const unsigned d = direction_;
-  if (stripe_spacing_ != timing_.ccd_s && (needing_[column] & (needing_[column] - 1)) != 0) return false;
+  if (stripe_spacing() != timing_.ccd_s && (needing_[column] & (needing_[column] - 1)) != 0) return false;
   for (std::uint64_t mask = active_[d]; mask != 0; mask &= mask - 1) {
     const Bank& bank = banks_[static_cast<unsigned>(__builtin_ctzll(mask))];
     if (jobs_[static_cast<std::size_t>(bank.head[d])].next < chosen.next) return false;
@@ -90,14 +90,14 @@ Cycle DramChannel::leap_length(Cycle supply, Cycle until) const {
   const Cycle start = best_[column].time;
   Cycle count = supply;
   const Cycle last = std::min(refresh_at_, row_time()) - 1;
-  if (last < start + (count - 1) * stripe_spacing_) count = (last - start) / stripe_spacing_ + 1;
+  if (last < start + (count - 1) * stripe_spacing()) count = (last - start) / stripe_spacing() + 1;
   if (fed_[1 - d] != served_[1 - d]) {
     count = std::min<Cycle>(count, streak_cap_ - streak_);
     if (d == write) count = std::min(count, fed_[d] - served_[d] - drain_to_);
     if (hold_ > 0) count = std::min(count, hold_);
   }
-  if (!decided(start + (count - 1) * stripe_spacing_, until, count)) {
-    const Cycle until_then = start <= until ? (until - start) / stripe_spacing_ + 1 : 1;
+  if (!decided(start + (count - 1) * stripe_spacing(), until, count)) {
+    const Cycle until_then = start <= until ? (until - start) / stripe_spacing() + 1 : 1;
     count = std::min(count, std::max(until_then, queued() - 1));
   }
   return count;
@@ -107,7 +107,7 @@ Cycle DramChannel::leap_length(Cycle supply, Cycle until) const {
 Cycle DramChannel::in_turn(const Piece& piece, const Job& first, Cycle count) const {
   const unsigned d = direction_;
   Cycle slot = best_[column].time;
-  for (Cycle k = 0; k < std::min(count, stripe_); ++k, slot += stripe_spacing_) {
+  for (Cycle k = 0; k < std::min(count, stripe_); ++k, slot += stripe_spacing()) {
     const Index next = piece.jobs[(first.residue + static_cast<std::uint64_t>(k)) & stripe_mask_];
     if (next == none) return k;
     const Job& job = jobs_[static_cast<std::size_t>(next)];
@@ -128,8 +128,10 @@ Cycle DramChannel::in_turn(const Piece& piece, const Job& first, Cycle count) co
 
 void DramChannel::leap_columns(const Job& first, Cycle time, Cycle count) {
   const unsigned d = direction_;
-  const Cycle spacing = stripe_spacing_;
-  column_count(count);
+  const Cycle spacing = stripe_spacing();
+  account(first.bank, time);
+  account_stretch(count - 1, spacing);
+  column_count(ranks_[banks_[first.bank].rank], count);
   complete(first.next, count, time + latency_[d] + burst_, spacing);
   feed(time + (count - 1) * spacing + 1);
   Piece& piece = pieces_[static_cast<std::size_t>(first.piece)];
@@ -156,7 +158,7 @@ void DramChannel::leap_columns(const Job& first, Cycle time, Cycle count) {
 /// served.
 bool DramChannel::may_leap_rows(const Piece& piece, const Job& first) const {
   const unsigned d = direction_;
-  if (stripe_spacing_ != timing_.ccd_s || close_page_ || ranks_.size() != 1) return false;
+  if (stripe_spacing() != timing_.ccd_s || close_page_ || ranks_.size() != 1) return false;
   if (feed_.empty() || feed_.front().direction != d || last_piece_[d] != first.piece) return false;
   if ((needing_[activate_row] | needing_[precharge_row]) != 0) return false;
   const Feed& head = feed_.front();
@@ -169,7 +171,7 @@ bool DramChannel::may_leap_rows(const Piece& piece, const Job& first) const {
 /// are not sure to be issued one after another in that order. `pace` holds what the rank forbids, before and after.
 bool DramChannel::open_stripe(std::uint64_t local, Cycle enter, Pace& pace, Openings& openings) const {
   Cycle ready_before = 0;
-  for (Cycle k = 0; k < stripe_; ++k, enter += stripe_spacing_) {
+  for (Cycle k = 0; k < stripe_; ++k, enter += stripe_spacing()) {
     const AddressMap::Place place = map_.place(local + static_cast<std::uint64_t>(k));
     const Bank& bank = banks_[place.bank];
     if (bank.head[direction_] != none) return false;
@@ -188,7 +190,7 @@ bool DramChannel::open_stripe(std::uint64_t local, Cycle enter, Pace& pace, Open
     }
     const Cycle time = std::max({ready, pace.act_ok, pace.activates[pace.oldest] + timing_.faw});
     if (ready < ready_before || pace.group_ok[bank.group] > time) return false;
-    ready_before = ready;
+    ready_before = opening.ready = ready;
     opening.activate = pace.last = time;
     pace.act_ok = time + timing_.rrd_s;
     pace.group_ok[bank.group] = time + timing_.rrd_l;
@@ -210,7 +212,7 @@ void DramChannel::apply(const Openings& openings) {
   for (Cycle k = 0; k < stripe_; ++k) {
     const Opening& opening = openings[static_cast<std::size_t>(k)];
     if (opening.precharge != never) precharge(opening.bank, opening.precharge);
-    if (opening.activate != never) activate(opening.bank, opening.row, opening.activate);
+    if (opening.activate != never) activate(opening.bank, opening.row, opening.ready, opening.activate);
   }
 }
 
@@ -226,7 +228,7 @@ bool DramChannel::leap_rows(Piece& piece, const Job& first, Cycle until) {
   Pace pace = pace_now();
   pace.last = start;
   if (!open_stripe(head.next, start + 1, pace, openings)) return false;
-  const Cycle count = std::max(stripe_, (pace.last - start + stripe_spacing_ - 1) / stripe_spacing_ + 1);
+  const Cycle count = std::max(stripe_, (pace.last - start + stripe_spacing() - 1) / stripe_spacing() + 1);
   if (count > std::min(piece.end - first.next, entering) || in_turn(piece, first, count) != count) return false;
   if (leap_length(count, until) != count) return false;
   leap_columns(first, start, count);
@@ -240,9 +242,9 @@ bool DramChannel::leap_rows(Piece& piece, const Job& first, Cycle until) {
 /// while the next enters and its rows are opened. Begins with the last `waiting` bursts of a run in the window and the
 /// next run at the head of the queue; ends likewise, so no jobs but those of the last run need exist.
 bool DramChannel::leap_runs(Piece& piece, const Job& first, Cycle until) {
-  const Cycle spacing = stripe_spacing_, start = best_[column].time;
+  const Cycle spacing = stripe_spacing(), start = best_[column].time;
   const Cycle waiting = piece.end - first.next, least = waiting + stripe_;
-  if (waiting % stripe_ != 0 || first.residue != 0) return false;
+  if (waiting % stripe_ != 0 || first.residue != 0 || map_.hashed()) return false;
   Cycle supply = 0;
   for (std::size_t i = 0; i < feed_.size() && feed_[i].direction == direction_; ++i)
     supply += static_cast<Cycle>(feed_[i].left);
@@ -263,6 +265,7 @@ bool DramChannel::leap_runs(Piece& piece, const Job& first, Cycle until) {
     // Every row is open when its first burst comes, and before the run after it begins to enter.
     if (pace.last >= enter + (run - 1) * spacing || !open_in_time(openings, slot, banks_before)) break;
     if (count == 0) {
+      account(first.bank, start);
       leave_window(piece, start + (waiting - stripe_) * spacing);
     } else {
       const Cycle last = start + (waiting + count - stripe_) * spacing;
@@ -307,7 +310,7 @@ void DramChannel::take(Taken& taken, std::uint64_t bursts) const {
 /// another.
 bool DramChannel::open_in_time(const Openings& openings, Cycle slot, std::uint64_t in_use) const {
   const Cycle rcd = direction_ == read ? timing_.rcd_read : timing_.rcd_write;
-  for (Cycle k = 0; k < stripe_; ++k, slot += stripe_spacing_) {
+  for (Cycle k = 0; k < stripe_; ++k, slot += stripe_spacing()) {
     const Opening& opening = openings[static_cast<std::size_t>(k)];
     if ((in_use >> opening.bank & 1) != 0) return false;
     const Cycle ready = opening.activate == never ? banks_[opening.bank].cas_ok[direction_] : opening.activate + rcd;
@@ -322,7 +325,7 @@ void DramChannel::leave_window(const Piece& piece, Cycle last) {
     const Index index = piece.jobs[static_cast<std::size_t>(k)];
     const unsigned bank = jobs_[static_cast<std::size_t>(index)].bank;
     banks_[bank].overtakes = 0;
-    column_to_precharge(bank, last + k * stripe_spacing_);
+    column_to_precharge(bank, last + k * stripe_spacing());
     remove_job(direction_, index);
     classify(bank);
   }
@@ -331,8 +334,9 @@ void DramChannel::leave_window(const Piece& piece, Cycle last) {
 /// After `count` bursts from `start` on, the window holds the last `waiting` of those taken from the queue.
 void DramChannel::enter_window(const Job& first, Cycle start, Cycle count, Cycle waiting, const Taken& taken) {
   const unsigned d = direction_;
-  column_count(count);
-  complete(first.next, count, start + latency_[d] + burst_, stripe_spacing_);
+  account_stretch(count - 1, stripe_spacing());
+  column_count(ranks_[0], count);
+  complete(first.next, count, start + latency_[d] + burst_, stripe_spacing());
   for (std::size_t i = 0; i < taken.feeds; ++i)
     feed_.pop();
   if (taken.bursts != 0) {
@@ -347,7 +351,7 @@ void DramChannel::enter_window(const Job& first, Cycle start, Cycle count, Cycle
   for (Cycle k = 0; k < stripe_; ++k) {
     add_job(first.piece, d, taken.end - static_cast<std::uint64_t>(waiting - k), fed_[d] - waiting + k, start);
   }
-  feed(start + (count - 1) * stripe_spacing_ + 1);
+  feed(start + (count - 1) * stripe_spacing() + 1);
 }
 
 }  // namespace nibble

@@ -12,6 +12,8 @@ struct MemoryEnergy {
   std::string
       left_out;  ///< parts that the configuration does not know ("interface"), not in the sum; empty when complete
   double activate_pj = 0, read_pj = 0, write_pj = 0, refresh_pj = 0, background_pj = 0, io_pj = 0;
+  /// What background_pj consists of where the memory tells them apart: a row open, no row open.
+  double active_standby_pj = 0, precharge_standby_pj = 0;
   double total_pj() const { return activate_pj + read_pj + write_pj + refresh_pj + background_pj + io_pj; }
 };
 

@@ -21,8 +21,13 @@ class TraceInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_i
   tlm::tlm_initiator_socket<> memory{"memory"};
 
   TraceInitiator(sc_core::sc_module_name name, const std::vector<TraceRequest>& trace, const sc_core::sc_time& clock,
-                 const ReplayProgress& progress)
-      : sc_module(name), trace_(trace), clock_(clock), progress_(progress), accepted_(trace.size()) {
+                 unsigned per_clock, const ReplayProgress& progress)
+      : sc_module(name),
+        trace_(trace),
+        clock_(clock),
+        per_clock_(per_clock),
+        progress_(progress),
+        accepted_(trace.size()) {
     memory.bind(*this);
     std::uint64_t longest = 1;
     for (const TraceRequest& request : trace)
@@ -36,7 +41,10 @@ class TraceInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_i
                                      sc_core::sc_time& delay) override {
     auto& mine = static_cast<PooledPayload&>(payload);
     const sc_core::sc_time at = sc_core::sc_time_stamp() + delay;
-    if (open_ == &mine) accept(mine, at);
+    if (open_ == &mine) {
+      accept(mine, at);
+      wake_.notify(std::max(not_before_, at) - sc_core::sc_time_stamp());
+    }
     if (phase != tlm::BEGIN_RESP) return tlm::TLM_ACCEPTED;
     finish(mine, at);
     return tlm::TLM_COMPLETED;
@@ -52,17 +60,21 @@ class TraceInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_i
   SC_HAS_PROCESS(TraceInitiator);
 
   void issue() {
-    if (open_ != nullptr || next_ == trace_.size()) return;
+    while (open_ == nullptr && next_ != trace_.size() && !stopped && issue_next()) {
+    }
+  }
+  /// False: the next request is not due yet.
+  bool issue_next() {
     const TraceRequest& request = trace_[next_];
     const sc_core::sc_time due = std::max(clock_ * static_cast<double>(request.cycle), not_before_);
     if (due > sc_core::sc_time_stamp()) {
       wake_.notify(due - sc_core::sc_time_stamp());
-      return;
+      return false;
     }
     if (next_ % progress_interval == 0 && progress_ && !progress_(next_)) {
       stopped = true;
       sc_core::sc_stop();
-      return;
+      return false;
     }
     PooledPayload& payload = pool_.allocate(request.write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND,
                                             request.address, placeholder_.data(), static_cast<unsigned>(request.bytes));
@@ -74,12 +86,16 @@ class TraceInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_i
     const auto status = memory->nb_transport_fw(payload, phase, delay);
     if (status != tlm::TLM_ACCEPTED) accept(payload, sc_core::sc_time_stamp() + delay);
     if (status == tlm::TLM_COMPLETED) finish(payload, sc_core::sc_time_stamp() + delay);
+    return true;
   }
   void accept(PooledPayload& payload, const sc_core::sc_time& at) {
     accepted_[payload.owner] = at;
     open_ = nullptr;
-    not_before_ = at + clock_;
-    wake_.notify(not_before_ - sc_core::sc_time_stamp());
+    if (at >= slot_ + clock_) {
+      slot_ = at;
+      in_slot_ = 0;
+    }
+    not_before_ = ++in_slot_ < per_clock_ ? at : slot_ + clock_;
   }
   void finish(PooledPayload& payload, const sc_core::sc_time& at) {
     ++responses;
@@ -91,6 +107,7 @@ class TraceInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_i
 
   const std::vector<TraceRequest>& trace_;
   const sc_core::sc_time clock_;
+  const unsigned per_clock_;
   const ReplayProgress& progress_;
   std::vector<sc_core::sc_time> accepted_;
   std::vector<std::uint8_t> placeholder_;
@@ -98,6 +115,8 @@ class TraceInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_i
   std::size_t next_ = 0;
   PooledPayload* open_ = nullptr;  ///< request whose END_REQ is outstanding
   sc_core::sc_time not_before_;
+  sc_core::sc_time slot_;  ///< start of the clock cycle in which the last request was accepted ...
+  unsigned in_slot_ = 0;   ///< ... as one of so many
   sc_core::sc_event wake_{"wake"};
 };
 
@@ -117,7 +136,8 @@ void read_latency(ReplayFigures& figures, std::vector<double>& latencies) {
 
 ReplayFigures replay(MemorySystem& memory, const std::vector<TraceRequest>& trace, const ReplayProgress& progress) {
   const sc_core::sc_time clock(memory.clock_ns(), sc_core::SC_NS);
-  TraceInitiator initiator("trace", trace, clock, progress);
+  const auto* dram = dynamic_cast<const Dram*>(&memory);
+  TraceInitiator initiator("trace", trace, clock, dram != nullptr ? dram->device().geometry.channels : 1, progress);
   initiator.memory.bind(memory.target);
   sc_core::sc_start();
   ReplayFigures figures;
@@ -140,7 +160,7 @@ ReplayFigures replay(MemorySystem& memory, const std::vector<TraceRequest>& trac
   figures.writes = memory.bus_write_bytes() / memory.burst_bytes();
   figures.energy = memory.energy();
   figures.errors = initiator.errors;
-  if (const auto* dram = dynamic_cast<const Dram*>(&memory)) {
+  if (dram != nullptr) {
     const DramCounters n = dram->counters();
     figures.row_hit_rate =
         std::max(0.0, 1 - static_cast<double>(n.activates) / static_cast<double>(n.reads + n.writes));

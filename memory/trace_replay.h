@@ -34,10 +34,10 @@ struct ReplayFigures {
 /// Called now and then with the number of requests issued so far; false stops the replay.
 using ReplayProgress = std::function<bool(std::uint64_t issued)>;
 
-/// Issues the requests in order through the memory's socket: none before its cycle, at most one per memory clock cycle,
-/// as long as the memory accepts them. Runs the kernel until the last response; to be called once per process, before
-/// sc_start(). A request that the memory refuses is counted in `errors`. A replay that was stopped returns what
-/// happened until then.
+/// Issues the requests in order through the memory's socket: none before its cycle, at most one per memory clock cycle
+/// and channel, as long as the memory accepts them. Runs the kernel until the last response; to be called once per
+/// process, before sc_start(). A request that the memory refuses is counted in `errors`. A replay that was stopped
+/// returns what happened until then.
 ReplayFigures replay(MemorySystem& memory, const std::vector<TraceRequest>& trace, const ReplayProgress& progress = {});
 
 /// A report for people, and the same as one JSON document.

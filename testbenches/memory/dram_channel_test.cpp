@@ -68,6 +68,7 @@ void check_equal(const Outcome& a, const Outcome& b) {
   CHECK(a.counters.misses == b.counters.misses);
   CHECK(a.counters.conflicts == b.counters.conflicts);
   CHECK(a.counters.turnarounds == b.counters.turnarounds);
+  CHECK(a.counters.lost == b.counters.lost);
 }
 
 /// Streams, jumps, single bursts, pauses; `writes` of 8 requests write.

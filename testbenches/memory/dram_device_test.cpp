@@ -89,6 +89,28 @@ TEST_CASE("fields and bit strings say the same, and the bits of the byte address
   CHECK(a.block_bits() == 7);
 }
 
+TEST_CASE("a hashed map is a bijection, and rows of one bank number spread over the banks") {
+  const DramGeometry g = geometry(1);
+  const AddressMap map("row rank bank^row column bankgroup^row", g);
+  CHECK(map.hashed());
+  CHECK(map.describe() ==
+        "bankgroup 6..7, column 8..10, bank 11..11, rank 12..12, row 13..15, bank bits exclusive-ored with row bits");
+  std::set<std::tuple<unsigned, std::uint64_t, std::uint64_t>> places;
+  std::set<unsigned> banks_of_column_0;
+  const std::uint64_t bursts = g.capacity_bytes() / g.burst_bytes(), row = bursts / g.rows;
+  for (std::uint64_t local = 0; local < bursts; ++local) {
+    const auto place = map.place(local);
+    places.insert({place.bank, place.row, map.column(local)});
+    if (local % row == 0) banks_of_column_0.insert(place.bank);
+  }
+  CHECK(places.size() == bursts);
+  CHECK(banks_of_column_0.size() == 8);  // of the rank's 8 banks; without the hash it is 1
+  CHECK_FALSE(AddressMap("row rank bank column bankgroup", g).hashed());
+  CHECK(AddressMap("row rank bank:1^row column bankgroup", g).hashed());
+  CHECK_THROWS_WITH(AddressMap("row^bank rank bank column bankgroup", g), Catch::Contains("only bank^row"));
+  CHECK_THROWS_WITH(AddressMap("row rank bank^column column bankgroup", g), Catch::Contains("only bank^row"));
+}
+
 TEST_CASE("a broken mapping names the rule that it breaks") {
   const auto broken = [](const char* mapping, const char* part) {
     CAPTURE(mapping);
@@ -112,6 +134,19 @@ TEST_CASE("impossible devices are refused with the rule") {
   refuse("timing_cycles.tCCD_L=3", "at least tCCD_S");
   refuse("timing_cycles.tRRD_L=3", "at least tRRD_S");
   refuse("timing_cycles.tWTR_L=2", "at least tWTR_S");
+  refuse("timing_cycles.tCCD_L_WR=3", "at least tCCD_S");
+  refuse("timing_cycles.tFAW=3", "must be at least tRRD_S");
+  refuse("timing_cycles.tRP_all=16", "must be at least tRP");
+  refuse("timing_cycles.tRFCpb=421", "must not exceed tRFC");
+  refuse("timing_cycles={tRFCpb: 0}", "CL");
+  refuse("controller.refresh=per_bank", "needs timing_cycles.tRFCpb");
+  refuse("controller.refresh=sometimes", "per_bank");
+  refuse("controller.queue=fifo", "per_bank");
+  refuse("refresh_banks=32", "not exceed the banks of a rank");
+  refuse("refresh_banks=3", "power of two");
+  refuse("timing_cycles.CL=0", "CL");
+  refuse("ranks=0", "ranks");
+  refuse("beats_per_clock=3", "must divide burst_length");
   refuse("timing_cycles.tREFI=400", "must exceed tRFC");
   refuse("timing_cycles.tRTW=3", "would overlap on the bus");
   refuse("timing_cycles.tFWA=3", "tFWA");
@@ -153,13 +188,38 @@ TEST_CASE("energy: V x mA x ns = pJ, per command, with the clock period") {
   CHECK(energy_of(n, 1000).left_out == "interface");
 }
 
+TEST_CASE("energy: a second supply adds its own currents, and refreshes by bank share those of a refresh of all") {
+  DramDevice device = load_device("lpddr4-3200");
+  RankCounters n;
+  n.reads = 1;
+  // (1.1 V x (275 - 30) mA + 1.8 V x 0 mA) x 8 clocks x 0.625 ns
+  CHECK(dram_energy(device, n, 0).read_pj == Approx(1.1 * 245 * 8 * 0.625));
+  CHECK(dram_energy(device, n, 0).io_pj == Approx(256 * 3.21));
+  n = {};
+  n.activates = 1;
+  CHECK(dram_energy(device, n, 0).activate_pj ==
+        Approx(0.625 * (1.1 * (45.0 * 97 - 30.0 * 68 - 27.0 * 29) + 1.8 * (3.5 * 97 - 2.25 * 68 - 2.0 * 29))));
+  n = {};
+  n.refreshes = 8;
+  const double all = 0.625 * 448 * (1.1 * (90 - 30) + 1.8 * (10 - 2.25));
+  CHECK(dram_energy(device, n, 0).refresh_pj == Approx(all));
+  device.queues.refresh = RefreshKind::all_bank;
+  n.refreshes = 1;
+  CHECK(dram_energy(device, n, 0).refresh_pj == Approx(all));
+  n = {};
+  n.active_cycles = 10;
+  CHECK(dram_energy(device, n, 30).active_standby_pj == Approx(0.625 * 10 * (1.1 * 30 + 1.8 * 2.25)));
+  CHECK(dram_energy(device, n, 30).precharge_standby_pj == Approx(0.625 * 20 * (1.1 * 27 + 1.8 * 2)));
+  CHECK(dram_energy(device, n, 30).left_out.empty());
+}
+
 TEST_CASE("energy: the interface is counted when it is known, and nothing without currents") {
   DramDevice device = load_device("reference-hbm2-b");
   DramCounters n;
   n.reads = 3;
   n.writes = 1;
   CHECK(dram_energy(device, n, 0).left_out == "pump supply, interface");
-  device.currents->io_pj_per_bit = 0.5;
+  device.currents->io_read_pj_per_bit = device.currents->io_write_pj_per_bit = 0.5;
   CHECK(dram_energy(device, n, 0).io_pj == Approx(4 * 32 * 8 * 0.5));
   CHECK(dram_energy(device, n, 0).left_out == "pump supply");
   device.currents.reset();

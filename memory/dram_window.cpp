@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The part of DramChannel that moves bursts through its windows.
+#include <algorithm>
+
+#include "memory/dram_channel.h"
+
+namespace nibble {
+
+/// Moves bursts from the head of the queue into the windows while there is room.
+void DramChannel::feed(Cycle enter) {
+  while (!feed_.empty()) {
+    Feed& head = feed_.front();
+    const unsigned direction = head.direction;
+    const std::int64_t room = per_bank_ ? room_for(direction, head.next)
+                                        : capacity_[direction] - (fed_[direction] - served_[direction]);
+    if (room <= 0) return;
+    Piece& piece = piece_for(direction, head.next);
+    const std::uint64_t to_block_end = block_mask_ + 1 - (head.next & block_mask_);
+    const auto count = std::min({static_cast<std::uint64_t>(room), head.left, to_block_end});
+    const std::uint64_t touched = std::min(count, stripe_mask_ + 1);
+    for (std::uint64_t k = 0; k < touched; ++k) {
+      if (piece.jobs[(head.next + k) & stripe_mask_] == none) {
+        add_job(last_piece_[direction], direction, head.next + k, fed_[direction] + static_cast<std::int64_t>(k),
+                enter);
+      }
+    }
+    for (std::uint64_t k = 0; per_bank_ && k < count; ++k)
+      ++banks_[map_.place(head.next + k).bank].waiting[direction];
+    fed_[direction] += static_cast<std::int64_t>(count);
+    piece.end = fed_[direction];
+    head.next += count;
+    head.left -= count;
+    piece.next_local = head.next;
+    piece.extendable = (head.next & block_mask_) != 0;
+    if (head.left == 0) feed_.pop();
+  }
+}
+
+/// With a queue of each bank: bursts from `local` on, in its block, up to the first whose bank is full. Capped at the
+/// entries of all banks.
+std::int64_t DramChannel::room_for(unsigned direction, std::uint64_t local) const {
+  std::int64_t room = capacity_[direction];
+  for (std::int64_t k = 0; k < stripe_; ++k) {
+    const Bank& bank = banks_[map_.place(local + static_cast<std::uint64_t>(k)).bank];
+    room = std::min(room, k + (bank_capacity_[direction] - bank.waiting[direction]) * stripe_);
+  }
+  return room;
+}
+
+DramChannel::Piece& DramChannel::piece_for(unsigned direction, std::uint64_t local) {
+  Index& last = last_piece_[direction];
+  if (last != none) {
+    Piece& piece = pieces_[static_cast<std::size_t>(last)];
+    if (piece.extendable && piece.next_local == local) return piece;
+    if (piece.live == 0) free_pieces_.push_back(last);
+  }
+  if (free_pieces_.empty()) {
+    free_pieces_.push_back(static_cast<Index>(pieces_.size()));
+    pieces_.emplace_back();
+  }
+  last = free_pieces_.back();
+  free_pieces_.pop_back();
+  Piece& piece = pieces_[static_cast<std::size_t>(last)];
+  piece.live = 0;
+  std::fill_n(piece.jobs.begin(), stripe_mask_ + 1, none);
+  return piece;
+}
+
+void DramChannel::add_job(Index piece, unsigned direction, std::uint64_t local, std::int64_t age, Cycle enter) {
+  if (free_jobs_.empty()) {
+    free_jobs_.push_back(static_cast<Index>(jobs_.size()));
+    jobs_.emplace_back();
+  }
+  const Index index = free_jobs_.back();
+  free_jobs_.pop_back();
+  const auto residue = static_cast<std::uint8_t>(local & stripe_mask_);
+  Piece& owner = pieces_[static_cast<std::size_t>(piece)];
+  owner.jobs[residue] = index;
+  ++owner.live;
+
+  const AddressMap::Place place = map_.place(local);
+  Bank& bank = banks_[place.bank];
+  Job& job = jobs_[static_cast<std::size_t>(index)];
+  job.next = age;
+  job.row = place.row;
+  job.enter = enter;
+  job.piece = piece;
+  job.bank = static_cast<std::uint8_t>(place.bank);
+  job.residue = residue;
+  job.previous = bank.tail[direction];
+  job.following = none;
+  if (job.previous == none) {
+    bank.head[direction] = index;
+  } else {
+    jobs_[static_cast<std::size_t>(job.previous)].following = index;
+  }
+  bank.tail[direction] = index;
+  active_[direction] |= std::uint64_t{1} << place.bank;
+  if (bank.hit[direction] == none && bank.row == static_cast<std::int64_t>(place.row)) bank.hit[direction] = index;
+  if (direction == direction_) classify(place.bank);
+}
+
+void DramChannel::remove_job(unsigned direction, Index index) {
+  Job& job = jobs_[static_cast<std::size_t>(index)];
+  Bank& bank = banks_[job.bank];
+  (job.previous == none ? bank.head[direction] : jobs_[static_cast<std::size_t>(job.previous)].following) =
+      job.following;
+  (job.following == none ? bank.tail[direction] : jobs_[static_cast<std::size_t>(job.following)].previous) =
+      job.previous;
+  if (bank.head[direction] == none) active_[direction] &= ~(std::uint64_t{1} << job.bank);
+  if (bank.hit[direction] == index) bank.hit[direction] = first_hit(bank, direction);
+  Piece& piece = pieces_[static_cast<std::size_t>(job.piece)];
+  piece.jobs[job.residue] = none;
+  if (--piece.live == 0 && last_piece_[direction] != job.piece) free_pieces_.push_back(job.piece);
+  free_jobs_.push_back(index);
+}
+
+DramChannel::Index DramChannel::first_hit(const Bank& bank, unsigned direction) const {
+  for (Index i = bank.head[direction]; i != none; i = jobs_[static_cast<std::size_t>(i)].following) {
+    if (static_cast<std::int64_t>(jobs_[static_cast<std::size_t>(i)].row) == bank.row) return i;
+  }
+  return none;
+}
+
+/// Bursts of consecutive ages whose data end at first_end, first_end + spacing, ...
+void DramChannel::complete(std::int64_t age, Cycle count, Cycle end, Cycle spacing) {
+  Ring<Segment>& segments = segments_[direction_];
+  std::size_t i = 0;
+  while (segments[i].end <= age)
+    ++i;
+  while (count > 0) {
+    Segment& segment = segments[i];
+    const Cycle here = std::min<Cycle>(count, segment.end - age);
+    segment.remaining -= static_cast<std::uint64_t>(here);
+    if (segment.remaining == 0) done_.push_back({segment.id, end + (here - 1) * spacing});
+    age += here;
+    end += here * spacing;
+    count -= here;
+    ++i;
+  }
+  while (!segments.empty() && segments.front().remaining == 0)
+    segments.pop();
+}
+
+}  // namespace nibble
