@@ -23,7 +23,11 @@ HarmoniaKvCache::HarmoniaKvCache(std::size_t channels, const HarmoniaKvOptions& 
 }
 
 void HarmoniaKvCache::add(const Tensor& keys, const Tensor& values, bool prompt) {
-  append_rows(keys_, encode(keys, bfp8));
+  const bool first_keys = prompt && options_.offset_channels > 0;
+  const KeyOffsets offsets =
+      first_keys ? KeyOffsets(keys, channels(), options_.offset_channels, options_.offset_rule) : offsets_;
+  append_rows(keys_, encode(offsets.subtract_from(keys, tokens()), bfp8));
+  offsets_ = offsets;
   residual_.insert(residual_.end(), values.values.begin(), values.values.end());
   const std::size_t step = block * channels();
   std::size_t first = 0;
@@ -96,6 +100,8 @@ KvStorage HarmoniaKvCache::storage() const {
     storage.key_bits += stored_bits(segment.operand);
     storage.key_bytes += stored_bytes(segment.operand);
   }
+  storage.key_bits += 16 * std::uint64_t{offsets_.channels().size()};
+  storage.key_bytes += 2 * std::uint64_t{offsets_.channels().size()};
   for (const QuantizedTensor& group : values_) {
     storage.value_bits += stored_bits(group);
     storage.value_bytes += stored_bytes(group);

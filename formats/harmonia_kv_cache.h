@@ -3,6 +3,7 @@
 /// docs/kv-caches.md, section "Harmonia".
 #pragma once
 
+#include "formats/key_smoothing.h"
 #include "formats/kv_cache.h"
 
 namespace nibble {
@@ -11,6 +12,10 @@ struct HarmoniaKvOptions {
   std::size_t initial = 32;  ///< tokens that keep 8 bits, a multiple of 32
   std::size_t local = 64;    ///< latest tokens with 8 bits, a multiple of 32
   bool demote = true;        ///< false: everything stays bfp8
+  /// Channels whose mean over the prompt is subtracted from every key (key_smoothing.h); 0: none. A cache that begins
+  /// without a prompt has no offsets. They are stored once, 16 bits each.
+  std::size_t offset_channels = 0;
+  OffsetRule offset_rule = OffsetRule::peak;
 };
 
 class HarmoniaKvCache : public KvCache {
@@ -26,6 +31,8 @@ class HarmoniaKvCache : public KvCache {
   std::size_t blocks() const { return (tokens() + block - 1) / block; }
   /// The mode bit of a block: mantissas of 8 or 4 bits, for keys and values alike.
   unsigned block_bits(std::size_t index) const;
+  /// What is subtracted from keys before they are converted; fixed with the prompt.
+  const KeyOffsets& key_offsets() const { return offsets_; }
   /// Tokens of the open value group, held in FP16.
   std::size_t residual_tokens() const { return tokens() % block; }
 
@@ -45,7 +52,8 @@ class HarmoniaKvCache : public KvCache {
   std::vector<Run> runs(std::size_t count) const;
 
   HarmoniaKvOptions options_;
-  std::size_t demoted_end_;              ///< blocks initial / 32 ... demoted_end_ are bfp4
+  std::size_t demoted_end_;  ///< blocks initial / 32 ... demoted_end_ are bfp4
+  KeyOffsets offsets_;
   QuantizedTensor keys_;                 ///< [tokens, channels] in bfp8-g32; demoted rows hold four-bit mantissas
   std::vector<QuantizedTensor> values_;  ///< per whole block [channels, 32], in its mode
   std::vector<float> residual_;          ///< [token][channel], FP16: the open block
