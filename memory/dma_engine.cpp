@@ -13,19 +13,37 @@
 namespace nibble {
 namespace {
 
-constexpr unsigned priorities = 4;
+constexpr unsigned priorities = DmaConfig::priorities;
 
 }  // namespace
 
 struct DmaEngine::Impl {
+  /// A region and the place of its next transaction in it.
+  struct Cursor {
+    DmaRegion what;
+    std::uint64_t plane = 0, row = 0, offset = 0;  ///< plane == what.planes: all issued
+    bool done() const { return plane == what.planes; }
+  };
   struct Transfer {
-    DmaTransfer what;
+    Cursor first;
+    std::vector<Cursor> beside;
+    std::size_t turn = 0;  ///< the region of the next transaction: 0 the first, i the one at beside[i - 1]
+    bool write = false, by_row = false;
+    std::uint8_t priority = 0;
+    unsigned channel = 0;
     DmaListener* listener = nullptr;
     std::uint64_t token = 0;
-    std::uint64_t row = 0, offset = 0;  ///< of the next transaction; row == what.rows: all issued
+    std::uint64_t submitted = 0;  ///< time
     unsigned in_flight = 0;
+    bool queued = true;    ///< has transactions left to issue
+    bool started = false;  ///< has issued one
     bool dropped = false;  ///< aborted: no call to the listener
     tlm::tlm_response_status status = tlm::TLM_OK_RESPONSE;
+    Cursor& region(std::size_t i) { return i == 0 ? first : beside[i - 1]; }
+  };
+  struct Channel {
+    std::array<Ring<std::uint32_t>, priorities> queues;  ///< transfers with transactions still to issue
+    unsigned in_flight = 0;
   };
   struct Done {
     DmaListener* listener;
@@ -38,7 +56,7 @@ struct DmaEngine::Impl {
     PooledPayload* payload;
   };
 
-  Impl(DmaEngine& owner_, const DmaConfig& config_) : owner(owner_), config(config_) {}
+  Impl(DmaEngine& owner_, const DmaConfig& config_) : owner(owner_), config(config_), channels(config_.channels) {}
 
   void submit(const DmaTransfer& transfer, DmaListener& listener, std::uint64_t token);
   void abort();
@@ -46,13 +64,29 @@ struct DmaEngine::Impl {
   tlm::tlm_sync_enum backward(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase, sc_core::sc_time& delay);
   void register_statistics(Statistics* parent);
 
+  static Cursor cursor(const DmaRegion& region);
   bool can_issue() const { return open == nullptr && in_flight < config.max_outstanding && waiting != 0; }
-  void issue();
+  Ring<std::uint32_t>* channel_of(unsigned priority);
+  Ring<std::uint32_t>* pick();
+  bool issue();
+  PooledPayload& cut(std::uint32_t index);
+  void next_region(Transfer& transfer, bool row_done);
   void issued(PooledPayload& payload, tlm::tlm_sync_enum status, const tlm::tlm_phase& phase, std::uint64_t at);
   void complete(PooledPayload& payload);
+  void unqueue(std::uint32_t index);
   void retire(std::uint32_t index);
   void deliver();
   void wake_soon();
+  void request_taken() {
+    open = nullptr;
+    blocked_time += now() - open_from;
+  }
+  void count_in_flight(int change) {
+    in_flight_time += in_flight * (now() - in_flight_from);
+    in_flight_from = now();
+    in_flight += static_cast<unsigned>(change);
+  }
+  static std::uint64_t now() { return sc_core::sc_time_stamp().value(); }
   std::uint8_t* placeholder();
 
   DmaEngine& owner;
@@ -62,7 +96,10 @@ struct DmaEngine::Impl {
 
   std::vector<Transfer> transfers;
   std::vector<std::uint32_t> free_transfers;
-  std::array<Ring<std::uint32_t>, priorities> queues;  ///< transfers with transactions still to issue
+  std::vector<Channel> channels;
+  std::array<std::uint64_t, priorities> waiting_at{};  ///< transfers in the queues of a priority
+  std::array<unsigned, priorities> overtaken{};        ///< transactions issued past it since its last turn
+  std::array<unsigned, priorities> last_channel{};     ///< the channel that had the last turn
   std::uint64_t waiting = 0;                           ///< transfers in the queues
   Ring<Done> done;
 
@@ -72,24 +109,19 @@ struct DmaEngine::Impl {
   TimeHeap<Event> later;
   std::vector<std::uint8_t> placeholder_bytes;
 
-  std::array<std::uint64_t, stream_count> read_bytes{}, write_bytes{};
-  std::uint64_t transactions = 0, errors = 0;
+  std::array<std::uint64_t, stream_count> read_bytes{}, write_bytes{}, queue_time{};
+  std::uint64_t transactions = 0, errors = 0, transfers_done = 0;
+  std::uint64_t open_from = 0, blocked_time = 0, in_flight_from = 0, in_flight_time = 0, transfer_time = 0;
   std::unique_ptr<Statistics> statistics;
 };
 
-DmaConfig DmaConfig::from(ConfigNode node) {
-  DmaConfig config;
-  config.max_outstanding = static_cast<unsigned>(node.integer("max_outstanding", 1, 4096, config.max_outstanding));
-  config.transaction_bytes = static_cast<std::uint64_t>(
-      node.integer("transaction_bytes", 4, 1 << 20, static_cast<std::int64_t>(config.transaction_bytes)));
-  if (!is_power_of_two(config.transaction_bytes)) node.fail("transaction_bytes", "must be a power of two");
-  return config;
-}
-
 DmaEngine::DmaEngine(sc_core::sc_module_name name, const DmaConfig& config, Statistics* statistics)
     : sc_module(name), impl_(std::make_unique<Impl>(*this, config)) {
-  if (config.max_outstanding == 0 || !is_power_of_two(config.transaction_bytes) ||
-      config.transaction_bytes > 1U << 30) {
+  const auto fits = [](std::uint64_t bytes) { return is_power_of_two(bytes) && bytes <= 1U << 30; };
+  const auto& streams = config.stream_priority;
+  if (config.max_outstanding == 0 || config.channels == 0 || !fits(config.transaction_bytes) ||
+      (config.boundary_bytes != 0 && !fits(config.boundary_bytes)) ||
+      *std::max_element(streams.begin(), streams.end()) >= priorities) {
     throw InternalError(std::string(this->name()) + ": impossible DMA configuration");
   }
   memory.bind(*this);
@@ -122,6 +154,12 @@ std::uint64_t DmaEngine::write_bytes(Stream stream) const {
 std::uint64_t DmaEngine::transactions() const {
   return impl_->transactions;
 }
+std::uint64_t DmaEngine::waiting(unsigned channel) const {
+  std::uint64_t sum = 0;
+  for (const auto& queue : impl_->channels.at(channel).queues)
+    sum += queue.size();
+  return sum;
+}
 tlm::tlm_sync_enum DmaEngine::nb_transport_bw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
                                               sc_core::sc_time& delay) {
   return impl_->backward(payload, phase, delay);
@@ -130,19 +168,61 @@ void DmaEngine::invalidate_direct_mem_ptr(sc_dt::uint64, sc_dt::uint64) {}  // h
 
 void DmaEngine::Impl::register_statistics(Statistics* parent) {
   if (parent == nullptr) return;
+  const auto ns = [](std::uint64_t ticks) { return sc_core::sc_time::from_value(ticks).to_seconds() * 1e9; };
   statistics = std::make_unique<Statistics>(owner.basename(), parent);
   statistics->counter("transactions", "count", "bus transactions completed", transactions);
   statistics->counter("errors", "count", "bus transactions with an error response", errors);
+  statistics->counter("transfers", "count", "transfers completed, also with an error", transfers_done);
+  statistics->derived("transfer_latency", "ns", "mean time of a transfer from submission to its last response",
+                      "sum over transfers / transfers",
+                      [this, ns] { return Statistics::ratio(ns(transfer_time), static_cast<double>(transfers_done)); });
+  statistics->derived("outstanding", "count", "mean number of transactions in flight",
+                      "integral of transactions in flight / elapsed time", [this] {
+                        return Statistics::ratio(static_cast<double>(in_flight_time), static_cast<double>(now()));
+                      });
+  statistics->derived("request_blocked", "ns", "time in which a request waited for the target to take it",
+                      "sum of END_REQ - BEGIN_REQ", [this, ns] { return std::optional<double>(ns(blocked_time)); });
   for (unsigned i = 0; i < stream_count; ++i) {
     const std::string stream = to_string(static_cast<Stream>(i));
     statistics->counter("read_bytes_" + stream, "byte", "bytes read for stream " + stream, read_bytes[i]);
     statistics->counter("write_bytes_" + stream, "byte", "bytes written for stream " + stream, write_bytes[i]);
+    statistics->derived("queue_time_" + stream, "ns", "time that transfers of stream " + stream + " waited to begin",
+                        "sum of first BEGIN_REQ - submission",
+                        [this, ns, i] { return std::optional<double>(ns(queue_time[i])); });
   }
 }
 
+/// Contiguous rows become one row, contiguous planes one plane, and planes of one row become rows.
+DmaEngine::Impl::Cursor DmaEngine::Impl::cursor(const DmaRegion& region) {
+  Cursor cursor;
+  DmaRegion& what = cursor.what = region;
+  const bool packed = region.local_stride == 0 || region.local_stride == region.row_bytes;
+  if (packed && what.rows > 1 && what.stride == what.row_bytes) {
+    what.row_bytes *= what.rows;
+    what.rows = 1;
+  }
+  if (what.rows == 1 && what.planes > 1) {
+    what.rows = what.planes;
+    what.stride = what.plane_stride;
+    what.planes = 1;
+    if (packed && what.stride == what.row_bytes) {
+      what.row_bytes *= what.rows;
+      what.rows = 1;
+    }
+  }
+  if (packed) what.local_stride = what.row_bytes;
+  return cursor;
+}
+
 void DmaEngine::Impl::submit(const DmaTransfer& transfer, DmaListener& listener, std::uint64_t token) {
-  if (transfer.row_bytes == 0 || transfer.rows == 0 || transfer.priority >= priorities) {
-    throw InternalError(std::string(owner.name()) + ": empty DMA transfer or priority above 3");
+  const std::uint8_t priority = transfer.priority == DmaTransfer::by_stream
+                                    ? config.stream_priority[static_cast<unsigned>(transfer.stream)]
+                                    : transfer.priority;
+  bool empty = transfer.DmaRegion::bytes() == 0;
+  for (const DmaRegion& region : transfer.beside)
+    empty |= region.bytes() == 0;
+  if (empty || priority >= priorities || transfer.channel >= config.channels) {
+    throw InternalError(std::string(owner.name()) + ": empty DMA transfer, priority above 3, or unknown channel");
   }
   if (free_transfers.empty()) {
     free_transfers.push_back(static_cast<std::uint32_t>(transfers.size()));
@@ -152,26 +232,33 @@ void DmaEngine::Impl::submit(const DmaTransfer& transfer, DmaListener& listener,
   free_transfers.pop_back();
   Transfer& entry = transfers[index];
   entry = Transfer{};
-  entry.what = transfer;
-  if (transfer.stride == transfer.row_bytes) {
-    entry.what.row_bytes = transfer.bytes();
-    entry.what.rows = 1;
-  }
+  entry.first = cursor(transfer);
+  for (const DmaRegion& region : transfer.beside)
+    entry.beside.push_back(cursor(region));
+  entry.write = transfer.write;
+  entry.by_row = transfer.by_row;
+  entry.priority = priority;
+  entry.channel = transfer.channel;
   entry.listener = &listener;
   entry.token = token;
-  queues[transfer.priority].push(index);
+  entry.submitted = now();
+  channels[transfer.channel].queues[priority].push(index);
+  ++waiting_at[priority];
   ++waiting;
   wake_soon();
 }
 
 void DmaEngine::Impl::abort() {
-  for (auto& queue : queues) {
-    for (; !queue.empty(); queue.pop()) {
-      Transfer& transfer = transfers[queue.front()];
-      transfer.row = transfer.what.rows;
-      if (transfer.in_flight == 0) free_transfers.push_back(queue.front());
+  for (auto& channel : channels) {
+    for (auto& queue : channel.queues) {
+      for (; !queue.empty(); queue.pop()) {
+        transfers[queue.front()].queued = false;
+        if (transfers[queue.front()].in_flight == 0) free_transfers.push_back(queue.front());
+      }
     }
   }
+  waiting_at = {};
+  overtaken = {};
   waiting = 0;
   done.clear();
   for (Transfer& transfer : transfers)
@@ -191,7 +278,7 @@ void DmaEngine::Impl::step() {
   while (!later.empty() && later.top().time <= now) {
     const Event event = later.top().item;
     later.pop();
-    if (open == event.payload) open = nullptr;
+    if (open == event.payload) request_taken();
     if (event.what == Later::request_free) continue;
     if (event.what == Later::complete_and_end) {
       tlm::tlm_phase phase = tlm::END_RESP;
@@ -202,8 +289,8 @@ void DmaEngine::Impl::step() {
   }
   do {
     deliver();
-    while (can_issue())
-      issue();
+    while (can_issue() && issue()) {
+    }
   } while (!done.empty());
   stepping = false;
   if (!later.empty()) wake.notify(sc_core::sc_time::from_value(later.top().time - now));
@@ -222,38 +309,110 @@ std::uint8_t* DmaEngine::Impl::placeholder() {
   return placeholder_bytes.data();
 }
 
-void DmaEngine::Impl::issue() {
-  auto& queue = *std::find_if(queues.begin(), queues.end(), [](const auto& q) { return !q.empty(); });
-  const std::uint32_t index = queue.front();
-  Transfer& transfer = transfers[index];
-  const DmaTransfer& what = transfer.what;
+/// The next channel, in turns, that has a transfer of this priority and may issue; nullptr when none.
+Ring<std::uint32_t>* DmaEngine::Impl::channel_of(unsigned priority) {
+  if (waiting_at[priority] == 0) return nullptr;
+  const unsigned limit = config.channel_outstanding == 0 ? config.max_outstanding : config.channel_outstanding;
+  for (unsigned step = 1; step <= config.channels; ++step) {
+    const unsigned i = config.channels == 1 ? 0 : (last_channel[priority] + step) % config.channels;
+    Channel& channel = channels[i];
+    if (channel.queues[priority].empty() || channel.in_flight >= limit) continue;
+    return &channel.queues[priority];
+  }
+  return nullptr;
+}
 
-  const std::uint64_t address = what.address + transfer.row * what.stride + transfer.offset;
-  const std::uint64_t to_boundary = config.transaction_bytes - (address & (config.transaction_bytes - 1));
-  const std::uint64_t length = std::min(what.row_bytes - transfer.offset, to_boundary);
-  std::uint8_t* data =
-      what.data != nullptr ? what.data + transfer.row * what.row_bytes + transfer.offset : placeholder();
-  PooledPayload& payload = pool.allocate(what.write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND, address, data,
+/// The queue of the next transaction: the lowest priority number, unless one above it was overtaken too often.
+Ring<std::uint32_t>* DmaEngine::Impl::pick() {
+  std::array<Ring<std::uint32_t>*, priorities> ready{};
+  unsigned best = priorities;
+  for (unsigned p = priorities; p-- > 0;) {
+    ready[p] = channel_of(p);
+    if (ready[p] != nullptr) best = p;
+  }
+  if (best == priorities) return nullptr;
+  unsigned chosen = best;
+  for (unsigned p = best + 1; p < priorities; ++p) {
+    if (ready[p] != nullptr && config.age_cap != 0 && overtaken[p] >= config.age_cap &&
+        (chosen == best || overtaken[p] > overtaken[chosen])) {
+      chosen = p;
+    }
+  }
+  for (unsigned p = best + 1; p < priorities; ++p)
+    overtaken[p] = waiting_at[p] == 0 || p == chosen ? 0 : overtaken[p] + 1;
+  return ready[chosen];
+}
+
+/// The payload of the next transaction of a transfer; moves its cursor.
+PooledPayload& DmaEngine::Impl::cut(std::uint32_t index) {
+  Transfer& transfer = transfers[index];
+  Cursor& cursor = transfer.region(transfer.turn);
+  const DmaRegion& what = cursor.what;
+  const std::uint64_t address =
+      what.address + cursor.plane * what.plane_stride + cursor.row * what.stride + cursor.offset;
+  const std::uint64_t boundary = config.boundary_bytes == 0 ? config.transaction_bytes : config.boundary_bytes;
+  const std::uint64_t to_boundary = boundary - (address & (boundary - 1));
+  const std::uint64_t length = std::min({what.row_bytes - cursor.offset, config.transaction_bytes, to_boundary});
+  std::uint8_t* data = what.data != nullptr
+                           ? what.data + (cursor.plane * what.rows + cursor.row) * what.local_stride + cursor.offset
+                           : placeholder();
+  PooledPayload& payload = pool.allocate(transfer.write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND, address, data,
                                          static_cast<unsigned>(length));
   payload.tag.stream = what.stream;
   payload.tag.timing_only = what.data == nullptr;
   payload.owner = index;
-
-  transfer.offset += length;
-  if (transfer.offset == what.row_bytes) {
-    transfer.offset = 0;
-    if (++transfer.row == what.rows) {
-      queue.pop();
-      --waiting;
+  cursor.offset += length;
+  const bool row_done = cursor.offset == what.row_bytes;
+  if (row_done) {
+    cursor.offset = 0;
+    if (++cursor.row == what.rows) {
+      cursor.row = 0;
+      ++cursor.plane;
     }
   }
+  next_region(transfer, row_done);
+  return payload;
+}
+
+void DmaEngine::Impl::next_region(Transfer& transfer, bool row_done) {
+  const std::size_t regions = transfer.beside.size() + 1;
+  if (!row_done || (!transfer.by_row && !transfer.region(transfer.turn).done())) return;
+  for (std::size_t step = 1; step <= regions; ++step) {
+    const std::size_t i = (transfer.turn + step) % regions;
+    if (transfer.region(i).done()) continue;
+    transfer.turn = i;
+    return;
+  }
+  transfer.queued = false;
+}
+
+/// False when no channel may issue.
+bool DmaEngine::Impl::issue() {
+  Ring<std::uint32_t>* queue = pick();
+  if (queue == nullptr) return false;
+  const std::uint32_t index = queue->front();
+  PooledPayload& payload = cut(index);
+  Transfer& transfer = transfers[index];
+  last_channel[transfer.priority] = transfer.channel;
+  if (!transfer.started) {
+    transfer.started = true;
+    queue_time[static_cast<unsigned>(transfer.first.what.stream)] += now() - transfer.submitted;
+  }
+  if (!transfer.queued) {
+    queue->pop();
+    --waiting_at[transfer.priority];
+    --waiting;
+  }
   ++transfer.in_flight;
-  ++in_flight;
+  ++channels[transfer.channel].in_flight;
+  count_in_flight(1);
   open = &payload;
+  open_from = now();
   tlm::tlm_phase phase = tlm::BEGIN_REQ;
   sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
   const auto status = owner.memory->nb_transport_fw(payload, phase, delay);
   issued(payload, status, phase, delay.value());
+  return true;
 }
 
 /// What the target said to BEGIN_REQ; `delay` is its annotation.
@@ -263,7 +422,7 @@ void DmaEngine::Impl::issued(PooledPayload& payload, tlm::tlm_sync_enum status, 
   const bool completed = status == tlm::TLM_COMPLETED || phase == tlm::END_RESP;
   const bool response = !completed && phase == tlm::BEGIN_RESP;
   if (delay == 0 && !response) {
-    open = nullptr;
+    request_taken();
     if (completed) complete(payload);
     return;
   }
@@ -277,7 +436,7 @@ tlm::tlm_sync_enum DmaEngine::Impl::backward(tlm::tlm_generic_payload& payload, 
   const std::uint64_t at = sc_core::sc_time_stamp().value() + delay.value();
   if (phase == tlm::END_REQ) {
     if (delay == sc_core::SC_ZERO_TIME) {
-      open = nullptr;
+      request_taken();
       wake_soon();
     } else {
       later.push(at, {Later::request_free, &mine});
@@ -290,7 +449,7 @@ tlm::tlm_sync_enum DmaEngine::Impl::backward(tlm::tlm_generic_payload& payload, 
     return tlm::TLM_ACCEPTED;
   }
   if (delay == sc_core::SC_ZERO_TIME) {
-    if (open == &mine) open = nullptr;
+    if (open == &mine) request_taken();
     complete(mine);
     if (!done.empty() || can_issue()) wake_soon();
   } else {
@@ -303,34 +462,42 @@ tlm::tlm_sync_enum DmaEngine::Impl::backward(tlm::tlm_generic_payload& payload, 
 void DmaEngine::Impl::complete(PooledPayload& payload) {
   const auto index = static_cast<std::uint32_t>(payload.owner);
   Transfer& transfer = transfers[index];
-  const unsigned stream = static_cast<unsigned>(transfer.what.stream);
   ++transactions;
   if (payload.is_response_ok()) {
-    (transfer.what.write ? write_bytes : read_bytes)[stream] += payload.get_data_length();
+    (transfer.write ? write_bytes : read_bytes)[static_cast<unsigned>(payload.tag.stream)] += payload.get_data_length();
   } else {
     ++errors;
     if (transfer.status == tlm::TLM_OK_RESPONSE) transfer.status = payload.get_response_status();
-    if (transfer.row != transfer.what.rows) {
-      // Still queued, perhaps not at the front: taken out here, so that issue() only meets transfers with work left.
-      transfer.row = transfer.what.rows;
-      auto& queue = queues[transfer.what.priority];
-      for (std::size_t i = queue.size(); i > 0; --i) {
-        const std::uint32_t other = queue.front();
-        queue.pop();
-        if (other != index) queue.push(other);
-      }
-      --waiting;
-    }
+    if (transfer.queued) unqueue(index);
   }
   payload.release();
-  --in_flight;
+  count_in_flight(-1);
+  --channels[transfer.channel].in_flight;
   --transfer.in_flight;
-  if (transfer.in_flight == 0 && transfer.row == transfer.what.rows) retire(index);
+  if (transfer.in_flight == 0 && !transfer.queued) retire(index);
+}
+
+/// Takes a transfer, perhaps not at the front, out of its queue, so that issue() only meets transfers with work left.
+void DmaEngine::Impl::unqueue(std::uint32_t index) {
+  Transfer& transfer = transfers[index];
+  transfer.queued = false;
+  auto& queue = channels[transfer.channel].queues[transfer.priority];
+  for (std::size_t i = queue.size(); i > 0; --i) {
+    const std::uint32_t other = queue.front();
+    queue.pop();
+    if (other != index) queue.push(other);
+  }
+  --waiting_at[transfer.priority];
+  --waiting;
 }
 
 void DmaEngine::Impl::retire(std::uint32_t index) {
   const Transfer& transfer = transfers[index];
-  if (!transfer.dropped) done.push({transfer.listener, transfer.token, transfer.status});
+  if (!transfer.dropped) {
+    done.push({transfer.listener, transfer.token, transfer.status});
+    ++transfers_done;
+    transfer_time += now() - transfer.submitted;
+  }
   free_transfers.push_back(index);
 }
 

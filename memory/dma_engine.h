@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/// DMA engine: turns 2-D transfers into bus transactions, several outstanding, and says when each transfer is complete.
+/// DMA engine: turns strided transfers of up to three dimensions, and gathers of several such regions, into bus
+/// transactions, several outstanding, and says when each transfer is complete.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <systemc>
 #include <tlm>
+#include <vector>
 
 #include "core/config_node.h"
 #include "core/statistics.h"
@@ -14,25 +17,60 @@
 namespace nibble {
 
 struct DmaConfig {
-  unsigned max_outstanding = 16;  ///< bus transactions in flight
-  std::uint64_t transaction_bytes =
-      4096;  ///< longest bus transaction; a power of two; transactions do not cross its multiples
-  /// Keys max_outstanding, transaction_bytes; both optional. The caller rejects unknown keys.
+  static constexpr unsigned priorities = 4;
+
+  unsigned max_outstanding = 16;           ///< bus transactions in flight, all channels together
+  std::uint64_t transaction_bytes = 4096;  ///< longest bus transaction; a power of two
+  /// Transactions do not cross its multiples (a page, a burst of the bus); a power of two; 0: transaction_bytes, so
+  /// that after the first one all transactions are aligned.
+  std::uint64_t boundary_bytes = 0;
+  unsigned channels = 1;             ///< queues of transfers that take turns on the bus
+  unsigned channel_outstanding = 0;  ///< bus transactions in flight of one channel; 0: max_outstanding
+  /// Transactions that may be issued past waiting ones of a lower priority before one of those has its turn; 0: any
+  /// number, a low priority may then wait as long as higher ones have work. 64 is nibble's decision: below 2 % of the
+  /// bandwidth goes to the lower priority, and it is never starved.
+  unsigned age_cap = 64;
+  std::array<std::uint8_t, stream_count> stream_priority{};  ///< 0 .. 3, of transfers that do not name their own
+  /// Keys max_outstanding, transaction_bytes, boundary_bytes, channels, channel_outstanding, age_cap, and priorities, a
+  /// mapping from stream names to 0 .. 3; all optional. The caller rejects unknown keys.
   static DmaConfig from(ConfigNode node);
 };
 
-/// One 2-D transfer: `rows` runs of `row_bytes`, `stride` apart.
-struct DmaTransfer {
-  bool write = false;
+/// Bytes in memory: `planes` planes, `plane_stride` apart, of `rows` rows, `stride` apart, of `row_bytes` each.
+struct DmaRegion {
   std::uint64_t address = 0;
   std::uint64_t row_bytes = 0;
   std::uint64_t rows = 1;
   std::uint64_t stride = 0;
+  std::uint64_t planes = 1;
+  std::uint64_t plane_stride = 0;
   Stream stream = Stream::host;
-  std::uint8_t priority = 0;  ///< 0 .. 3; transactions of a lower number are issued first
-  /// The bytes, rows packed without gaps; must stay valid until completion. nullptr: timing only.
+  /// The bytes, plane by plane and row by row; must stay valid until completion. nullptr: timing only.
   std::uint8_t* data = nullptr;
-  std::uint64_t bytes() const { return row_bytes * rows; }
+  std::uint64_t local_stride = 0;  ///< distance of the rows in `data`; 0: packed without gaps
+  std::uint64_t bytes() const { return row_bytes * rows * planes; }
+};
+
+/// One transfer: a region and, for a gather or scatter, further regions that are complete together with it, such as the
+/// scales beside the codes of a tile.
+struct DmaTransfer : DmaRegion {
+  static constexpr std::uint8_t by_stream = 255;
+
+  bool write = false;
+  /// 0 .. 3; transactions of a lower number are issued first. by_stream: as configured for the stream of the first
+  /// region.
+  std::uint8_t priority = by_stream;
+  unsigned channel = 0;
+  std::vector<DmaRegion> beside;
+  /// The regions take turns, a row each, until the shorter ones are done (codes and scales of a row arrive together);
+  /// otherwise they are issued one after another.
+  bool by_row = false;
+  std::uint64_t bytes() const {
+    std::uint64_t sum = DmaRegion::bytes();
+    for (const DmaRegion& region : beside)
+      sum += region.bytes();
+    return sum;
+  }
 };
 
 /// Called from the kernel when the last response of a transfer has arrived (sc_time_stamp() is that moment).
@@ -44,9 +82,10 @@ class DmaListener {
   virtual void dma_done(std::uint64_t token, tlm::tlm_response_status status) = 0;
 };
 
-/// AT initiator. Transfers are issued in order of submission within a priority; responses may return in any order. Rows
-/// without a gap between them count as one. After an error response the rest of its transfer is not issued. Handles
-/// every reply that the base protocol allows (TLM_ACCEPTED, TLM_UPDATED, TLM_COMPLETED, annotated delays).
+/// AT initiator. Within a channel and a priority transfers are issued in order of submission; channels take turns, a
+/// transaction each; responses may return in any order. Rows and planes without a gap between them count as one. After
+/// an error response the rest of its transfer is not issued. Handles every reply that the base protocol allows
+/// (TLM_ACCEPTED, TLM_UPDATED, TLM_COMPLETED, annotated delays); a withheld END_REQ holds back all channels.
 class DmaEngine : public sc_core::sc_module, public tlm::tlm_bw_transport_if<> {
  public:
   tlm::tlm_initiator_socket<> memory{"memory"};
@@ -54,7 +93,8 @@ class DmaEngine : public sc_core::sc_module, public tlm::tlm_bw_transport_if<> {
   DmaEngine(sc_core::sc_module_name name, const DmaConfig& config, Statistics* statistics = nullptr);
   ~DmaEngine() override;
 
-  /// Queues a transfer (bytes() > 0). Never blocks.
+  /// Queues a transfer. Never blocks. Throws InternalError when a region is empty, or priority or channel are not
+  /// there.
   void submit(const DmaTransfer& transfer, DmaListener& listener, std::uint64_t token);
   /// Drops transfers that are not yet on the bus; those in flight complete without a call to their listener.
   void abort();
@@ -64,6 +104,8 @@ class DmaEngine : public sc_core::sc_module, public tlm::tlm_bw_transport_if<> {
   std::uint64_t read_bytes(Stream stream) const;
   std::uint64_t write_bytes(Stream stream) const;
   std::uint64_t transactions() const;
+  /// Transfers of a channel that were submitted and not yet issued to their end.
+  std::uint64_t waiting(unsigned channel) const;
 
   // tlm_bw_transport_if
   tlm::tlm_sync_enum nb_transport_bw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
