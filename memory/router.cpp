@@ -13,6 +13,23 @@ using Payload = tlm::tlm_generic_payload;
 using Phase = tlm::tlm_phase;
 using Time = sc_core::sc_time;
 
+namespace {
+
+std::vector<RouterConfig::Window> by_base(std::vector<RouterConfig::Window> windows) {
+  std::sort(windows.begin(), windows.end(), [](const auto& a, const auto& b) { return a.base < b.base; });
+  return windows;
+}
+
+RouterConfig resolved(RouterConfig config) {
+  config.check();
+  config.windows = by_base(std::move(config.windows));
+  for (unsigned i = static_cast<unsigned>(config.priorities.size()); i < config.initiators; ++i)
+    config.priorities.push_back(i);
+  return config;
+}
+
+}  // namespace
+
 RouterConfig RouterConfig::single_target(unsigned initiators, std::uint64_t size) {
   RouterConfig config;
   config.initiators = initiators;
@@ -34,9 +51,18 @@ RouterConfig RouterConfig::from(ConfigNode node) {
     window.size = static_cast<std::uint64_t>(entry.integer("size_bytes", 1, most_bytes));
     window.target = static_cast<unsigned>(entry.integer("target", 0, config.targets - 1));
     window.remap = entry.boolean("remap", false);
+    if (window.remap) window.target_base = static_cast<std::uint64_t>(entry.integer("target_base", 0, most_bytes, 0));
     entry.reject_unknown();
     config.windows.push_back(window);
   }
+  if (node.has("priorities")) {
+    for (const double priority : node.numbers("priorities", 0, 1 << 20)) {
+      config.priorities.push_back(static_cast<unsigned>(priority));
+      if (config.priorities.back() != priority) node.fail("priorities", "must be whole numbers");
+    }
+  }
+  node.ignore("priorities");
+  config.age_cap = static_cast<unsigned>(node.integer("age_cap", 0, 1 << 20, config.age_cap));
   node.reject_unknown();
   try {
     config.check();
@@ -48,13 +74,20 @@ RouterConfig RouterConfig::from(ConfigNode node) {
 
 void RouterConfig::check() const {
   if (windows.empty()) throw InputError("router: no address window");
-  std::vector<Window> sorted = windows;
-  std::sort(sorted.begin(), sorted.end(), [](const Window& a, const Window& b) { return a.base < b.base; });
+  if (!priorities.empty() && priorities.size() != initiators) {
+    throw InputError("router: " + std::to_string(priorities.size()) + " priorities for " + std::to_string(initiators) +
+                     " initiators");
+  }
+  const std::vector<Window> sorted = by_base(windows);
   for (std::size_t i = 0; i < sorted.size(); ++i) {
     if (sorted[i].size == 0) throw InputError("router: the window at " + std::to_string(sorted[i].base) + " is empty");
     if (sorted[i].target >= targets)
       throw InputError("router: window to target " + std::to_string(sorted[i].target) + " of " +
                        std::to_string(targets));
+    if (sorted[i].base + (sorted[i].size - 1) < sorted[i].base ||
+        sorted[i].target_base + (sorted[i].size - 1) < sorted[i].target_base) {
+      throw InputError("router: the window at " + std::to_string(sorted[i].base) + " reaches beyond 2^64");
+    }
     if (i > 0 && sorted[i].base - sorted[i - 1].base < sorted[i - 1].size) {
       throw InputError("router: the windows at " + std::to_string(sorted[i - 1].base) + " and " +
                        std::to_string(sorted[i].base) + " overlap");
@@ -80,11 +113,14 @@ class Router::Upstream : public tlm::tlm_fw_transport_if<> {
   /// Hands over the oldest waiting response.
   void next_response();
   void count(const Payload& payload);
+  /// A response begins at `at` for a request that began at `begun`.
+  void count_response(const Payload& payload, const Time& begun, const Time& at);
 
   tlm::tlm_target_socket<> socket;
   Served served;
   Payload* request = nullptr;  ///< BEGIN_REQ that its target could not take yet
   Time request_at;
+  unsigned overtaken = 0;                           ///< requests granted past it
   Payload* open_response = nullptr;                 ///< BEGIN_RESP sent, END_RESP not received
   std::deque<std::pair<Payload*, Time>> responses;  ///< not yet handed over, with their times
 
@@ -118,8 +154,7 @@ class Router::Downstream : public tlm::tlm_bw_transport_if<> {
 };
 
 Router::Router(sc_core::sc_module_name name, RouterConfig config, Statistics* statistics)
-    : sc_module(name), config_(std::move(config)) {
-  config_.check();
+    : sc_module(name), config_(resolved(std::move(config))) {
   for (unsigned i = 0; i < config_.initiators; ++i)
     upstream_.push_back(std::make_unique<Upstream>(*this, i));
   for (unsigned j = 0; j < config_.targets; ++j)
@@ -128,17 +163,38 @@ Router::Router(sc_core::sc_module_name name, RouterConfig config, Statistics* st
   SC_METHOD(arbitrate);
   sensitive << channel_free_;
   dont_initialize();
-  if (statistics == nullptr) return;
-  statistics_ = std::make_unique<Statistics>(this->basename(), statistics);
+  register_statistics(statistics);
+}
+
+void Router::register_statistics(Statistics* parent) {
+  if (parent == nullptr) return;
+  statistics_ = std::make_unique<Statistics>(this->basename(), parent);
   for (unsigned i = 0; i < config_.initiators; ++i) {
     Served& served = upstream_[i]->served;
     const std::string prefix = "initiator" + std::to_string(i) + "_";
-    statistics_->counter(prefix + "transactions", "count", "transactions forwarded", served.transactions);
-    statistics_->counter(prefix + "read_bytes", "byte", "bytes read", served.read_bytes);
-    statistics_->counter(prefix + "write_bytes", "byte", "bytes written", served.write_bytes);
-    statistics_->counter(prefix + "address_errors", "count", "accesses outside every window", served.address_errors);
-    statistics_->derived(prefix + "waited", "ns", "time that requests waited for the arbiter", "sum over requests",
-                         [&served] { return std::optional<double>(served.waited.to_seconds() * 1e9); });
+    const auto counter = [&](const char* what, const char* unit, const char* meaning, std::uint64_t& value) {
+      statistics_->counter(prefix + what, unit, meaning, value);
+    };
+    const auto time = [&](const char* what, const char* meaning, const char* formula, const Time& value) {
+      statistics_->derived(prefix + what, "ns", meaning, formula,
+                           [&value] { return std::optional<double>(value.to_seconds() * 1e9); });
+    };
+    counter("transactions", "count", "transactions forwarded", served.transactions);
+    counter("reads", "count", "read transactions forwarded", served.reads);
+    counter("writes", "count", "write transactions forwarded", served.writes);
+    counter("read_bytes", "byte", "bytes read", served.read_bytes);
+    counter("write_bytes", "byte", "bytes written", served.write_bytes);
+    counter("address_errors", "count", "accesses outside every window", served.address_errors);
+    counter("responses", "count", "responses of targets", served.responses);
+    counter("error_responses", "count", "responses of targets with an error status", served.error_responses);
+    time("waited", "time that requests waited for the arbiter", "sum over requests", served.waited);
+    time("longest_wait", "longest wait of a request for the arbiter", "maximum over requests", served.longest_wait);
+    statistics_->derived(prefix + "latency", "ns", "mean time from request to response",
+                         "sum of BEGIN_RESP - BEGIN_REQ / responses", [&served] {
+                           return Statistics::ratio(served.latency.to_seconds() * 1e9,
+                                                    static_cast<double>(served.responses));
+                         });
+    time("longest_latency", "longest time from request to response", "maximum over responses", served.longest_latency);
   }
 }
 
@@ -155,12 +211,13 @@ const Router::Served& Router::served(unsigned i) const {
 }
 
 const RouterConfig::Window* Router::decode(const Payload& payload) const {
-  for (const auto& window : config_.windows) {
-    const std::uint64_t offset = payload.get_address() - window.base;
-    if (payload.get_address() < window.base || offset >= window.size) continue;
-    return payload.get_data_length() <= window.size - offset ? &window : nullptr;
-  }
-  return nullptr;
+  const std::uint64_t address = payload.get_address();
+  auto after = std::upper_bound(config_.windows.begin(), config_.windows.end(), address,
+                                [](std::uint64_t a, const auto& window) { return a < window.base; });
+  if (after == config_.windows.begin()) return nullptr;
+  const auto& window = *--after;
+  if (!window.contains(address)) return nullptr;
+  return payload.get_data_length() <= window.size - (address - window.base) ? &window : nullptr;
 }
 
 Router::Flight& Router::flight(const Payload& payload) {
@@ -184,36 +241,76 @@ void Router::arbitrate() {
     up->next_response();
 }
 
+unsigned Router::choose(unsigned j) {
+  const auto initiators = static_cast<unsigned>(upstream_.size());
+  unsigned chosen = initiators, aged = initiators;
+  for (unsigned step = 1; step <= initiators; ++step) {
+    const unsigned i = (downstream_[j]->last_served + step) % initiators;
+    const Upstream& up = *upstream_[i];
+    if (up.request == nullptr || flight(*up.request).downstream != j) continue;
+    if (chosen == initiators || config_.priorities[i] < config_.priorities[chosen]) chosen = i;
+    if (config_.arbitration == Arbitration::round_robin) break;
+    const bool old = config_.age_cap != 0 && up.overtaken >= config_.age_cap;
+    if (old && (aged == initiators || up.overtaken > upstream_[aged]->overtaken)) aged = i;
+  }
+  return aged != initiators ? aged : chosen;
+}
+
 void Router::grant(unsigned j) {
   Downstream& down = *downstream_[j];
-  const auto initiators = static_cast<unsigned>(upstream_.size());
-  for (unsigned step = 1; step <= initiators && down.open_request == nullptr; ++step) {
-    const unsigned i = config_.arbitration == Arbitration::priority ? step - 1 : (down.last_served + step) % initiators;
-    Upstream& up = *upstream_[i];
-    if (up.request == nullptr || flight(*up.request).downstream != j) continue;
-    Payload& payload = *std::exchange(up.request, nullptr);
-    --down.waiting;
-    const Time now = sc_core::sc_time_stamp();
-    Time delay = up.request_at > now ? up.request_at - now : sc_core::SC_ZERO_TIME;
-    if (now > up.request_at) up.served.waited += now - up.request_at;
-    down.last_served = i;
-    Phase phase = tlm::BEGIN_REQ;
-    const auto result = down.begin_request(payload, phase, delay);
-    if (result == tlm::TLM_COMPLETED) flight(payload).target_done = true;
-    if (result == tlm::TLM_COMPLETED || (result == tlm::TLM_UPDATED && phase == tlm::BEGIN_RESP)) {
-      up.responses.emplace_back(&payload, now + delay);  // BEGIN_RESP implies END_REQ
-    } else if (result == tlm::TLM_UPDATED && phase == tlm::END_REQ) {
-      up.socket->nb_transport_bw(payload, phase, delay);
+  while (down.open_request == nullptr && down.waiting != 0) {
+    const unsigned chosen = choose(j);
+    for (unsigned i = 0; i < upstream_.size(); ++i) {
+      Upstream& up = *upstream_[i];
+      if (i != chosen && up.request != nullptr && flight(*up.request).downstream == j) ++up.overtaken;
     }
+    pass_on(j, chosen);
   }
-  // Early completions leave the request channel free for those that still wait.
-  if (down.waiting != 0 && down.open_request == nullptr) channel_free_.notify(sc_core::SC_ZERO_TIME);
+}
+
+/// The waiting request of initiator i goes to target j.
+void Router::pass_on(unsigned j, unsigned i) {
+  Downstream& down = *downstream_[j];
+  Upstream& up = *upstream_[i];
+  Payload& payload = *std::exchange(up.request, nullptr);
+  --down.waiting;
+  up.overtaken = 0;
+  const Time now = sc_core::sc_time_stamp();
+  Time delay = up.request_at > now ? up.request_at - now : sc_core::SC_ZERO_TIME;
+  if (now > up.request_at) {
+    up.served.waited += now - up.request_at;
+    up.served.longest_wait = std::max(up.served.longest_wait, now - up.request_at);
+  }
+  down.last_served = i;
+  Phase phase = tlm::BEGIN_REQ;
+  const auto result = down.begin_request(payload, phase, delay);
+  const bool completed = result == tlm::TLM_COMPLETED || (result == tlm::TLM_UPDATED && phase == tlm::END_RESP);
+  if (completed) flight(payload).target_done = true;
+  if (completed || (result == tlm::TLM_UPDATED && phase == tlm::BEGIN_RESP)) {
+    up.responses.emplace_back(&payload, now + delay);  // BEGIN_RESP implies END_REQ
+    channel_free_.notify(sc_core::SC_ZERO_TIME);
+  } else if (result == tlm::TLM_UPDATED && phase == tlm::END_REQ) {
+    up.socket->nb_transport_bw(payload, phase, delay);
+  }
 }
 
 void Router::Upstream::count(const Payload& payload) {
   ++served.transactions;
-  if (payload.is_read()) served.read_bytes += payload.get_data_length();
-  if (payload.is_write()) served.write_bytes += payload.get_data_length();
+  if (payload.is_read()) {
+    ++served.reads;
+    served.read_bytes += payload.get_data_length();
+  }
+  if (payload.is_write()) {
+    ++served.writes;
+    served.write_bytes += payload.get_data_length();
+  }
+}
+
+void Router::Upstream::count_response(const Payload& payload, const Time& begun, const Time& at) {
+  ++served.responses;
+  served.error_responses += payload.is_response_error();
+  served.latency += at - begun;
+  served.longest_latency = std::max(served.longest_latency, at - begun);
 }
 
 tlm::tlm_sync_enum Router::Upstream::nb_transport_fw(Payload& payload, Phase& phase, Time& delay) {
@@ -225,6 +322,12 @@ tlm::tlm_sync_enum Router::Upstream::nb_transport_fw(Payload& payload, Phase& ph
     return done.target_done ? tlm::TLM_COMPLETED
                             : router_.downstream_[done.downstream]->socket->nb_transport_fw(payload, phase, delay);
   }
+  if (phase != tlm::BEGIN_REQ || request != nullptr) {
+    SC_REPORT_ERROR("nibble/protocol", (std::string(router_.name()) + ": unexpected phase on the forward path, or a " +
+                                        "second request before the END_REQ of the first")
+                                           .c_str());
+    return tlm::TLM_ACCEPTED;
+  }
   const auto* window = router_.decode(payload);
   if (window == nullptr) {
     ++served.address_errors;
@@ -232,23 +335,26 @@ tlm::tlm_sync_enum Router::Upstream::nb_transport_fw(Payload& payload, Phase& ph
     return tlm::TLM_COMPLETED;
   }
   count(payload);
-  if (window->remap) payload.set_address(payload.get_address() - window->base);
-  router_.flights_.push_back({&payload, index_, window->target, false});
+  payload.set_address(payload.get_address() - window->shift());
+  const Time begun = sc_core::sc_time_stamp() + delay;
+  router_.flights_.push_back({&payload, index_, window->target, begun, false});
   Downstream& down = *router_.downstream_[window->target];
   if (down.open_request != nullptr || down.waiting != 0) {  // never past others that wait, though the channel be free
     ++down.waiting;
     request = &payload;
-    request_at = sc_core::sc_time_stamp() + delay;
+    request_at = begun;
     return tlm::TLM_ACCEPTED;
   }
   down.last_served = index_;
   const auto result = down.begin_request(payload, phase, delay);
-  if (result == tlm::TLM_COMPLETED) {
+  if (result == tlm::TLM_COMPLETED || (result == tlm::TLM_UPDATED && phase == tlm::END_RESP)) {
+    count_response(payload, begun, sc_core::sc_time_stamp() + delay);
     router_.land(payload);
-    return result;
+    return tlm::TLM_COMPLETED;
   }
   if (result != tlm::TLM_UPDATED || phase != tlm::BEGIN_RESP) return result;
   if (open_response == nullptr && responses.empty()) {
+    count_response(payload, begun, sc_core::sc_time_stamp() + delay);
     open_response = &payload;
     return result;
   }
@@ -259,6 +365,7 @@ tlm::tlm_sync_enum Router::Upstream::nb_transport_fw(Payload& payload, Phase& ph
 
 tlm::tlm_sync_enum Router::Upstream::begin_response(Payload& payload, Phase& phase, Time& delay) {
   open_response = &payload;
+  count_response(payload, router_.flight(payload).begun, sc_core::sc_time_stamp() + delay);
   const auto result = socket->nb_transport_bw(payload, phase, delay);
   if (result == tlm::TLM_ACCEPTED) return result;
   open_response = nullptr;  // TLM_COMPLETED, or TLM_UPDATED to END_RESP
@@ -290,15 +397,19 @@ void Router::Upstream::b_transport(Payload& payload, Time& delay) {
     return;
   }
   count(payload);
-  if (window->remap) payload.set_address(payload.get_address() - window->base);
+  const auto address = payload.get_address();
+  const Time begun = sc_core::sc_time_stamp() + delay;
+  payload.set_address(address - window->shift());
   router_.downstream_[window->target]->socket->b_transport(payload, delay);
+  payload.set_address(address);
+  count_response(payload, begun, sc_core::sc_time_stamp() + delay);
 }
 
 unsigned Router::Upstream::transport_dbg(Payload& payload) {
   const auto* window = router_.decode(payload);
   if (window == nullptr) return 0;
   const auto address = payload.get_address();
-  if (window->remap) payload.set_address(address - window->base);
+  payload.set_address(address - window->shift());
   const unsigned bytes = router_.downstream_[window->target]->socket->transport_dbg(payload);
   payload.set_address(address);
   return bytes;
@@ -307,7 +418,7 @@ unsigned Router::Upstream::transport_dbg(Payload& payload) {
 bool Router::Upstream::get_direct_mem_ptr(Payload& payload, tlm::tlm_dmi& dmi) {
   const auto* window = router_.decode(payload);
   if (window == nullptr) return false;
-  const std::uint64_t shift = window->remap ? window->base : 0;
+  const std::uint64_t shift = window->shift();
   payload.set_address(payload.get_address() - shift);
   const bool granted = router_.downstream_[window->target]->socket->get_direct_mem_ptr(payload, dmi);
   payload.set_address(payload.get_address() + shift);
@@ -350,7 +461,7 @@ tlm::tlm_sync_enum Router::Downstream::nb_transport_bw(Payload& payload, Phase& 
 void Router::Downstream::invalidate_direct_mem_ptr(sc_dt::uint64 start, sc_dt::uint64 end) {
   for (const auto& window : router_.config_.windows) {
     if (window.target != index_) continue;
-    const std::uint64_t shift = window.remap ? window.base : 0;
+    const std::uint64_t shift = window.shift();
     const std::uint64_t first = window.base - shift, last = first + (window.size - 1);
     if (end < first || start > last) continue;
     for (auto& up : router_.upstream_) {

@@ -11,6 +11,7 @@
 #include "memory/dma_engine.h"
 #include "memory/flat_memory.h"
 #include "testbenches/support/dma_recorder.h"
+#include "testbenches/support/odd_targets.h"
 #include "testbenches/support/protocol_monitor.h"
 #include "testbenches/support/stalling_link.h"
 
@@ -37,68 +38,6 @@ DmaTransfer timing_read(std::uint64_t address, std::uint64_t bytes) {
   transfer.row_bytes = bytes;
   return transfer;
 }
-
-/// Answers every request at once (TLM_COMPLETED) with an annotated delay of 7 ns.
-class EarlyTarget : public sc_core::sc_module, public tlm::tlm_fw_transport_if<> {
- public:
-  tlm::tlm_target_socket<> target{"target"};
-  explicit EarlyTarget(sc_core::sc_module_name name) : sc_module(name), store(1 << 20) { target.bind(*this); }
-  tlm::tlm_sync_enum nb_transport_fw(tlm::tlm_generic_payload& p, tlm::tlm_phase&, sc_time& delay) override {
-    b_transport(p, delay);
-    return tlm::TLM_COMPLETED;
-  }
-  void b_transport(tlm::tlm_generic_payload& p, sc_time& delay) override {
-    if (p.is_read()) store.read(p.get_address(), p.get_data_ptr(), p.get_data_length());
-    if (p.is_write()) store.write(p.get_address(), p.get_data_ptr(), p.get_data_length());
-    p.set_response_status(tlm::TLM_OK_RESPONSE);
-    delay += sc_time(7, SC_NS);
-  }
-  bool get_direct_mem_ptr(tlm::tlm_generic_payload&, tlm::tlm_dmi&) override { return false; }
-  unsigned transport_dbg(tlm::tlm_generic_payload&) override { return 0; }
-  SparseStore store;
-};
-
-/// Accepts every request and answers in a random other order, after a random time, one at a time.
-class ShufflingTarget : public sc_core::sc_module, public tlm::tlm_fw_transport_if<> {
- public:
-  tlm::tlm_target_socket<> target{"target"};
-  explicit ShufflingTarget(sc_core::sc_module_name name) : sc_module(name), store(1 << 20), random_(8) {
-    target.bind(*this);
-    SC_HAS_PROCESS(ShufflingTarget);
-    SC_METHOD(answer);
-    sensitive << wake_;
-    dont_initialize();
-  }
-  tlm::tlm_sync_enum nb_transport_fw(tlm::tlm_generic_payload& p, tlm::tlm_phase& phase, sc_time&) override {
-    if (phase == tlm::END_RESP) return tlm::TLM_COMPLETED;
-    if (p.is_read()) store.read(p.get_address(), p.get_data_ptr(), p.get_data_length());
-    if (p.is_write()) store.write(p.get_address(), p.get_data_ptr(), p.get_data_length());
-    p.set_response_status(tlm::TLM_OK_RESPONSE);
-    waiting_.push_back(&p);
-    wake_.notify(sc_time(1, SC_NS));
-    phase = tlm::END_REQ;
-    return tlm::TLM_UPDATED;
-  }
-  void b_transport(tlm::tlm_generic_payload&, sc_time&) override {}
-  bool get_direct_mem_ptr(tlm::tlm_generic_payload&, tlm::tlm_dmi&) override { return false; }
-  unsigned transport_dbg(tlm::tlm_generic_payload&) override { return 0; }
-  SparseStore store;
-
- private:
-  void answer() {
-    if (waiting_.empty()) return;
-    std::swap(waiting_[random_.below(waiting_.size())], waiting_.back());
-    tlm::tlm_generic_payload& p = *waiting_.back();
-    waiting_.pop_back();
-    tlm::tlm_phase phase = tlm::BEGIN_RESP;
-    sc_time delay = sc_core::SC_ZERO_TIME;
-    CHECK(target->nb_transport_bw(p, phase, delay) == tlm::TLM_COMPLETED);
-    wake_.notify(sc_time(static_cast<double>(1 + random_.below(20)), SC_NS));
-  }
-  sc_core::sc_event wake_;
-  std::vector<tlm::tlm_generic_payload*> waiting_;
-  Random random_;
-};
 
 /// Writes a random picture with gaps between its rows, reads it back in other cuts, compares; through whatever is
 /// bound.

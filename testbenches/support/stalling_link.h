@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <set>
 #include <systemc>
 #include <tlm>
 
@@ -89,12 +90,17 @@ class StallingLink : public sc_core::sc_module, public tlm::tlm_fw_transport_if<
       lanes_[0].items.pop_front();
       sc_core::sc_time delay = item.at - item.call;
       const tlm::tlm_phase phase = item.phase;
+      if (phase == tlm::END_RESP && completed_.erase(item.payload) != 0) {
+        item.payload->release();  // the target has ended it early
+        continue;
+      }
       const auto status = out->nb_transport_fw(*item.payload, item.phase, delay);
       if (phase == tlm::END_RESP) {
         item.payload->release();
       } else if (status == tlm::TLM_UPDATED) {
         later(lanes_[1], *item.payload, item.phase, delay);
       } else if (status == tlm::TLM_COMPLETED) {
+        completed_.insert(item.payload);
         later(lanes_[1], *item.payload, tlm::BEGIN_RESP, delay);
       }
     }
@@ -113,7 +119,8 @@ class StallingLink : public sc_core::sc_module, public tlm::tlm_fw_transport_if<
   Random random_;
   unsigned longest_;
   bool annotate_;
-  std::array<Lane, 2> lanes_;  ///< forward, backward
+  std::array<Lane, 2> lanes_;                        ///< forward, backward
+  std::set<tlm::tlm_generic_payload*> completed_{};  ///< by the target with TLM_COMPLETED: it expects no END_RESP
 };
 
 }  // namespace nibble::test
