@@ -29,6 +29,7 @@ NpyType code_type(FormatFamily family) {
     case FormatFamily::integer:
     case FormatFamily::amove:
     case FormatFamily::mxint8:
+    case FormatFamily::tender:
       return NpyType::int8;
     case FormatFamily::bfp:
       return NpyType::int32;
@@ -90,6 +91,7 @@ std::string metadata_document(const QuantizedTensor& coded) {
   field_array(json, "S", std::vector<double>(coded.base_scales.begin(), coded.base_scales.end()));
   field_array(json, "R", std::vector<double>(coded.residuals.begin(), coded.residuals.end()));
   field_cluster_codes(json, coded);
+  field_array(json, "column_group", std::vector<int>(coded.column_groups.begin(), coded.column_groups.end()));
   if (coded.format.family == FormatFamily::amove) json.field("p", coded.tensor_exponent);
   if (coded.format.family == FormatFamily::nvfp4) json.field("t", static_cast<double>(coded.tensor_scale));
   return json.end_object().str();

@@ -96,4 +96,7 @@ void decode_ant(const QuantizedTensor& tensor, float* values);
 void encode_olive(const Tensor& tensor, QuantizedTensor& out);
 void decode_olive(const QuantizedTensor& tensor, float* values);
 
+void encode_tender(const Tensor& tensor, QuantizedTensor& out);
+void decode_tender(const QuantizedTensor& tensor, float* values);
+
 }  // namespace nibble

@@ -29,6 +29,7 @@ constexpr Family families[] = {
     {"nvfp4-g16", "E2M1 elements, E4M3 block scale, binary32 tensor scale"},
     {"ant4-(channel|tensor)", "adaptive numerical type: int4, power of two or flint4 (ANT)"},
     {"olive4-(channel|tensor)", "outlier-victim pairs (OliVe)"},
+    {"tender(8|4)-d<1..8>", "integers, columns decomposed into d groups with scales a factor of 2 apart (Tender)"},
 };
 
 [[noreturn]] void refuse(const std::string& name, const std::string& why) {
@@ -124,6 +125,7 @@ bool read_family(Reader& reader, Format& format) {
       {"int", FormatFamily::integer, "2345678"}, {"mant", FormatFamily::mant4, "4"},
       {"bfp", FormatFamily::bfp, "84"},          {"amove", FormatFamily::amove, "432"},
       {"ant", FormatFamily::ant4, "4"},          {"olive", FormatFamily::olive4, "4"},
+      {"tender", FormatFamily::tender, "84"},
   };
   for (const Front& front : fronts) {
     Reader attempt = reader;
@@ -152,6 +154,8 @@ const char* front_of(FormatFamily family) {
       return "ant";
     case FormatFamily::olive4:
       return "olive";
+    case FormatFamily::tender:
+      return "tender";
     case FormatFamily::mxfp4:
     case FormatFamily::mxfp6:
     case FormatFamily::mxfp8:
@@ -177,6 +181,15 @@ Format Format::parse(const std::string& name) {
   Format format;
   if (!read_family(reader, format)) refuse(name, "there is no such format");
   const FormatFamily family = format.family;
+  if (family == FormatFamily::tender) {
+    const std::string_view rest = reader.rest;
+    if (rest.size() != 2 || rest[0] != 'd' || rest[1] < '1' || rest[1] > '8')
+      refuse(name, "the columns of tender form 1..8 groups");
+    format.decomposition = static_cast<unsigned>(rest[1] - '0');
+    format.grouping = Grouping::channel;
+    format.group_n = tender_chunk_rows;
+    return format;
+  }
   const bool baseline = family == FormatFamily::ant4 || family == FormatFamily::olive4;
   read_grouping(reader, name, !baseline, baseline || family == FormatFamily::integer, format);
   if (!reader.rest.empty()) {
@@ -188,6 +201,7 @@ Format Format::parse(const std::string& name) {
 
 std::string Format::name() const {
   std::string text = front_of(family) + std::to_string(bits);
+  if (family == FormatFamily::tender) return text + "-d" + std::to_string(decomposition);
   switch (grouping) {
     case Grouping::none:
       return text;
@@ -211,6 +225,7 @@ std::size_t Format::metadata_bits() const {
     case FormatFamily::bf16:
       return 0;
     case FormatFamily::integer:
+    case FormatFamily::tender:
       return 16;
     case FormatFamily::mant4:
       return 16 + 8;
@@ -232,13 +247,20 @@ std::size_t Format::metadata_bits() const {
   return 0;
 }
 
+std::size_t Format::column_bits() const {
+  std::size_t width = 0;
+  while ((1U << width) < decomposition)
+    ++width;
+  return width;
+}
+
 std::size_t Format::tensor_bits() const {
   return family == FormatFamily::nvfp4 ? 32 : 0;
 }
 
 bool Format::operator==(const Format& other) const {
   return family == other.family && bits == other.bits && grouping == other.grouping && group_k == other.group_k &&
-         group_n == other.group_n && cluster == other.cluster;
+         group_n == other.group_n && cluster == other.cluster && decomposition == other.decomposition;
 }
 
 std::vector<std::string> format_families() {

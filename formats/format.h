@@ -23,8 +23,12 @@ enum class FormatFamily {
   mxint8,
   nvfp4,
   ant4,
-  olive4
+  olive4,
+  tender
 };
+
+/// Rows of a tensor that tender decomposes together: the chunk of the released code.
+inline constexpr std::size_t tender_chunk_rows = 256;
 
 /// How elements share metadata: not at all (casts), `k` consecutive elements of the last axis (optionally times `n`
 /// rows), a whole row, the whole tensor.
@@ -34,9 +38,10 @@ struct Format {
   FormatFamily family = FormatFamily::fp32;
   unsigned bits = 32;  ///< per element, sign included, metadata excluded
   Grouping grouping = Grouping::none;
-  std::size_t group_k = 0;  ///< elements along the last axis (grouping `group`)
-  std::size_t group_n = 1;  ///< rows that share a group (int only)
-  std::size_t cluster = 0;  ///< amove: elements per cluster
+  std::size_t group_k = 0;     ///< elements along the last axis (grouping `group`)
+  std::size_t group_n = 1;     ///< rows that share a group (int; tender: 256)
+  std::size_t cluster = 0;     ///< amove: elements per cluster
+  unsigned decomposition = 0;  ///< tender: groups of columns, 1..8
 
   /// "mant4-g64", "int8-channel", "amove4-g128c16", ... Throws InputError that lists the families when it does not
   /// parse.
@@ -45,6 +50,8 @@ struct Format {
 
   /// Metadata stored for every group, also for a last, shorter one, in bits (int: 16; mant4: 24; bfp: 5; ...).
   std::size_t metadata_bits() const;
+  /// Metadata stored for every column of a group, in bits (tender: the column's group).
+  std::size_t column_bits() const;
   /// Metadata stored once per tensor, in bits (nvfp4: 32).
   std::size_t tensor_bits() const;
   /// Elements along k that share one group for rows of `columns` elements.

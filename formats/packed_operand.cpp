@@ -49,6 +49,7 @@ void set_field(QuantizedTensor& tensor, std::size_t i, std::uint32_t field) {
       break;
     }
     case FormatFamily::integer:
+    case FormatFamily::tender:
     case FormatFamily::amove:
     case FormatFamily::mxint8: {
       const int code = static_cast<int>(field);
@@ -134,6 +135,7 @@ void pack_metadata(const QuantizedTensor& tensor, std::size_t row, std::size_t g
   const std::size_t group = tensor.group_index(row, g);
   switch (format.family) {
     case FormatFamily::integer:
+    case FormatFamily::tender:
       put16(out, fp16_bits(tensor.scales[group]));
       break;
     case FormatFamily::mant4:
@@ -171,6 +173,7 @@ void unpack_metadata(const std::uint8_t* in, std::size_t row, std::size_t g, Qua
   const std::size_t group = tensor.group_index(row, g);
   switch (format.family) {
     case FormatFamily::integer:
+    case FormatFamily::tender:
       tensor.scales[group] = fp16_value(get16(in));
       break;
     case FormatFamily::mant4:
@@ -218,8 +221,10 @@ QuantizedTensor blank_tensor(const Format& format, std::vector<std::size_t> shap
       tensor.types.assign(groups, 0);
       [[fallthrough]];
     case FormatFamily::integer:
+    case FormatFamily::tender:
     case FormatFamily::nvfp4:
       tensor.scales.assign(groups, 0);
+      if (format.decomposition > 0) tensor.column_groups.assign(groups * tensor.columns(), 0);
       break;
     case FormatFamily::amove:
       tensor.base_scales.assign(groups, 0);

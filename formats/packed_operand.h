@@ -4,18 +4,19 @@
 ///
 /// Codes: consecutive fields of element_bits, the first element in the low bits of the first byte, a field may straddle
 /// two bytes; the last byte of a row's group is filled with zeros. A field holds
-///   int, amove, mxint8      the integer in two's complement
+///   int, amove, mxint8,     the integer in two's complement
+///   tender
 ///   mant4, ant4, olive4     sign << 3 | index (olive4: 8 marks a victim)
 ///   bfp                     sign << m | mantissa
 ///   other floating types    the bit pattern (FP16: two bytes, little endian)
 /// Metadata of one group, little endian:
-///   int                     FP16 scale
+///   int, tender             FP16 scale
 ///   mant4, ant4, olive4     FP16 scale, type byte
 ///   bfp                     shared exponent in the low 5 bits of a byte
 ///   amove                   S, R (E4M3), cluster codes of 2 bits, cluster 0 in the low bits
 ///   mx                      X + 127 (E8M0)
 ///   nvfp4                   block scale (E4M3)
-/// Metadata of a whole tensor (amove's p, nvfp4's t) travels with its shape.
+/// Metadata of a whole tensor (amove's p, nvfp4's t) and of its columns (tender's groups) travels with its shape.
 #pragma once
 
 #include <cstddef>

@@ -146,6 +146,9 @@ QuantizedTensor encode(const Tensor& tensor, const Format& format, const EncodeO
     case FormatFamily::olive4:
       encode_olive(tensor, out);
       break;
+    case FormatFamily::tender:
+      encode_tender(tensor, out);
+      break;
   }
   return out;
 }
@@ -185,6 +188,9 @@ Tensor decode(const QuantizedTensor& tensor) {
     case FormatFamily::olive4:
       decode_olive(tensor, out.values.data());
       break;
+    case FormatFamily::tender:
+      decode_tender(tensor, out.values.data());
+      break;
     case FormatFamily::fp32:
     case FormatFamily::fp16:
     case FormatFamily::bf16:
@@ -195,7 +201,8 @@ Tensor decode(const QuantizedTensor& tensor) {
 
 double bits_per_element(const QuantizedTensor& tensor) {
   const double elements = static_cast<double>(tensor.size());
-  const double metadata = static_cast<double>(tensor.groups()) * static_cast<double>(tensor.format.metadata_bits());
+  const std::size_t per_group = tensor.format.metadata_bits() + tensor.columns() * tensor.format.column_bits();
+  const double metadata = static_cast<double>(tensor.groups()) * static_cast<double>(per_group);
   return static_cast<double>(element_bits(tensor.format)) +
          (metadata + static_cast<double>(tensor.format.tensor_bits())) / elements;
 }

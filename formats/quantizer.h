@@ -39,6 +39,7 @@ struct QuantizedTensor {
   std::vector<float> base_scales;           ///< per group: amove's S
   std::vector<float> residuals;             ///< per group: amove's R
   std::vector<std::uint8_t> cluster_codes;  ///< per cluster: amove's E
+  std::vector<std::uint8_t> column_groups;  ///< per group and column: tender's i, the scale is scales[group] * 2^-i
   int tensor_exponent = 0;                  ///< amove's p
   float tensor_scale = 0;                   ///< nvfp4's t
   std::vector<float> values;                ///< casts only

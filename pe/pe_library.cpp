@@ -12,6 +12,7 @@
 #include "pe/int8_pe.h"
 #include "pe/mant_gemm.h"
 #include "pe/olive_pe.h"
+#include "pe/tender_pe.h"
 
 namespace nibble {
 
@@ -20,7 +21,7 @@ const Registry<const PeUnit*>& pe_library() {
     Registry<const PeUnit*> units("PE");
     for (const PeUnit* unit : {&mant_unit(), &bfp_unit(), &fp_int_unit(), &fp_int_k_unit(), &amove_unit(), &fp16_unit(),
                                &fp16_dequant_unit(), &int8_unit(), &int4_unit(), &bitfusion_unit(), &ant_unit(),
-                               &olive_unit(), &fp_int_aligned_unit()}) {
+                               &olive_unit(), &tender_unit(), &fp_int_aligned_unit()}) {
       units.add(unit->name, unit->summary, unit);
     }
     return units;

@@ -9,6 +9,7 @@ from adaptive_reference import NORMAL, VICTIM, outlier_magnitudes
 from datapaths_reference import formats, no_option, refuse
 from formats_reference import encode, group_ranges
 from rounding import BadInput, f32
+from tender_reference import tender_accumulators
 
 SEGMENT = 32768  # elements after which an integer accumulator drains
 ALIGNED_GROUP = 64
@@ -100,6 +101,15 @@ def ant_gemm(a, w, options):
 
 def olive_gemm(a, w, options):
     return adaptive_gemm("olive", olive_integers, a, w, options)
+
+
+def tender_gemm(a, w, options):
+    no_option(options, "accumulate", "exponent")
+    activation, weight = formats(options, "tender8-d8", "int8-channel")
+    if activation.family != "tender" or weight.name != f"int{activation.bits}-channel":
+        refuse("tender", activation, weight, "tender8-d<n> with int8-channel, tender4-d<n> with int4-channel")
+    qa, qw = encode(a, activation, options.activations), encode(w, weight, options.weights)
+    return tender_accumulators(qa, qw, SEGMENT)
 
 
 # ---- fp_int_aligned -------------------------------------------------------------------------------------------------

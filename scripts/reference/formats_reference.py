@@ -11,6 +11,7 @@ import numpy as np
 from adaptive_reference import TYPE_NAMES, encode_adaptive
 from rounding import (BadInput, F16_MAX, bf16, e4m3, f32, flat_sum, floor_log2, fp16, minifloat, minifloat_code,
                       ordered_sum, scaled)
+from tender_reference import encode_tender
 
 SMALLEST_SCALE = np.float32(2.0 ** -24)
 INT4 = 0xFF
@@ -57,9 +58,14 @@ class Format:
         if m:
             self.family, self.bits, self.grouping = m[1], 4, m[2]
             return
+        m = re.fullmatch(r"tender([84])-d([1-8])", name)
+        if m:
+            self.family, self.bits, self.grouping, self.decomposition = "tender", int(m[1]), "channel", int(m[2])
+            return
         raise BadInput(f"'{name}' is not a format known here; families: fp32 fp16 bf16 int<2..8>-(g<k>[x<n>]|channel|"
                        "tensor) mant4-g<k> bfp(8|4)-g<k> amove(4|3|2)-g<k>c<c> mxfp4-g32 mxfp6-g32 mxfp8-g32 "
-                       "mxint8-g32 nvfp4-g16 ant4-(channel|tensor) olive4-(channel|tensor)")
+                       "mxint8-g32 nvfp4-g16 ant4-(channel|tensor) olive4-(channel|tensor) "
+                       "tender(8|4)-d<1..8>")
 
     def check(self):
         if max(self.k, self.n, self.cluster) > 65536:
@@ -430,7 +436,7 @@ def encode(x, fmt, name="tensor", select="", calibration=None, exponent=None):
         raise BadInput(f"{fmt.name} uses no calibration")
     if exponent is not None and fmt.family != "amove":
         raise BadInput(f"{fmt.name} uses no exponent")
-    if fmt.n > 1 and x.ndim != 2:
+    if (fmt.n > 1 or fmt.family == "tender") and x.ndim != 2:
         raise BadInput(f"{fmt.name} needs a 2-D tensor")
     rows = x.reshape(-1, x.shape[-1])
     if fmt.family == "mant4":
@@ -441,6 +447,8 @@ def encode(x, fmt, name="tensor", select="", calibration=None, exponent=None):
         return encode_amove(rows, fmt, name, select, exponent)
     if fmt.family in ("ant4", "olive4"):
         return encode_adaptive(rows, fmt, name, Encoded(fmt, rows.shape))
+    if fmt.family == "tender":
+        return encode_tender(rows, fmt, name, Encoded(fmt, rows.shape))
     encoder = {"int": encode_int, "nvfp4": encode_nvfp4}.get(fmt.family)
     return (encoder or (encode_mx if fmt.family.startswith("mx") else encode_cast))(rows, fmt, name)
 

@@ -29,6 +29,7 @@ DATAPATHS = {
     "int8": datapaths_reference.int8_gemm, "int8-array": datapaths_reference.int8_gemm,
     "int4": baselines_reference.int4_gemm, "bitfusion": baselines_reference.bitfusion_gemm,
     "ant": baselines_reference.ant_gemm, "olive": baselines_reference.olive_gemm,
+    "tender": baselines_reference.tender_gemm,
     "fp_int_aligned": baselines_reference.fp_int_aligned_gemm,
 }
 

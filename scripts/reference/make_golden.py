@@ -24,6 +24,7 @@ QUANTIZE = [  # format, select, exponent
     ("bfp8-g32", "truncate", ""), ("bfp4-g32", "nearest", ""), ("amove4-g128c16", "offline", ""),
     ("amove4-g32c4", "online", "-6"), ("mxfp4-g32", "", ""), ("nvfp4-g16", "", ""),
     ("ant4-channel", "", ""), ("ant4-tensor", "", ""), ("olive4-channel", "", ""), ("olive4-tensor", "", ""),
+    ("tender8-d8", "", ""), ("tender4-d5", "", ""),
 ]
 GEMM = [  # accelerator, activation format, weight format, select, exponent, accumulate (fp_int_aligned: aligned bits)
     ("mant", "int8-g64", "mant4-g64", "mse", "", ""), ("mant", "int8-g64", "mant4-g64", "output-mse", "", ""),
@@ -41,11 +42,13 @@ GEMM = [  # accelerator, activation format, weight format, select, exponent, acc
     ("bitfusion", "int8-g64", "int2-g64x4", "", "", ""), ("bitfusion", "int5-channel", "int8-channel", "", "", ""),
     ("ant", "ant4-channel", "ant4-channel", "", "", ""), ("ant", "int8-channel", "ant4-tensor", "", "", ""),
     ("olive", "olive4-channel", "olive4-channel", "", "", ""), ("olive", "olive4-tensor", "int8-channel", "", "", ""),
+    ("tender", "tender8-d8", "int8-channel", "", "", ""), ("tender", "tender4-d5", "int4-channel", "", "", ""),
     ("fp_int_aligned", "fp16", "int4-g128", "", "", ""), ("fp_int_aligned", "fp16", "int8-channel", "", "", "8"),
 ]
 WORDS = [("int4-g32x4", "n"), ("int4-g32x4", "k"), ("int2-g16x4", "n"), ("int2-g16x4", "k")]  # format, axis
 ROLES = ("a", "w", "calibration")
-STORED = {"scale": np.float32, "type": np.uint8, "exponent": np.int32, "S": np.float32, "R": np.float32, "E": np.uint8}
+STORED = {"scale": np.float32, "type": np.uint8, "exponent": np.int32, "S": np.float32, "R": np.float32, "E": np.uint8,
+          "column_group": np.uint8}
 
 
 def new_inputs():

@@ -16,7 +16,7 @@ from rounding import BadInput
 
 
 def code_type(family):
-    if family in ("int", "amove", "mxint8"):
+    if family in ("int", "amove", "mxint8", "tender"):
         return np.int8
     return np.int32 if family == "bfp" else np.uint8
 
@@ -37,6 +37,8 @@ def metadata(encoded):
         meta["type"] = [encoded.type_name(v) for v in encoded.meta["type"].ravel()]
     if "exponent" in encoded.meta:
         meta["exponent"] = [int(v) for v in encoded.meta["exponent"].ravel()]
+    if "column_group" in encoded.meta:
+        meta["column_group"] = [int(v) for v in encoded.meta["column_group"].ravel()]
     if "E" in encoded.meta:
         E = encoded.meta["E"]
         meta["E"] = [[int(v) for v in codes] for codes in E.reshape(-1, E.shape[-1])]
@@ -52,6 +54,8 @@ def bits_per_element(encoded):
     bits = {"bfp": fmt.bits + 1}.get(fmt.family, fmt.bits) * elements
     per_group = {"int": 16, "mant4": 24, "bfp": 5, "nvfp4": 8, "ant4": 18, "olive4": 17}
     bits += groups * per_group.get(fmt.family, 8 if fmt.family[:2] == "mx" else 0)
+    if fmt.family == "tender":
+        bits += groups * (16 + encoded.codes.shape[1] * (fmt.decomposition - 1).bit_length())
     if fmt.family == "amove":
         bits = groups * (16 + 2 * (fmt.k // fmt.cluster)) + fmt.bits * elements
     return (bits + (32 if fmt.family == "nvfp4" else 0)) / elements

@@ -13,7 +13,8 @@ TEST_CASE("every family's names parse and print back") {
                            "mant4-g64",      "mant4-g1",     "bfp8-g32",       "bfp4-g32",
                            "amove4-g128c16", "amove3-g32c4", "amove2-g8c8",    "mxfp4-g32",
                            "mxfp6-g32",      "mxfp8-g32",    "mxint8-g32",     "nvfp4-g16",
-                           "ant4-channel",   "ant4-tensor",  "olive4-channel", "olive4-tensor"}) {
+                           "ant4-channel",   "ant4-tensor",  "olive4-channel", "olive4-tensor",
+                           "tender8-d8",     "tender4-d1"}) {
     CHECK(Format::parse(name).name() == name);
     CHECK(Format::parse(name) == Format::parse(name));
   }
@@ -85,6 +86,12 @@ TEST_CASE("a name that is none is refused with the families") {
                            "ant4-g64",
                            "ant8-channel",
                            "olive4",
+                           "tender4-d0",
+                           "tender4-d9",
+                           "tender4-d08",
+                           "tender4",
+                           "tender4-g8",
+                           "tender6-d8",
                            "fp8",
                            "fp16-g32"}) {
     INFO(name);
@@ -97,5 +104,5 @@ TEST_CASE("a name that is none is refused with the families") {
 }
 
 TEST_CASE("one line per family") {
-  CHECK(format_families().size() == 14);
+  CHECK(format_families().size() == 15);
 }

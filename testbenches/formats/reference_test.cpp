@@ -178,6 +178,31 @@ TEST_CASE("microscaling and nvfp4") {
   CHECK(comparison.differences() == "");
 }
 
+TEST_CASE("tender") {
+  Comparison comparison;
+  add_inputs(comparison, 7, 75);
+  Tensor columns = random_tensor({300, 40}, 22);  // two chunks of rows
+  for (std::size_t i = 0; i < columns.values.size(); ++i)
+    columns.values[i] = std::ldexp(columns.values[i], static_cast<int>(i % 40 % 14) - 10);
+  for (std::size_t i = 0; i < 256; ++i) {
+    columns.values[i * 40 + 7] = 0;                            // a column without a value
+    columns.values[i * 40 + 8] = i == 200 ? 64.0F : 0.5F;      // the largest of the chunk
+    columns.values[i * 40 + 9] = i % 2 == 0 ? 16.0F : -16.0F;  // on a threshold
+    columns.values[i * 40 + 10] = 16.000002F;                  // just above it
+  }
+  std::fill(columns.values.begin() + 256 * 40, columns.values.end(), 0.0F);
+  comparison.input("columns.npy", columns);
+  comparison.input("cube.npy", random_tensor({2, 3, 40}, 20));
+  comparison.input("beyond.npy", random_tensor({3, 40}, 21, 1e8F));
+  for (const char* format : {"tender8-d8", "tender4-d8", "tender4-d1", "tender8-d5"}) {
+    for (const char* data : inputs)
+      comparison.encode(data, format);
+    for (const char* data : {"columns.npy", "cube.npy", "beyond.npy"})
+      comparison.encode(data, format);
+  }
+  CHECK(comparison.differences() == "");
+}
+
 TEST_CASE("ant4 and olive4") {
   Comparison comparison;
   add_inputs(comparison, 7, 75);

@@ -94,6 +94,8 @@ TEST_CASE("encoders give the codes and the metadata of the reference") {
     if (!tensor.exponents.empty()) CHECK(differences(tensor.exponents, expected(entry, "-exponent"), false) == 0);
     if (!tensor.base_scales.empty()) CHECK(differences(tensor.base_scales, expected(entry, "-S"), true) == 0);
     if (!tensor.residuals.empty()) CHECK(differences(tensor.residuals, expected(entry, "-R"), true) == 0);
+    if (!tensor.column_groups.empty())
+      CHECK(differences(tensor.column_groups, expected(entry, "-column_group"), false) == 0);
     if (!tensor.cluster_codes.empty()) CHECK(differences(tensor.cluster_codes, expected(entry, "-E"), false) == 0);
   }
 }

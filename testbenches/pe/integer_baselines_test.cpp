@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// int4, bitfusion, ant and olive: digits, decoders and sums over all codes, the foot against exact arithmetic.
+/// int4, bitfusion, ant, olive and tender: digits, decoders and sums over all codes, the foot against exact arithmetic.
 #include <catch2/catch.hpp>
 
 #include "core/error.h"
@@ -8,6 +8,7 @@
 #include "pe/bitfusion_pe.h"
 #include "pe/int4_pe.h"
 #include "pe/olive_pe.h"
+#include "pe/tender_pe.h"
 #include "testbenches/pe/exact_rounding.h"
 #include "testbenches/pe/operands.h"
 #include "testbenches/pe/step_gemm.h"
@@ -123,6 +124,29 @@ TEST_CASE("32 bits hold a segment of the largest products") {
   REQUIRE(value_of(power) == 64);
 }
 
+TEST_CASE("Tender's sums keep 38 bits through seven shifts, and its foot takes the smallest scale") {
+  std::int64_t sum = 0;
+  for (std::size_t k = 0; k < integer_segment; ++k)
+    sum = tender_step(sum, -128, -128);
+  for (int shift = 0; shift < 7; ++shift)
+    sum = tender_rescale(sum);
+  REQUIRE(sum == std::int64_t{1} << 36);
+  for (int x = -128; x < 128; ++x) {
+    for (int w = -128; w < 128; ++w)
+      REQUIRE(tender_step(tender_rescale(-3), static_cast<std::int8_t>(x), static_cast<std::int8_t>(w)) == x * w - 6);
+  }
+  Random random(84);
+  for (int trial = 0; trial < 20000; ++trial) {
+    const auto integer = static_cast<std::int64_t>(random.below(std::uint64_t{1} << 37)) - (std::int64_t{1} << 36);
+    const auto groups = static_cast<unsigned>(1 + random.below(8));
+    const float sx = test::random_scale(random), sw = test::random_scale(random);
+    const Exact scale = Exact::of(sx) * Exact::of(sw) * Exact{1, 1 - static_cast<int>(groups)};
+    const float v = nearest_f32(Exact::of(nearest_f32({integer, 0})) * Exact::of(nearest_f32(scale)));
+    REQUIRE(float_bits(tender_foot(0.5F, integer, sx, groups, sw)) ==
+            float_bits(nearest_f32(Exact::of(0.5F) + Exact::of(v))));
+  }
+}
+
 TEST_CASE("the integer foot rounds sum, scale product, product and accumulator once each") {
   Random random(81);
   for (int trial = 0; trial < 50000; ++trial) {
@@ -156,7 +180,9 @@ TEST_CASE("integer GEMMs equal the steps for tails in every direction, in tiles 
                         {ant_unit(), "int8-tensor", "int8-channel"},
                         {olive_unit(), "olive4-channel", "olive4-tensor"},
                         {olive_unit(), "int8-channel", "olive4-channel"},
-                        {olive_unit(), "olive4-channel", "int8-channel"}};
+                        {olive_unit(), "olive4-channel", "int8-channel"},
+                        {tender_unit(), "tender8-d8", "int8-channel"},
+                        {tender_unit(), "tender4-d3", "int4-channel"}};
   for (const Pair& pair : pairs) {
     for (const auto& [m, k, n] : {std::array<std::size_t, 3>{1, 1, 1}, {3, 130, 17}, {6, 75, 33}, {5, 64, 16}}) {
       const QuantizedTensor a = test::random_operand(pair.a, m, k, random);
@@ -188,6 +214,9 @@ TEST_CASE("accumulators drain after a segment, and only then") {
   std::vector<float> accumulators;
   gemm(int4_unit(), a, w, accumulators);
   REQUIRE(test::step_differences(int4_unit(), a, w, accumulators) == 0);
+  const QuantizedTensor decomposed = test::random_operand("tender4-d8", 2, integer_segment + 5, random);
+  gemm(tender_unit(), decomposed, w, accumulators);
+  REQUIRE(test::step_differences(tender_unit(), decomposed, w, accumulators) == 0);
   QuantizedTensor x = test::random_operand("olive4-channel", 1, 2 * integer_segment, random);
   for (std::size_t k = 0; k < x.codes.size(); ++k)
     x.codes[k] =
@@ -218,6 +247,9 @@ TEST_CASE("integer baselines refuse what their scales cannot serve") {
   REQUIRE_FALSE(supports(ant_unit(), "int8-g64", "ant4-channel"));
   REQUIRE_FALSE(supports(olive_unit(), "olive4-channel", "ant4-channel"));
   REQUIRE_FALSE(supports(olive_unit(), "int4-channel", "olive4-channel"));
+  REQUIRE(supports(tender_unit(), "tender4-d8", "int4-channel"));
+  REQUIRE_FALSE(supports(tender_unit(), "tender4-d8", "int8-channel"));
+  REQUIRE_FALSE(supports(tender_unit(), "int8-channel", "int8-channel"));
   REQUIRE(ant_pe_timing().mode("w4a8").pes_fused == 2);
   REQUIRE(olive_pe_timing().mode("w8a8").pes_fused == 4);
 }

@@ -25,7 +25,8 @@ inline QuantizedTensor random_operand(const std::string& format, std::size_t row
     value = tame ? round_fp16(static_cast<float>(random.normal()))
                  : fp16_value(static_cast<std::uint16_t>(random.below(2) << 15 | random.below(0x7C00)));
   }
-  const bool is_signed = family == FormatFamily::integer || family == FormatFamily::amove;
+  const bool is_signed =
+      family == FormatFamily::integer || family == FormatFamily::amove || family == FormatFamily::tender;
   const std::uint64_t codes = std::uint64_t{1}
                               << (family == FormatFamily::bfp ? tensor.format.bits + 1 : tensor.format.bits);
   for (std::int16_t& code : tensor.codes) {
@@ -47,6 +48,8 @@ inline QuantizedTensor random_operand(const std::string& format, std::size_t row
     base = e4m3_value(static_cast<std::uint8_t>(random.below(0x7F)));
   for (std::size_t g = 0; g < tensor.residuals.size(); ++g)
     tensor.residuals[g] = round_e4m3(tensor.base_scales[g] / static_cast<float>(4 + random.below(20)));
+  for (std::uint8_t& group : tensor.column_groups)
+    group = static_cast<std::uint8_t>(random.below(tensor.format.decomposition));
   for (std::uint8_t& code : tensor.cluster_codes)
     code = static_cast<std::uint8_t>(random.below(4));
   if (family == FormatFamily::amove) tensor.tensor_exponent = -6;

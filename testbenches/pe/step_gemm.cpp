@@ -16,6 +16,7 @@
 #include "pe/int8_pe.h"
 #include "pe/mant_pe.h"
 #include "pe/olive_pe.h"
+#include "pe/tender_pe.h"
 
 namespace nibble::test {
 
@@ -215,6 +216,23 @@ float aligned_output(const Row& a, const Row& w, std::size_t columns, const Gemm
   return accumulator;
 }
 
+float tender_output(const Row& a, const Row& w, std::size_t columns) {
+  const unsigned groups = a.tensor.format.decomposition;
+  const std::uint8_t* group = &a.tensor.column_groups[a.group(0) * columns];
+  float accumulator = 0;
+  for (std::size_t first = 0; first < columns; first += integer_segment) {
+    std::int64_t sum = 0;
+    for (unsigned g = 0; g < groups; ++g) {
+      if (g > 0) sum = tender_rescale(sum);
+      for (std::size_t k = first; k < std::min(first + integer_segment, columns); ++k) {
+        if (group[k] == g) sum = tender_step(sum, narrow(a.codes[k]), narrow(w.codes[k]));
+      }
+    }
+    accumulator = tender_foot(accumulator, sum, a.scale(0), groups, w.scale(0));
+  }
+  return accumulator;
+}
+
 }  // namespace
 
 float step_output(const PeUnit& pe, const QuantizedTensor& activations, const QuantizedTensor& weights, std::size_t m,
@@ -229,6 +247,7 @@ float step_output(const PeUnit& pe, const QuantizedTensor& activations, const Qu
   if (pe.name == "fp16" || pe.name == "fp16_dequant") return fp16_output_of(a, w, columns);
   if (pe.name == "int8") return int8_output(a, w, columns);
   if (pe.name == "ant" || pe.name == "olive") return exponent_integer_output(a, w, columns);
+  if (pe.name == "tender") return tender_output(a, w, columns);
   if (pe.name == "fp_int_aligned") return aligned_output(a, w, columns, options);
   if (pe.name == "int4") {
     return integer_output(a, w, columns, [&](std::int32_t sum, std::size_t k) {
