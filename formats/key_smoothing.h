@@ -53,8 +53,8 @@ class KeyOffsets {
   /// No offsets.
   KeyOffsets() = default;
   /// From the keys of a prompt (after rotation), [tokens, heads * head_channels]: in every head the `count` channels
-  /// that the rule ranks first (of equal ones the lower channel; never channels of zeros) get o = fp16(mean over the
-  /// prompt, binary64). Throws InputError when head_channels does not divide the channels, and for NaN and infinity.
+  /// that the rule ranks first (of equal ones the lower channel; never channels of zeros) get o = fp16(f32(mean of the
+  /// prompt in binary64)). Throws InputError when head_channels does not divide the channels, and for NaN and infinity.
   KeyOffsets(const Tensor& prompt_keys, std::size_t head_channels, std::size_t count = 4,
              OffsetRule rule = OffsetRule::peak);
 

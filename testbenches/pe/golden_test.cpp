@@ -2,45 +2,26 @@
 // The vectors in golden/ come from scripts/reference/make_golden.py, which was written from the documentation, not from
 // this code.
 #include <catch2/catch.hpp>
-#include <fstream>
 #include <functional>
-#include <map>
-#include <sstream>
 
 #include "formats/npy.h"
 #include "formats/packed_words.h"
 #include "formats/quantizer.h"
 #include "formats/rounding.h"
 #include "pe/pe_library.h"
+#include "testbenches/pe/golden_cases.h"
 
 namespace nibble {
 namespace {
 
 const std::string directory = NIBBLE_SOURCE_DIR "/testbenches/pe/golden/";
 
-using Case = std::map<std::string, std::string>;  // column of cases.csv to text
-
-std::vector<std::string> split(const std::string& line) {
-  std::vector<std::string> fields;
-  std::stringstream stream(line);
-  for (std::string field; std::getline(stream, field, ',');)
-    fields.push_back(field);
-  return fields;
-}
+using Case = test::GoldenCase;
 
 std::vector<Case> cases(const std::function<bool(const std::string& kind)>& wanted) {
-  std::ifstream file(directory + "cases.csv");
-  std::string line;
-  REQUIRE(std::getline(file, line));
-  const std::vector<std::string> header = split(line);
   std::vector<Case> found;
-  while (std::getline(file, line)) {
-    const std::vector<std::string> fields = split(line);
-    REQUIRE(fields.size() == header.size());
-    Case entry;
-    for (std::size_t i = 0; i < header.size(); ++i)
-      entry[header[i]] = fields[i];
-    if (wanted(entry["kind"])) found.push_back(entry);
+  for (const Case& entry : test::golden_cases(directory + "cases.csv")) {
+    if (wanted(entry.at("kind"))) found.push_back(entry);
   }
   REQUIRE_FALSE(found.empty());
   return found;
