@@ -27,6 +27,7 @@ struct LoweredCommand {
   int layer = -1;
   std::uint64_t macs = 0;              ///< needed
   std::uint64_t compulsory_bytes = 0;  ///< operands moved once
+  std::uint64_t repeated_layers = 0;   ///< layers behind this one that get its figures (model_commands.h)
   std::string schedule;                ///< tile extents and loop order, empty for vector commands
 };
 

@@ -3,10 +3,9 @@
 
 #include <deque>
 #include <exception>
-#include <map>
-#include <tuple>
 #include <utility>
 
+#include "accelerators/run_records.h"
 #include "core/error.h"
 #include "core/table.h"
 #include "transport/main_stack.h"
@@ -132,7 +131,7 @@ void Platform::describe(Report& report) const {
 void Platform::run(const std::function<std::optional<LoweredCommand>()>& next, Report& report,
                    const CommandProgress& progress, const std::function<void(Host&)>& at_end) {
   std::deque<LoweredCommand> in_flight;
-  std::map<std::tuple<std::string, int, Phase>, std::size_t> records;
+  RunRecords records(report);
   std::uint64_t done = 0;
   std::uint64_t bus_read = memory_->bus_read_bytes(), bus_write = memory_->bus_write_bytes();
   double dram_pj = memory_->energy().total_pj();
@@ -147,29 +146,9 @@ void Platform::run(const std::function<std::optional<LoweredCommand>()>& next, R
     const MemoryEnergy energy = memory_->energy();
     figures.energy.dram = energy.known ? std::optional<double>(energy.total_pj() - dram_pj) : std::nullopt;
     dram_pj = energy.total_pj();
-    const auto key = std::make_tuple(command.name, command.layer, command.phase);
-    const auto [record, fresh] = records.emplace(key, report.operators.size());
-    if (fresh) {
-      OperatorFigures entry;
-      entry.name = command.name;
-      entry.kind = to_string(command.kind);
-      entry.phase = to_string(command.phase);
-      entry.layer = command.layer;
-      entry.steps = 0;
-      entry.begin_cycle = begin_cycle;
-      entry.figures = figures;
-      report.operators.push_back(std::move(entry));
-    } else {
-      report.operators[record->second].figures.add(figures);
-    }
-    OperatorFigures& entry = report.operators[record->second];
-    ++entry.steps;
-    entry.m = command.descriptor.m;
-    entry.k = command.descriptor.k + command.descriptor.window_k;
-    entry.n = command.descriptor.n;
-    entry.count = command.descriptor.count;
-    entry.schedule = command.schedule;
-    if (progress) progress(++done);
+    records.add(command, begin_cycle, figures);
+    done += 1 + command.repeated_layers;
+    if (progress) progress(done);
   });
   // Both run inside a process of the kernel, which exceptions must not cross.
   std::exception_ptr problem;
@@ -201,6 +180,7 @@ void Platform::run(const std::function<std::optional<LoweredCommand>()>& next, R
     if (watcher_) watcher_();
   } while (sc_core::sc_get_status() != sc_core::SC_STOPPED && sc_core::sc_pending_activity());
   machine_->observe({});
+  records.finish();
   statistics_.for_each([&](const Statistics::Value& value) { report.statistics.push_back(value); });
   if (problem) std::rethrow_exception(problem);
   if (host_->status() != CommandStatus::done) {

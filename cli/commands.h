@@ -19,6 +19,7 @@ struct RunOptions {
   std::int64_t prefill = 0, decode = 0, batch = 1, context = 0;
   std::vector<std::string> overrides;  ///< "path.to.key=value" for the accelerator's configuration
   std::string out_directory;           ///< empty: no files
+  bool every_layer = false;            ///< simulate layers that repeat, too
   std::string command_line;
   bool json = false;
 };

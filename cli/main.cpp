@@ -66,6 +66,8 @@ struct CommandLine {
     command->add_option("--context", run.context, "tokens cached before the first decode step");
     command->add_option("--out", run.out_directory,
                         "directory for report.json, operators.csv, report.html, trace.json");
+    command->add_flag("--every-layer", run.every_layer,
+                      "simulate every layer; without it, of three or more equal layers the first two");
     set_option(command, run.overrides);
     command->add_flag("--json", run.json, "one JSON document on standard output");
     command->footer("Example: nibble run --accelerator mant --model llama-2-7b --prefill 2048 --decode 1");

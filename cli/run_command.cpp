@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// `nibble run`: a language model on a machine.
-#include <algorithm>
 #include <chrono>
-#include <deque>
-#include <optional>
 #include <string>
 #include <utility>
 
 #include "accelerators/lowering.h"
+#include "accelerators/model_commands.h"
 #include "accelerators/platform.h"
 #include "cli/commands.h"
 #include "core/error.h"
@@ -25,43 +23,6 @@ std::uint64_t count_option(const char* name, std::int64_t value, std::int64_t mi
                      std::to_string(value));
   return static_cast<std::uint64_t>(value);
 }
-
-/// The operators of a scenario, pulled one command at a time and made one pass through the model at a time.
-class CommandSource {
- public:
-  CommandSource(ModelLowering& lowering, const LanguageModel& model, const Scenario& scenario)
-      : lowering_(lowering), model_(model), scenario_(scenario) {
-    // All decode steps have the operators of the first.
-    Scenario once = scenario;
-    once.decode = std::min<std::uint64_t>(scenario.decode, 1);
-    std::uint64_t prefill = 0, step = 0;
-    for_each_operator(model, once, [&](const Operator& op) { ++(op.phase == Phase::prefill ? prefill : step); });
-    count_ = prefill + step * scenario.decode;
-  }
-  std::uint64_t operators() const { return count_; }
-  std::optional<LoweredCommand> next() {
-    stop_if_interrupted();
-    while (commands_.empty()) {
-      if (operators_.empty()) {
-        if (pass_ == pass_count(scenario_)) return std::nullopt;
-        for_each_operator_of_pass(model_, scenario_, pass_++, [this](const Operator& op) { operators_.push_back(op); });
-      }
-      lowering_.lower(operators_.front(), commands_);
-      operators_.pop_front();
-    }
-    LoweredCommand command = std::move(commands_.front());
-    commands_.pop_front();
-    return command;
-  }
-
- private:
-  ModelLowering& lowering_;
-  const LanguageModel& model_;
-  const Scenario scenario_;
-  std::uint64_t count_ = 0, pass_ = 0;
-  std::deque<Operator> operators_;
-  std::deque<LoweredCommand> commands_;
-};
 
 void write_reports(OutputFiles& files, const std::string& directory, const Report& report) {
   files.write(directory + "/report.json", report_json(report));
@@ -93,7 +54,7 @@ void run_model(const RunOptions& options, std::ostream& out) {
   platform.watch(stop_if_interrupted);
   ModelLowering lowering(platform.config().machine, platform.memory_rate(), model, scenario,
                          platform.first_free_address(), platform.memory().capacity_bytes());
-  CommandSource source(lowering, model, scenario);
+  ModelCommands commands(lowering, model, scenario, options.every_layer);
   Report report;
   report.command = options.command_line;
   report.model = model.name;
@@ -104,10 +65,15 @@ void run_model(const RunOptions& options, std::ostream& out) {
   platform.describe(report);
   {
     ProgressLine line;
-    platform.run([&] { return source.next(); }, report,
-                 [&](std::uint64_t done) {
-                   line.show(std::to_string(done) + " of about " + std::to_string(source.operators()) + " operators");
-                 });
+    platform.run(
+        [&] {
+          stop_if_interrupted();
+          return commands.next();
+        },
+        report,
+        [&](std::uint64_t done) {
+          line.show(std::to_string(done) + " of about " + std::to_string(commands.operators()) + " operators");
+        });
   }
   report.footprint_bytes = lowering.placement().footprint();
   if (lowering.placement().wrapped()) {

@@ -68,6 +68,25 @@ class Toy(program.ProgramTest):
                              2 * 32 * (finished * (32 + 3) + (window + 2 if window else 0)))
             self.assertEqual(any(o["name"] == "value_requantize" for o in report["operators"]), tokens % 64 == 0)
 
+    def test_repeated_layers_stand_for_those_simulated_one_by_one(self):
+        deep = self.write("deep.yaml", program.TOY.replace("layers: 2", "layers: 9"))
+        for scenario in (["--prefill=130", "--decode=3"], ["--decode=2", "--context=63", "--batch=2"]):
+            short = self.report(*RUN, "--model", deep, *scenario)
+            whole = self.report(*RUN, "--model", deep, *scenario, "--every-layer")
+            report_checks.check(self, short)
+            self.assertTrue(any("--every-layer" in note for note in short["notes"]))
+            self.assertFalse(any("--every-layer" in note for note in whole["notes"]))
+            self.assertEqual(len(short["operators"]), len(whole["operators"]))
+            for ours, theirs in zip(short["operators"], whole["operators"]):
+                for key in ("name", "phase", "layer", "steps", "macs", "traffic_bytes", "schedule", "compute_cycles",
+                            "weight_load_cycles", "sram_read_bytes"):
+                    self.assertEqual(ours[key], theirs[key], (ours["name"], ours["layer"], key))
+                # A refresh that falls into an operator of a few microseconds, or not.
+                self.assertLess(abs(ours["cycles"] - theirs["cycles"]), 0.02 * theirs["cycles"] + 400)
+                if ours["layer"] < 2 and ours["phase"] == short["operators"][0]["phase"]:
+                    self.assertEqual(ours["cycles"], theirs["cycles"])
+            self.assertLess(abs(short["totals"]["cycles"] / whole["totals"]["cycles"] - 1), 0.002)
+
     def test_grouped_queries_read_the_cache_once_per_key_head(self):
         many = program.TOY.replace("kv_heads: 2", "kv_heads: 8")
         self.write("many.yaml", many)

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Turns the figures of commands, as they end, into the operators of a report.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "accelerators/lowering.h"
+#include "core/report.h"
+
+namespace nibble {
+
+/// One record per operator, layer and phase; decode steps of one operator are summed up. A command with
+/// repeated_layers is recorded for those layers too, one after the other behind its own layer; everything later moves
+/// back by the time that they would have taken.
+class RunRecords {
+ public:
+  explicit RunRecords(Report& report) : report_(report) {}
+  /// In the order in which commands end. `begin_cycle`: of the simulation.
+  void add(const LoweredCommand& command, std::uint64_t begin_cycle, const ReportFigures& figures);
+  /// After the last command: says in the report's notes what was repeated, and how far the two simulated layers of a
+  /// run of equal ones lie apart.
+  void finish();
+
+ private:
+  struct Entry {
+    LoweredCommand command;
+    std::uint64_t begin_cycle = 0;
+    ReportFigures figures;
+  };
+  void record(const LoweredCommand& command, int layer, std::uint64_t begin_cycle, const ReportFigures& figures);
+  void repeat(std::uint64_t end_cycle);
+
+  Report& report_;
+  std::map<std::tuple<std::string, int, Phase>, std::size_t> index_;
+  std::vector<Entry> repeated_;     ///< the layer that is being collected
+  std::uint64_t layer_cycles_ = 0;  ///< of the layer that commands belong to
+  std::uint64_t cycles_before_ = 0;  ///< of the layer before
+  int layer_ = -1;
+  std::uint64_t shift_ = 0, end_ = 0;
+  std::uint64_t simulated_ = 0, copied_ = 0;  ///< commands
+  double difference_ = 0;                     ///< largest, relative
+};
+
+}  // namespace nibble
