@@ -1,105 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// When the jobs of a command enter and leave a systolic array, in closed form (dataflow/array_passes.h). The
-/// register-level arrays (systolic_array_cycle.h) step through the same structure; tests assert that both agree.
+/// When the passes of a job enter and leave a weight-stationary array (dataflow/array_timeline.h has all dataflows).
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 
-#include "dataflow/array_passes.h"
-#include "dataflow/gemm_shape.h"
+#include "dataflow/array_timeline.h"
 
 namespace nibble {
-
-/// One job on the array. Edges and cycles of the array's clock.
-struct ArrayInterval {
-  std::uint64_t start = 0;       ///< first streamed operand of the first pass enters
-  std::uint64_t end = 0;         ///< edge after the last operand has entered: operands may be replaced
-  std::uint64_t next_start = 0;  ///< earliest start of the next job, its operands being on chip in time
-  std::uint64_t result = 0;      ///< last result at the accumulators; sums that stay in the PEs: complete there
-  std::uint64_t compute = 0;     ///< cycles in which operands entered; end - start - compute: passes waited
-  std::uint64_t structural =
-      0;  ///< of the cycles before `start`: not hidden loads, drain; the rest waited for operands
-};
-
-/// The array of one command, job after job.
-class ArrayTimeline {
- public:
-  /// Nothing enters before edge `begin`.
-  explicit ArrayTimeline(std::uint64_t begin) : end_(begin), next_start_(begin), result_(begin) {}
-
-  /// `operands`: edge at which the job's operands are on chip. `completes`: the job's outputs are finished with it
-  /// (TileJob::last_k); output stationary, the sums stay in the PEs otherwise, and such a job has one pass.
-  /// Stationary operands load for preload_cycles() before their pass, hidden behind the pass before when they are
-  /// there.
-  ArrayInterval place(const ArrayGeometry& array, const ArrayPasses& passes, std::uint64_t operands,
-                      bool completes = true) {
-    return array.dataflow == Dataflow::output_stationary ? place_outputs(array, passes, operands, completes)
-                                                         : place_streams(array, passes, operands);
-  }
-  /// Nothing enters before `edge`; what is inside moves on.
-  void hold(std::uint64_t edge) {
-    end_ = std::max(end_, edge);
-    next_start_ = std::max(next_start_, edge);
-  }
-  bool started() const { return started_; }
-  std::uint64_t end() const { return end_; }
-  std::uint64_t result() const { return result_; }
-
- private:
-  ArrayInterval place_streams(const ArrayGeometry& array, const ArrayPasses& passes, std::uint64_t operands) {
-    const std::uint64_t load = array.preload_cycles(), stream = passes.stream_cycles();
-    const std::uint64_t interval = std::max(stream, array.pass_turnaround());
-    const std::uint64_t earliest = started_ ? next_start_ : next_start_ + load;
-    ArrayInterval job;
-    job.start = std::max(operands + load, earliest);
-    const std::uint64_t last_start = job.start + (passes.count() - 1) * interval;
-    job.end = last_start + stream;
-    job.next_start = last_start + interval;
-    job.result = job.end + tail_cycles(passes.last_rows_used(), passes.last_columns_used(), array);
-    return taken(job, passes, earliest);
-  }
-
-  ArrayInterval place_outputs(const ArrayGeometry& array, const ArrayPasses& passes, std::uint64_t operands,
-                              bool completes) {
-    const std::uint64_t stream = passes.stream_cycles(), used = passes.last_rows_used();
-    // Passes between which a whole row block is drained, and those between which the last one is.
-    const std::uint64_t full = (passes.row_blocks() - 1) * passes.column_blocks(), tail = passes.column_blocks() - 1;
-    const std::uint64_t stalls =
-        full * drain_stall(passes.full_rows_used(), stream, array) + tail * drain_stall(used, stream, array);
-    ArrayInterval job;
-    job.start = std::max(operands, next_start_);
-    std::uint64_t first_end = job.start + stream;
-    if (completes) first_end = std::max(first_end, chain_free_);
-    job.end = first_end + (passes.count() - 1) * stream + stalls;
-    job.next_start = job.end;
-    job.result = job.end + (used - 1) + (passes.last_columns_used() - 1) + (array.pe_latency - 1);
-    if (completes) {
-      const std::uint64_t chain = std::min(used, array.chain_length());
-      if (array.result_registers) {
-        chain_free_ = job.end + chain;
-      } else {
-        job.next_start = job.end + chain - 1;
-      }
-      job.result = job.end + tail_cycles(used, passes.last_columns_used(), array);
-    }
-    return taken(job, passes, next_start_);
-  }
-
-  ArrayInterval taken(ArrayInterval job, const ArrayPasses& passes, std::uint64_t earliest) {
-    job.compute = passes.count() * passes.stream_cycles();
-    job.structural = earliest - end_;
-    end_ = job.end;
-    next_start_ = job.next_start;
-    result_ = std::max(result_, job.result);
-    started_ = true;
-    return job;
-  }
-
-  bool started_ = false;
-  std::uint64_t end_, next_start_, result_;
-  std::uint64_t chain_free_ = 0;  ///< edge after the last operand of a pass whose results find the chain free
-};
 
 /// `earliest`: next_start of the job before (0 for the first). `operands`: edge at which the operands were on chip.
 /// Weights of the first pass load for weight_load_cycles() before its start, hidden behind the job before when they are

@@ -1,28 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A weight-stationary systolic array of MANT PEs, register by register: every PE, every cycle.
-///
-/// - Activations enter column 0, row r one cycle after row r - 1 (skew), and move right one column per cycle.
-/// - Partial sums move down one row per cycle; what leaves the last row goes to the column's foot.
-/// - Weights of the next pass move down shadow registers while the current pass streams. A weight stops at the row that
-/// it is
-///   meant for; rows for the bottom enter first, column c starts c cycles after column 0. All are in place after `rows`
-///   cycles.
-/// - The first activation of a pass swaps each PE's shadow weight into its active register as it goes by. A new load
-/// may begin
-///   in the cycle of the swap in row 0: its wave follows the swap's diagonal one row behind.
+/// The weight-stationary array of MANT PEs (stationary_array_cycle.h) with the operands as M-ANT's buffers hold them.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
+#include "accelerators/stationary_array_cycle.h"
 #include "dataflow/gemm_shape.h"
 #include "pe/mant_pe.h"
 
 namespace nibble {
 
+/// MANT weights in one PE each, or in the fused mode 4-bit slices of an INT8 weight in two: the upper PE of a pair
+/// holds the signed high nibble, the lower the unsigned low one; both see the same activation.
+struct MantArithmetic {
+  struct Stationary {
+    std::uint8_t code = 0;  ///< narrow: sign << 3 | i; wide: the slice
+    bool int4 = false;      ///< the column's group is of type INT4
+  };
+  struct Streamed {
+    std::int8_t x = 0;
+    bool wide = false;  ///< INT8 weights, two PEs fused
+  };
+  using Sum = MantSums;
+  MantSums step(const MantSums& above, const Streamed& activation, const Stationary& weight, std::uint64_t row) const;
+};
+
 class SystolicArrayCycle {
  public:
-  explicit SystolicArrayCycle(const ArrayGeometry& geometry);
+  explicit SystolicArrayCycle(const ArrayGeometry& geometry) : array_(geometry) {}
 
   /// Activations of one row of A: element r for array row r, `rows` of them.
   struct ActivationRow {
@@ -32,8 +38,7 @@ class SystolicArrayCycle {
     std::uint64_t tag = 0;  ///< handed back with the results
     std::vector<std::int8_t> x;
   };
-  /// Stationary weights of one array row: `columns` codes (narrow: sign << 3 | i; wide: 4-bit slices of the INT8
-  /// weight) and whether each column's group is of type INT4.
+  /// Stationary weights of one array row: `columns` codes and whether each column's group is of type INT4.
   struct WeightRow {
     bool valid = false;
     std::uint64_t row = 0;
@@ -51,23 +56,14 @@ class SystolicArrayCycle {
   void step(const ActivationRow& activation, const WeightRow& weight, std::vector<Result>& results);
 
   /// Multiply-accumulates that PEs have performed (valid operands, padding included).
-  std::uint64_t pe_operations() const { return pe_operations_; }
+  std::uint64_t pe_operations() const { return array_.pe_operations(); }
 
  private:
-  struct Pe {
-    std::uint8_t active = 0, active_int4 = 0;
-    std::uint8_t shadow = 0, shadow_int4 = 0;
-    bool moving = false;  ///< the shadow weight has not reached its row
-    std::uint64_t destination = 0;
-    MantSums sums;  ///< registered partial sums
-  };
-  void shift_weights(std::uint64_t column);
-
-  std::uint64_t rows_, columns_;
-  std::vector<Pe> pes_;                            ///< row-major
-  std::vector<ActivationRow> activation_history_;  ///< skew and travel: entry of cycle t at t modulo the size
-  std::vector<WeightRow> weight_history_;
-  std::uint64_t cycle_ = 0, pe_operations_ = 0;
+  using Array = StationaryArrayCycle<MantArithmetic>;
+  Array array_;
+  Array::StreamRow stream_;
+  Array::LoadRow load_;
+  std::vector<Array::Result> results_;
 };
 
 }  // namespace nibble

@@ -17,11 +17,6 @@ std::uint64_t group_cycles(std::uint64_t extent, const ArrayGeometry& array) {
   return std::max(ceil_div(extent, array.k_per_row) * array.initiation_interval, array.group_interval);
 }
 
-/// Rows of PEs of one result chain that a pass uses.
-std::uint64_t used_chain(std::uint64_t rows_used, const ArrayGeometry& array) {
-  return std::min(rows_used, array.chain_length());
-}
-
 }  // namespace
 
 const char* to_string(OutputOrder order) {
@@ -98,12 +93,12 @@ std::uint64_t ArrayPasses::last_columns() const {
                                                  : n_ - (column_blocks_ - 1) * pass_n_;
 }
 
-std::uint64_t ArrayPasses::last_rows_used() const {
-  return dataflow_ == Dataflow::output_stationary ? (m_ - (row_blocks_ - 1) * pass_m_) * rows_fused_ : rows_;
+std::uint64_t ArrayPasses::columns_used(const ArrayPass& pass) const {
+  return (dataflow_ == Dataflow::input_stationary ? pass.m : pass.n) * columns_fused_;
 }
 
-std::uint64_t ArrayPasses::full_rows_used() const {
-  return dataflow_ == Dataflow::output_stationary ? pass_m_ * rows_fused_ : rows_;
+std::uint64_t ArrayPasses::rows_used(const ArrayPass& pass) const {
+  return dataflow_ == Dataflow::output_stationary ? pass.m * rows_fused_ : rows_;
 }
 
 std::uint64_t load_stall(std::uint64_t stream, const ArrayGeometry& array) {
@@ -112,33 +107,57 @@ std::uint64_t load_stall(std::uint64_t stream, const ArrayGeometry& array) {
 }
 
 std::uint64_t drain_stall(std::uint64_t rows_used, std::uint64_t stream, const ArrayGeometry& array) {
-  const std::uint64_t used = used_chain(rows_used, array), hidden = array.result_registers ? stream : 1;
+  const std::uint64_t used = std::min(rows_used, array.chain_length()), hidden = array.result_registers ? stream : 1;
   return used > hidden ? used - hidden : 0;
 }
 
 std::uint64_t tail_cycles(std::uint64_t rows_used, std::uint64_t columns_used, const ArrayGeometry& array) {
   const std::uint64_t down = array.dataflow == Dataflow::output_stationary
                                  ? rows_used - 1 + array.pe_latency - 1 + array.chain_length()
-                                 : array.rows * array.pe_latency - 1;
+                                 : array.rows * array.step_latency() - array.initiation_interval;
   return down + (columns_used - 1) + array.foot_latency;
 }
 
-std::uint64_t fill_drain_cycles(const ArrayPasses& last_job, const ArrayGeometry& array) {
-  return array.preload_cycles() + tail_cycles(last_job.last_rows_used(), last_job.last_columns_used(), array);
+namespace {
+
+/// Cycles that a pass waits for what the pass before it, of `rows_used_before` rows, leaves to do.
+std::uint64_t pass_stall(std::uint64_t rows_used_before, std::uint64_t stream, const ArrayGeometry& array) {
+  return array.dataflow == Dataflow::output_stationary ? drain_stall(rows_used_before, stream, array)
+                                                       : load_stall(stream, array);
+}
+
+}  // namespace
+
+std::uint64_t job_stall_cycles(const ArrayPasses& passes, const ArrayGeometry& array) {
+  const std::uint64_t stream = passes.stream_cycles();
+  if (array.dataflow != Dataflow::output_stationary) return (passes.count() - 1) * load_stall(stream, array);
+  const std::uint64_t full = (passes.row_blocks() - 1) * passes.column_blocks();
+  return full * drain_stall(passes.rows_used(passes.at(0)), stream, array) +
+         (passes.column_blocks() - 1) * drain_stall(passes.last_rows_used(), stream, array);
+}
+
+std::uint64_t job_tail_cycles(const ArrayPasses& passes, const ArrayGeometry& array) {
+  const auto tail_of = [&](const ArrayPass& pass) {
+    return tail_cycles(passes.rows_used(pass), passes.columns_used(pass), array);
+  };
+  const std::uint64_t stream = passes.stream_cycles();
+  const std::uint64_t most = tail_cycles(array.rows, array.columns, array);
+  std::uint64_t after = 0;  // cycles from the end of pass i to the job's end
+  std::uint64_t tail = tail_of(passes.at(passes.count() - 1));
+  for (std::uint64_t i = passes.count() - 1; i > 0 && after + tail < most; --i) {
+    const ArrayPass before = passes.at(i - 1);
+    after += stream + pass_stall(passes.rows_used(before), stream, array);
+    const std::uint64_t its_tail = tail_of(before);
+    if (its_tail > after + tail) tail = its_tail - after;
+  }
+  return tail;
 }
 
 ArrayCycles isolated_cycles(const ArrayPasses& passes, const ArrayGeometry& array) {
   ArrayCycles cycles;
-  const std::uint64_t stream = passes.stream_cycles();
-  cycles.compute = passes.count() * stream;
-  if (array.dataflow == Dataflow::output_stationary) {
-    const std::uint64_t full = (passes.row_blocks() - 1) * passes.column_blocks();
-    cycles.weight_load = full * drain_stall(passes.full_rows_used(), stream, array) +
-                         (passes.column_blocks() - 1) * drain_stall(passes.last_rows_used(), stream, array);
-  } else {
-    cycles.weight_load = (passes.count() - 1) * load_stall(stream, array);
-  }
-  cycles.fill_drain = fill_drain_cycles(passes, array);
+  cycles.compute = passes.count() * passes.stream_cycles();
+  cycles.weight_load = job_stall_cycles(passes, array);
+  cycles.fill_drain = array.preload_cycles() + job_tail_cycles(passes, array);
   return cycles;
 }
 
@@ -150,6 +169,10 @@ void check_array(const ArrayGeometry& array) {
   }
   if (array.initiation_interval == 0 || array.pe_latency == 0 || array.result_ports == 0) {
     fail("initiation_interval, pe_latency and result_ports must be positive");
+  }
+  if (array.rows % array.result_ports != 0) {
+    fail(std::to_string(array.rows) + " rows cannot be split into " + std::to_string(array.result_ports) +
+         " equal result chains; result_ports must divide the rows");
   }
   if (array.rows < array.rows_fused) {
     fail(std::to_string(array.rows) + " rows cannot hold " + std::to_string(array.rows_fused) + " fused PEs");

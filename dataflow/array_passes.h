@@ -7,21 +7,23 @@
 /// and activations in each other's place. Output stationary: a pass computes up to pass_m() x pass_n() outputs, the
 /// tile's whole k streams through it in steps of k_per_row elements of one group.
 ///
-/// Time, in cycles; stream = cycles in which operands of a pass enter, lat = pe_latency:
+/// Time, in cycles; stream = cycles in which operands of a pass enter, lat = step_latency(), interval =
+/// initiation_interval:
 /// - Weight and input stationary. The stationary operands of the next pass (of this job or the next one) shift into
 /// shadow registers while the current pass streams; with lat > 1 they must wait for the swap to run down the array.
 /// Consecutive passes start max(stream, pass_turnaround()) apart; the first pass of a command waits one whole load.
 /// What enters in cycle t is summed by the last PE of the last used column in cycle t + (rows - 1) x lat + (columns
 /// used - 1), registered lat later and in the accumulator foot_latency after that. One isolated job of passes 1..P
 /// lasts
-///   load + (P - 1) x max(stream, turnaround) + stream + rows x lat - 1 + (columns used in P - 1) + foot_latency.
+///   load + (P - 1) x max(stream, turnaround) + stream + rows x lat - interval + (columns used in P - 1) +
+///   foot_latency.
 /// - Output stationary. Nothing is loaded ahead: consecutive passes stream back to back. What enters in cycle t reaches
 /// the last used PE in cycle t + (rows used - 1) + (columns used - 1). When the lowest used PE of a result chain is
 /// finished, the chain shifts down one PE per cycle; the top result leaves chain_length() cycles later. With result
 /// registers, the last step of the next pass waits until its results find the chain free: ends of passes are at least
 /// `used` apart, used = rows used, at most a chain. Without, its first step waits instead. One isolated job lasts
 ///   stream + (P - 1) x max(stream, used), or x (stream + used - 1) without result registers,
-///   + (rows used - 1) + (columns used - 1) + lat - 1 + chain_length() + foot_latency.
+///   + (rows used - 1) + (columns used - 1) + lat - interval + chain_length() + foot_latency.
 #pragma once
 
 #include <cstdint>
@@ -68,11 +70,11 @@ class ArrayPasses {
   ArrayPass at(std::uint64_t i) const;
   /// Columns of the last pass, as it uses them: of n, input stationary of m.
   std::uint64_t last_columns() const;
-  /// PEs along a row that the last pass uses, and PEs down a column (weight and input stationary: all).
-  std::uint64_t last_columns_used() const { return last_columns() * columns_fused_; }
-  std::uint64_t last_rows_used() const;
-  /// PEs down a column that a pass of a whole row block uses.
-  std::uint64_t full_rows_used() const;
+  /// PEs along a row that a pass uses, and PEs down a column (weight and input stationary: all).
+  std::uint64_t columns_used(const ArrayPass& pass) const;
+  std::uint64_t rows_used(const ArrayPass& pass) const;
+  std::uint64_t last_columns_used() const { return columns_used(at(count() - 1)); }
+  std::uint64_t last_rows_used() const { return rows_used(at(count() - 1)); }
 
  private:
   Dataflow dataflow_;
@@ -105,8 +107,10 @@ std::uint64_t load_stall(std::uint64_t stream, const ArrayGeometry& array);
 std::uint64_t drain_stall(std::uint64_t rows_used, std::uint64_t stream, const ArrayGeometry& array);
 /// From the last operand of a pass to its last result at the accumulators (output stationary: in the output buffer).
 std::uint64_t tail_cycles(std::uint64_t rows_used, std::uint64_t columns_used, const ArrayGeometry& array);
-/// First load and tail of a command whose last job has these passes.
-std::uint64_t fill_drain_cycles(const ArrayPasses& last_job, const ArrayGeometry& array);
+/// From the last operand of a job to its last result: of its last pass, or of one before that used more of the array.
+std::uint64_t job_tail_cycles(const ArrayPasses& passes, const ArrayGeometry& array);
+/// Stalls between the passes of a job.
+std::uint64_t job_stall_cycles(const ArrayPasses& passes, const ArrayGeometry& array);
 /// One job alone.
 ArrayCycles isolated_cycles(const ArrayPasses& passes, const ArrayGeometry& array);
 

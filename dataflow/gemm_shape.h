@@ -60,7 +60,7 @@ struct ArrayGeometry {
   /// Output stationary: cycles that a scale group occupies its PE at least, because PEs share a scaling unit (Amove:
   /// four PEs per GIPU of one sum per cycle: 4). 0: no such limit.
   std::uint64_t group_interval = 0;
-  /// Output stationary: chains into which the PEs of a column are split; each hands out one result per cycle.
+  /// Output stationary: equal chains into which the PEs of a column are split; each hands out one result per cycle.
   std::uint64_t result_ports = 1;
   /// Output stationary: results drain through registers of their own while the next tile computes; else through the
   /// accumulators, and the next tile waits.
@@ -79,10 +79,12 @@ struct ArrayGeometry {
   /// Cycles to load one set of stationary operands, one row of the array per cycle; output stationary: 0.
   std::uint64_t preload_cycles() const { return dataflow == Dataflow::output_stationary ? 0 : rows; }
   std::uint64_t weight_load_cycles() const { return preload_cycles(); }
+  /// Cycles from a PE's operands to the registered sum; where k lies along the rows, the skew from row to row.
+  std::uint64_t step_latency() const { return initiation_interval - 1 + pe_latency; }
   /// Least distance between starts of passes that load: a new set follows the swap of the old one down the array.
   std::uint64_t pass_turnaround() const;
   /// PEs of one result chain.
-  std::uint64_t chain_length() const { return (rows + result_ports - 1) / result_ports; }
+  std::uint64_t chain_length() const { return rows / result_ports; }
 };
 
 /// On-chip capacities in bytes. Operand buffers are double buffered: a tile may use half. The output buffer holds the

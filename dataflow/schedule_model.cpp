@@ -257,7 +257,7 @@ TileFigures ScheduleModel::figures(const Tiling& tiling, const MaskSums& sums) c
   const std::uint64_t last_n = along_k ? last_extent(shape.n, tiling.n) : sums.last_x;
   const ArrayPasses last_job(sums.last_rows, last_k, last_n, problem_.array, group_);
   const double rate = problem_.memory.bytes_per_cycle;
-  figures.fill_drain_cycles = fill_drain_cycles(last_job, problem_.array);
+  figures.fill_drain_cycles = problem_.array.preload_cycles() + job_tail_cycles(last_job, problem_.array);
   figures.first_load =
       static_cast<double>(activation_tile_bytes(tiling.m, first_k) + weight_tile_bytes(first_n, first_k)) / rate;
   figures.last_store =

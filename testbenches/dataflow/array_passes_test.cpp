@@ -101,12 +101,17 @@ TEST_CASE("output stationary: k streams, results leave through the columns") {
   CHECK(one.total() == 100 + 62 + 32 + 4);
   // 2 x 2 passes, the last of 8 rows and 3 columns: the drain hides behind 100 cycles, not behind 10.
   CHECK(isolated_cycles(ArrayPasses(40, 100, 35, array, 0), array).total() == 4 * 100 + 7 + 2 + 32 + 4);
-  CHECK(isolated_cycles(ArrayPasses(40, 10, 35, array, 0), array).total() == 10 + 32 + 32 + 10 + 7 + 2 + 32 + 4);
-  // Four chains of 8 PEs per column; without registers of their own, results block the next pass.
+  // Passes end in cycles 10, 42, 74, 84; the third (8 rows, 32 columns) has the last result, the fourth is narrow.
+  CHECK(isolated_cycles(ArrayPasses(40, 10, 35, array, 0), array).weight_load == 2 * 22);
+  CHECK(isolated_cycles(ArrayPasses(40, 10, 35, array, 0), array).total() == 74 + 7 + 31 + 32 + 4);
+  // Four chains of 8 PEs per column: passes end in 10, 20, 30, 40; the first has the last result.
   array.result_ports = 4;
-  CHECK(isolated_cycles(ArrayPasses(40, 10, 35, array, 0), array).total() == 4 * 10 + 7 + 2 + 8 + 4);
+  CHECK(isolated_cycles(ArrayPasses(40, 10, 35, array, 0), array).weight_load == 0);
+  CHECK(isolated_cycles(ArrayPasses(40, 10, 35, array, 0), array).total() == 10 + 31 + 31 + 8 + 4);
+  // Without registers of their own, results block the next pass: ends in 10, 27, 44, 61.
   array.result_registers = false;
-  CHECK(isolated_cycles(ArrayPasses(40, 10, 35, array, 0), array).total() == 4 * 10 + 3 * 7 + 7 + 2 + 8 + 4);
+  CHECK(isolated_cycles(ArrayPasses(40, 10, 35, array, 0), array).weight_load == 3 * 7);
+  CHECK(isolated_cycles(ArrayPasses(40, 10, 35, array, 0), array).total() == 44 + 7 + 31 + 8 + 4);
   // 32 lanes: 100 elements in groups of 40 take 2 + 2 + 1 steps, of two cycles each.
   array.k_per_row = 32;
   array.initiation_interval = 2;
@@ -181,6 +186,9 @@ TEST_CASE("impossible arrays are refused") {
   array = array_of(2, 4, 0);
   array.columns_fused = 5;
   CHECK_THROWS_WITH(check_array(array), Catch::Contains("5 fused PEs"));
+  array = array_of(6, 4, 0);
+  array.result_ports = 4;
+  CHECK_THROWS_WITH(check_array(array), Catch::Contains("must divide the rows"));
 }
 
 TEST_CASE("dataflows have names") {
