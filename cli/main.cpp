@@ -99,13 +99,16 @@ struct CommandLine {
   }
 
   void add_quantize() {
-    CLI::App* command = app.add_subcommand("quantize", "Encode and decode one tensor");
-    command->add_option("input", quantize.input, ".npy file")->required();
-    command->add_option("--format", quantize.format, "for example mant4-g64 (nibble list formats)")->required();
+    CLI::App* command = app.add_subcommand("quantize", "Encode and decode tensors, tell the error, rank formats by it");
+    command->add_option("input", quantize.input, ".npy or .safetensors file; FILE:TENSOR or FILE:PATTERN chooses")
+        ->required();
+    command->add_option("--format", quantize.format, "for example mant4-g64 (nibble list formats)");
+    command->add_option("--compare", quantize.compare, "instead of --format: FORMAT[:SELECTION],... ranked by SQNR");
     command->add_option("--select", quantize.select, "how the encoder chooses types");
     command->add_option("--exponent", quantize.exponent, "power-of-two exponent (amove)");
-    command->add_option("--calibration", quantize.calibration, "activations for --select output-mse, .npy");
-    command->add_option("--output", quantize.output, "decoded values as .npy");
+    command->add_option("--calibration", quantize.calibration,
+                        "activations for --select output-mse, FILE or FILE:TENSOR");
+    command->add_option("--output", quantize.output, "decoded values as .npy, of several tensors as .safetensors");
     command->add_option("--codes", quantize.codes, "codes as .npy");
     command->add_option("--metadata", quantize.metadata, "group metadata as .json");
     command->add_flag("--json", quantize.json, "one JSON document on standard output");

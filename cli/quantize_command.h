@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// `nibble quantize`: encode and decode one tensor, tell how far the decoded values lie from the original ones.
+/// `nibble quantize`: encode and decode tensors, tell how far the decoded values lie from the original ones, rank
+/// formats by it.
 #pragma once
 
 #include <optional>
@@ -10,14 +11,15 @@ namespace nibble {
 
 /// The command line. An empty string: not given.
 struct QuantizeOptions {
-  std::string input;            ///< .npy
+  std::string input;            ///< .npy, .safetensors, its index, or a directory with one; FILE:TENSOR, FILE:PATTERN
   std::string format;           ///< "mant4-g64", ...
+  std::string compare;          ///< instead of format: "FORMAT[:SELECTION],..."
   std::string select;           ///< the family's default when empty
   std::optional<int> exponent;  ///< amove, online
-  std::string calibration;      ///< .npy for mant4's output-mse
-  std::string output;           ///< .npy: decoded values, float32
-  std::string codes;            ///< .npy: int8, uint8 or int32
-  std::string metadata;         ///< .json: what is stored per group
+  std::string calibration;      ///< a tensor for mant4's output-mse, as FILE or FILE:TENSOR
+  std::string output;           ///< decoded values, float32: .npy of one tensor, .safetensors of one or more
+  std::string codes;            ///< .npy of one tensor: int8, uint8 or int32
+  std::string metadata;         ///< .json: what one tensor stores per group
   bool json = false;            ///< one JSON document instead of a table
 };
 

@@ -188,6 +188,23 @@ void OutputFiles::write(const fs::path& file, std::string_view contents) {
   if (error != 0) cannot_write(file, error);
 }
 
+void OutputFiles::append(const fs::path& file, std::string_view contents) {
+  for (Impl::File& earlier : impl_->files) {
+    if (earlier.name != file) continue;
+    if (earlier.target.stream) {
+      earlier.contents += contents;
+      return;
+    }
+    Descriptor descriptor(::open(earlier.temporary.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+    if (descriptor.get() < 0) cannot_write(file, errno);
+    int error = write_all(descriptor.get(), contents);
+    if (error == 0) error = descriptor.close();
+    if (error != 0) cannot_write(file, error);
+    return;
+  }
+  write(file, contents);
+}
+
 void OutputFiles::commit() {
   const auto undo = [this](const std::string& file, int error) {
     for (const Impl::File& other : impl_->files) {

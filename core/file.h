@@ -30,6 +30,8 @@ class OutputFiles {
   void reserve(const std::filesystem::path& file);
   /// A second write of the same file replaces the first. The directory must exist.
   void write(const std::filesystem::path& file, std::string_view contents);
+  /// Writes behind what was written of this file before (the first time like write()).
+  void append(const std::filesystem::path& file, std::string_view contents);
   /// Renames every temporary file to its name. When one fails, throws InputError and removes those files that did not
   /// exist before.
   void commit();

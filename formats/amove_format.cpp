@@ -233,8 +233,7 @@ int amove_exponent(float largest_magnitude, unsigned bits) {
 
 void encode_amove(const Tensor& tensor, const EncodeOptions& options, QuantizedTensor& out) {
   if (options.slot == TensorSlot::offline) {
-    const float largest = float_from_bits(max_magnitude_bits(tensor.values.data(), tensor.values.size()));
-    out.tensor_exponent = amove_exponent(largest, out.format.bits);
+    out.tensor_exponent = amove_exponent(tensor_amax(tensor, options), out.format.bits);
   } else {
     out.tensor_exponent = options.exponent.value_or(0);
   }

@@ -18,6 +18,8 @@ struct GroupGrid {
   std::size_t rows = 0, columns = 0;
   std::size_t group_rows = 1;
   std::size_t extent = 0;
+  std::size_t first_block = 0;  ///< of a piece of a larger tensor
+  bool shared = false;          ///< one group for the tensor
 
   std::size_t per_row() const { return (columns + extent - 1) / extent; }
   std::size_t blocks() const { return (rows + group_rows - 1) / group_rows; }
@@ -31,10 +33,12 @@ struct GroupGrid {
 
 GroupGrid group_grid(const Format& format, std::size_t rows, std::size_t columns);
 inline GroupGrid group_grid(const QuantizedTensor& tensor) {
-  return group_grid(tensor.format, tensor.rows(), tensor.columns());
+  GroupGrid grid = group_grid(tensor.format, tensor.rows(), tensor.columns());
+  if (!grid.shared) grid.first_block = tensor.first_row / grid.group_rows;
+  return grid;
 }
 
-/// Throws InputError "NAME: group G (rows R..., columns C...): what".
+/// Throws RangeError "NAME: group G (rows R..., columns C...): what".
 [[noreturn]] void fail_group(const std::string& name, const GroupGrid& grid, std::size_t block, std::size_t g,
                              const std::string& what);
 
@@ -46,6 +50,12 @@ inline std::uint32_t max_magnitude_bits(const float* values, std::size_t count) 
     largest = bits > largest ? bits : largest;
   }
   return static_cast<std::uint32_t>(largest);
+}
+
+/// The largest magnitude of a tensor, or of the whole of which it is a piece.
+inline float tensor_amax(const Tensor& tensor, const EncodeOptions& options) {
+  if (options.tensor_amax) return *options.tensor_amax;
+  return float_from_bits(max_magnitude_bits(tensor.values.data(), tensor.values.size()));
 }
 
 /// s = fp16(f32(amax / gmax)), 2^-24 where that is 0 although amax is not, 0 for amax = 0; infinity where it overflows.
@@ -72,7 +82,7 @@ std::vector<float> round_tensor_to_fp16(const Tensor& tensor, const Format& form
 
 void encode_cast(const Tensor& tensor, QuantizedTensor& out);
 
-void encode_integer(const Tensor& tensor, QuantizedTensor& out);
+void encode_integer(const Tensor& tensor, const EncodeOptions& options, QuantizedTensor& out);
 void decode_integer(const QuantizedTensor& tensor, float* values);
 
 void encode_mant(const Tensor& tensor, const EncodeOptions& options, QuantizedTensor& out);
@@ -87,7 +97,7 @@ void decode_amove(const QuantizedTensor& tensor, float* values);
 void encode_mx(const Tensor& tensor, QuantizedTensor& out);
 void decode_mx(const QuantizedTensor& tensor, float* values);
 
-void encode_nvfp4(const Tensor& tensor, QuantizedTensor& out);
+void encode_nvfp4(const Tensor& tensor, const EncodeOptions& options, QuantizedTensor& out);
 void decode_nvfp4(const QuantizedTensor& tensor, float* values);
 
 void encode_ant(const Tensor& tensor, QuantizedTensor& out);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "formats/format.h"
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "core/error.h"
 
@@ -32,11 +34,88 @@ constexpr Family families[] = {
     {"tender(8|4)-d<1..8>", "integers, columns decomposed into d groups with scales a factor of 2 apart (Tender)"},
 };
 
+/// The numbers of a name that could be sizes: those behind the bits of an element.
+std::vector<std::size_t> sizes_in(const std::string& name) {
+  std::vector<std::size_t> sizes;
+  std::size_t i = std::min(name.find_first_of("0123456789"), name.size());
+  for (i = std::min(i + 1, name.size()); i < name.size();) {
+    std::size_t value = 0, digits = 0;
+    for (; i < name.size() && name[i] >= '0' && name[i] <= '9' && digits < 6; ++i, ++digits)
+      value = value * 10 + static_cast<std::size_t>(name[i] - '0');
+    if (digits > 0 && value >= 1 && value <= 65536) sizes.push_back(value);
+    if (digits == 0) ++i;
+  }
+  return sizes;
+}
+
+/// Names that a user may have meant, the likelier ones first.
+std::vector<std::string> known_names(const std::string& written) {
+  std::vector<std::size_t> sizes = sizes_in(written);
+  std::vector<std::string> groups, clusters = {"-g128c16", "-g32c4"};
+  for (const std::size_t k : {std::size_t{32}, std::size_t{64}, std::size_t{128}})
+    groups.push_back("-g" + std::to_string(k));
+  for (const std::size_t k : sizes) {
+    groups.push_back("-g" + std::to_string(k));
+    for (const std::size_t c : sizes) {
+      if (c < k && k % c == 0) clusters.push_back("-g" + std::to_string(k) + "c" + std::to_string(c));
+    }
+  }
+  const std::vector<std::string> whole = {"-channel", "-tensor"};
+  std::vector<std::string> names = {"fp32",      "fp16",      "bf16",       "mxfp4-g32",
+                                    "mxfp6-g32", "mxfp8-g32", "mxint8-g32", "nvfp4-g16"};
+  const auto add = [&names](const std::string& family, const std::vector<std::string>& endings) {
+    for (const std::string& ending : endings)
+      names.push_back(family + ending);
+  };
+  for (const char* family : {"mant4", "bfp8", "bfp4"})
+    add(family, groups);
+  for (const char* family : {"int8", "int4", "int2", "int3", "int5", "int6", "int7"}) {
+    add(family, groups);
+    add(family, whole);
+  }
+  for (const char* family : {"amove4", "amove3", "amove2"})
+    add(family, clusters);
+  for (const char* family : {"ant4", "olive4"})
+    add(family, whole);
+  for (const char* family : {"tender8", "tender4"})
+    add(family, {"-d8", "-d4"});
+  return names;
+}
+
+/// The known name that is meant: of the same family, or one that begins like this, or one that is spelt alike.
+std::string suggestion(const std::string& name) {
+  if (name.empty() || name.size() > 40) return "";
+  std::string lower = name;
+  for (char& c : lower)
+    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  constexpr std::pair<const char*, const char*> others[] = {
+      {"float32", "fp32"}, {"float", "fp32"}, {"float16", "fp16"}, {"half", "fp16"}, {"bfloat16", "bf16"}};
+  for (const auto& [other, ours] : others) {
+    if (lower == other) return ours;
+  }
+  const std::vector<std::string> names = known_names(lower);
+  const std::string family = lower.substr(0, lower.find('-')) + "-";
+  std::vector<std::string> same;
+  for (const std::string& known : names) {
+    if (known.compare(0, family.size(), family) == 0) same.push_back(known);
+  }
+  for (const std::string& known : names) {
+    if (lower.size() >= 2 && known.compare(0, lower.size(), lower) == 0) return known;
+  }
+  if (!same.empty()) {
+    const std::string nearest = nearest_spelling(lower, same);
+    return nearest.empty() ? same.front() : nearest;
+  }
+  return nearest_spelling(lower, names);
+}
+
 [[noreturn]] void refuse(const std::string& name, const std::string& why) {
   std::vector<std::string> patterns;
   for (const Family& family : families)
     patterns.emplace_back(family.pattern);
-  throw InputError("number format '" + name + "': " + why + "; formats: " + join(patterns));
+  const std::string meant = suggestion(name);
+  throw InputError("number format '" + name + "': " + why + "; " +
+                   (meant.empty() ? "" : "did you mean '" + meant + "'? ") + "formats: " + join(patterns));
 }
 
 /// Reads the name from left to right.

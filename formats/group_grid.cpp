@@ -17,15 +17,17 @@ GroupGrid group_grid(const Format& format, std::size_t rows, std::size_t columns
   grid.rows = rows;
   grid.columns = columns;
   grid.extent = format.group_extent(columns);
-  grid.group_rows = format.grouping == Grouping::tensor ? rows : format.group_n;
+  grid.shared = format.grouping == Grouping::tensor;
+  grid.group_rows = grid.shared ? rows : format.group_n;
   return grid;
 }
 
 void fail_group(const std::string& name, const GroupGrid& grid, std::size_t block, std::size_t g,
                 const std::string& what) {
-  const std::size_t first = grid.first_column(g);
-  throw InputError(name + ": group " + std::to_string(block * grid.per_row() + g) + " (" +
-                   range("row", grid.first_row(block), grid.end_row(block)) + ", " +
+  if (grid.shared) throw RangeError(name + ": group 0 (the whole tensor): " + what);
+  const std::size_t first = grid.first_column(g), before = grid.first_block * grid.group_rows;
+  throw RangeError(name + ": group " + std::to_string((grid.first_block + block) * grid.per_row() + g) + " (" +
+                   range("row", before + grid.first_row(block), before + grid.end_row(block)) + ", " +
                    range("column", first, first + grid.length(g)) + "): " + what);
 }
 
@@ -37,7 +39,7 @@ void require_finite(const Tensor& tensor) {
     const std::uint32_t magnitude = float_bits(values[i]) & 0x7FFFFFFF;
     if (magnitude < 0x7F800000) continue;
     throw InputError(tensor.name + ": " + (magnitude > 0x7F800000 ? "NaN" : "infinity") + " at flat index " +
-                     std::to_string(i));
+                     std::to_string(tensor.first_row * tensor.columns() + i));
   }
 }
 
@@ -49,9 +51,10 @@ std::vector<float> round_tensor_to_fp16(const Tensor& tensor, const Format& form
   if (max_magnitude_bits(rounded.data(), count) < 0x7F800000) return rounded;
   for (std::size_t i = 0; i < count; ++i) {
     if ((float_bits(rounded[i]) & 0x7FFFFFFF) < 0x7F800000) continue;
-    const GroupGrid grid = group_grid(format, tensor.rows(), tensor.columns());
-    fail_group(tensor.name, grid, i / grid.columns / grid.group_rows, i % grid.columns / grid.extent,
-               "the value at flat index " + std::to_string(i) + " overflows FP16");
+    GroupGrid grid = group_grid(format, tensor.rows(), tensor.columns());
+    grid.first_block = tensor.first_row;  // bfp and mant4 have groups of one row
+    fail_group(tensor.name, grid, i / grid.columns, i % grid.columns / grid.extent,
+               "the value at flat index " + std::to_string(tensor.first_row * grid.columns + i) + " overflows FP16");
   }
   return rounded;
 }

@@ -28,12 +28,12 @@ void encode_cast(const Tensor& tensor, QuantizedTensor& out) {
   if (max_magnitude_bits(to, count) < 0x7F800000) return;
   for (std::size_t i = 0; i < count; ++i) {
     if ((float_bits(to[i]) & 0x7FFFFFFF) < 0x7F800000) continue;
-    throw InputError(tensor.name + ": the value at flat index " + std::to_string(i) + " overflows " +
-                     out.format.name());
+    throw RangeError(tensor.name + ": the value at flat index " +
+                     std::to_string(tensor.first_row * tensor.columns() + i) + " overflows " + out.format.name());
   }
 }
 
-void encode_integer(const Tensor& tensor, QuantizedTensor& out) {
+void encode_integer(const Tensor& tensor, const EncodeOptions& options, QuantizedTensor& out) {
   const GroupGrid grid = group_grid(out);
   const float qmax = static_cast<float>((1 << (out.format.bits - 1)) - 1);
   out.codes.assign(out.size(), 0);
@@ -41,12 +41,13 @@ void encode_integer(const Tensor& tensor, QuantizedTensor& out) {
   std::vector<std::uint32_t> largest(grid.per_row());
   for (std::size_t block = 0; block < grid.blocks(); ++block) {
     std::fill(largest.begin(), largest.end(), 0);
-    for (std::size_t row = grid.first_row(block); row < grid.end_row(block); ++row) {
+    for (std::size_t row = grid.first_row(block); row < grid.end_row(block) && !grid.shared; ++row) {
       const float* x = tensor.values.data() + row * grid.columns;
       for (std::size_t g = 0; g < grid.per_row(); ++g) {
         largest[g] = std::max(largest[g], max_magnitude_bits(x + grid.first_column(g), grid.length(g)));
       }
     }
+    if (grid.shared) largest[0] = float_bits(tensor_amax(tensor, options));
     float* scales = out.scales.data() + block * grid.per_row();
     for (std::size_t g = 0; g < grid.per_row(); ++g) {
       scales[g] = integer_scale(float_from_bits(largest[g]), qmax);

@@ -93,10 +93,10 @@ void decode_mx(const QuantizedTensor& tensor, float* values) {
   }
 }
 
-void encode_nvfp4(const Tensor& tensor, QuantizedTensor& out) {
+void encode_nvfp4(const Tensor& tensor, const EncodeOptions& options, QuantizedTensor& out) {
   const GroupGrid grid = group_grid(out);
   const float* x = tensor.values.data();
-  const float t = float_from_bits(max_magnitude_bits(x, tensor.values.size())) / 2688.0F;  // 6 * 448
+  const float t = tensor_amax(tensor, options) / 2688.0F;  // 6 * 448
   out.tensor_scale = t;
   out.codes.assign(out.size(), 0);
   out.scales.assign(grid.count(), 0);

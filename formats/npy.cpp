@@ -2,6 +2,7 @@
 #include "formats/npy.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <optional>
 
@@ -187,9 +188,10 @@ std::string header_for(NpyType type, const std::vector<std::size_t>& shape) {
   return header + dictionary;
 }
 
-void append(std::string& out, std::uint32_t value, std::size_t bytes) {
-  for (std::size_t i = 0; i < bytes; ++i)
-    out.push_back(static_cast<char>((value >> (8 * i)) & 0xFF));
+/// Element i of an array.
+template <class Stored>
+void store(std::string& out, std::size_t i, Stored value) {
+  std::memcpy(out.data() + i * sizeof value, &value, sizeof value);
 }
 
 void check_count(const std::vector<std::size_t>& shape, std::size_t count) {
@@ -253,30 +255,51 @@ Tensor read_npy(const std::filesystem::path& file) {
   return array.read(array.tensors().front());
 }
 
-std::string npy_contents(NpyType type, const std::vector<std::size_t>& shape, const std::vector<float>& values) {
-  check_count(shape, values.size());
+std::string npy_header(NpyType type, const std::vector<std::size_t>& shape) {
+  return header_for(type, shape);
+}
+
+std::string npy_elements(NpyType type, const float* values, std::size_t count) {
   if (type != NpyType::float16 && type != NpyType::float32) throw InternalError("real numbers in an integer array");
-  std::string out = header_for(type, shape);
-  out.reserve(out.size() + values.size() * npy_bytes(type));
-  for (const float value : values)
-    append(out, type == NpyType::float16 ? fp16_bits(value) : float_bits(value), npy_bytes(type));
+  std::string out(count * npy_bytes(type), '\0');
+  if (type == NpyType::float32) {
+    std::memcpy(out.data(), values, out.size());  // element_type.cpp: little endian
+    return out;
+  }
+  for (std::size_t i = 0; i < count; ++i)
+    store(out, i, fp16_bits(values[i]));
   return out;
 }
 
-std::string npy_contents(NpyType type, const std::vector<std::size_t>& shape, const std::vector<std::int16_t>& codes) {
-  check_count(shape, codes.size());
+std::string npy_elements(NpyType type, const std::int16_t* codes, std::size_t count) {
   if (type == NpyType::float16 || type == NpyType::float32) throw InternalError("codes in an array of real numbers");
   const int low = type == NpyType::int8 ? -128 : type == NpyType::uint8 ? 0 : std::numeric_limits<std::int16_t>::min();
   const int high = type == NpyType::int8    ? 127
                    : type == NpyType::uint8 ? 255
                                             : std::numeric_limits<std::int16_t>::max();
-  std::string out = header_for(type, shape);
-  out.reserve(out.size() + codes.size() * npy_bytes(type));
-  for (const std::int16_t code : codes) {
-    if (code < low || code > high) throw InternalError("a code that its array cannot hold");
-    append(out, static_cast<std::uint32_t>(std::int32_t{code}), npy_bytes(type));
+  if (count > 0) {
+    const auto ends = std::minmax_element(codes, codes + count);
+    if (*ends.first < low || *ends.second > high) throw InternalError("a code that its array cannot hold");
+  }
+  std::string out(count * npy_bytes(type), '\0');
+  for (std::size_t i = 0; i < count; ++i) {
+    if (type == NpyType::int32) {
+      store(out, i, std::int32_t{codes[i]});
+    } else {
+      out[i] = static_cast<char>(codes[i] & 0xFF);
+    }
   }
   return out;
+}
+
+std::string npy_contents(NpyType type, const std::vector<std::size_t>& shape, const std::vector<float>& values) {
+  check_count(shape, values.size());
+  return npy_header(type, shape) + npy_elements(type, values.data(), values.size());
+}
+
+std::string npy_contents(NpyType type, const std::vector<std::size_t>& shape, const std::vector<std::int16_t>& codes) {
+  check_count(shape, codes.size());
+  return npy_header(type, shape) + npy_elements(type, codes.data(), codes.size());
 }
 
 }  // namespace nibble

@@ -43,6 +43,13 @@ NpyHeader parse_npy_header(std::string_view front, std::uint64_t file_bytes, con
 /// infinity with its flat index.
 Tensor read_npy(const std::filesystem::path& file);
 
+/// What stands before the elements in a file (version 1) of this type and shape.
+std::string npy_header(NpyType type, const std::vector<std::size_t>& shape);
+/// The bytes of elements: floating types from real numbers, rounded to nearest even (beyond FP16: infinity), integer
+/// types from codes, which must be in range.
+std::string npy_elements(NpyType type, const float* values, std::size_t count);
+std::string npy_elements(NpyType type, const std::int16_t* codes, std::size_t count);
+
 /// The bytes of a file (version 1) with the given elements. Floating types from `values`, rounded to nearest even
 /// (beyond FP16: infinity); integer types from `codes`, which must be in range.
 std::string npy_contents(NpyType type, const std::vector<std::size_t>& shape, const std::vector<float>& values);

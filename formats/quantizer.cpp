@@ -21,9 +21,8 @@ void check_shape(const Tensor& tensor, const Format& format) {
     elements *= extent;
   if (elements == 0) refuse(tensor, "the tensor is empty");
   if (elements != tensor.values.size()) throw InternalError(tensor.name + ": shape and values disagree");
-  if (format.group_n > 1 && tensor.shape.size() != 2) {
-    refuse(tensor, format.name() + " needs a tensor of two axes, this one has " + std::to_string(tensor.shape.size()));
-  }
+  const std::string obstacle = shape_obstacle(format, tensor.shape);
+  if (!obstacle.empty()) refuse(tensor, obstacle);
 }
 
 void check_calibration(const Tensor& tensor, const Tensor& calibration) {
@@ -63,6 +62,11 @@ EncodeOptions resolve(const Tensor& tensor, const Format& format, EncodeOptions 
 }
 
 }  // namespace
+
+std::string shape_obstacle(const Format& format, const std::vector<std::size_t>& shape) {
+  if (format.group_n == 1 || shape.size() == 2) return "";
+  return format.name() + " needs a tensor of two axes, this one has " + std::to_string(shape.size());
+}
 
 std::vector<std::string> selections(const Format& format) {
   switch (format.family) {
@@ -113,6 +117,7 @@ QuantizedTensor encode(const Tensor& tensor, const Format& format, const EncodeO
   out.format = format;
   out.name = tensor.name;
   out.shape = tensor.shape;
+  out.first_row = tensor.first_row;
   switch (format.family) {
     case FormatFamily::fp32:
     case FormatFamily::fp16:
@@ -120,7 +125,7 @@ QuantizedTensor encode(const Tensor& tensor, const Format& format, const EncodeO
       encode_cast(tensor, out);
       break;
     case FormatFamily::integer:
-      encode_integer(tensor, out);
+      encode_integer(tensor, resolved, out);
       break;
     case FormatFamily::mant4:
       encode_mant(tensor, resolved, out);
@@ -138,7 +143,7 @@ QuantizedTensor encode(const Tensor& tensor, const Format& format, const EncodeO
       encode_mx(tensor, out);
       break;
     case FormatFamily::nvfp4:
-      encode_nvfp4(tensor, out);
+      encode_nvfp4(tensor, resolved, out);
       break;
     case FormatFamily::ant4:
       encode_ant(tensor, out);
@@ -208,9 +213,13 @@ double bits_per_element(const QuantizedTensor& tensor) {
 }
 
 std::map<std::string, std::uint64_t> type_histogram(const QuantizedTensor& tensor) {
-  std::map<std::string, std::uint64_t> histogram;
+  std::uint64_t counts[256] = {};
   for (const std::uint8_t type : tensor.types)
-    ++histogram[type_name(tensor.format, type)];
+    ++counts[type];
+  std::map<std::string, std::uint64_t> histogram;
+  for (unsigned type = 0; type < 256; ++type) {
+    if (counts[type] > 0) histogram[type_name(tensor.format, static_cast<std::uint8_t>(type))] = counts[type];
+  }
   return histogram;
 }
 

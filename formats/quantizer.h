@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
 #include "formats/format.h"
 #include "formats/tensor.h"
 
@@ -22,6 +23,13 @@ struct EncodeOptions {
   std::string select;                   ///< empty: the family's default for the slot
   std::optional<int> exponent;          ///< amove, online
   const Tensor* calibration = nullptr;  ///< mant4 output-mse
+  std::optional<float> tensor_amax;     ///< of a piece of a larger tensor: the largest magnitude of the whole
+};
+
+/// A value or a scale that the format cannot hold: names the tensor and the group or flat index.
+class RangeError : public InputError {
+ public:
+  using InputError::InputError;
 };
 
 /// A tensor in codes and group metadata. Groups in row-major order: row, then group along k.
@@ -29,6 +37,7 @@ struct QuantizedTensor {
   Format format;
   std::string name;
   std::vector<std::size_t> shape;
+  std::size_t first_row = 0;  ///< of a piece of a larger tensor
   /// One per element, in the tensor's order: int, amove, mxint8: the signed integer q; mant4: sign << 3 | index; bfp:
   /// the signed mantissa; floating-point elements: the bit pattern. Empty for the casts, whose values stand in
   /// `values`.
@@ -61,8 +70,11 @@ std::vector<std::string> selections(const Format& format);
 /// The selection that encode() applies: the one given, or the default for these options; empty: nothing to select.
 std::string selection_of(const Format& format, const EncodeOptions& options);
 
-/// Throws InputError that names the tensor and the group or flat index (NaN, infinity, scale overflow, wrong shape), or
-/// the option that the format does not use.
+/// Why tensors of this shape cannot have this format; empty when they can.
+std::string shape_obstacle(const Format& format, const std::vector<std::size_t>& shape);
+
+/// Throws InputError that names the tensor and the group or flat index (NaN, infinity, wrong shape; RangeError where
+/// the format's range ends), or the option that the format does not use.
 QuantizedTensor encode(const Tensor& tensor, const Format& format, const EncodeOptions& options = {});
 /// The decoded values in the tensor's order.
 Tensor decode(const QuantizedTensor& tensor);

@@ -77,7 +77,7 @@ class EntryReader {
     for (const Dtype& dtype : dtypes) {
       if (value.string != dtype.name) continue;
       tensor.element = element_of(value.string);
-      tensor.type = tensor.element ? to_string(*tensor.element) : value.string;
+      tensor.dtype = value.string;
       return dtype.bits;
     }
     std::vector<std::string> known;
@@ -108,16 +108,17 @@ class EntryReader {
     return static_cast<std::uint64_t>(value.integer);
   }
 
-  void check_bytes(const StoredTensor& tensor, unsigned bits, std::uint64_t end) const {
+  void check_bytes(StoredTensor& tensor, unsigned bits, std::uint64_t end) const {
     const std::string range = "[" + std::to_string(tensor.offset) + ", " + std::to_string(end) + "]";
     if (tensor.offset > end) fail("data_offsets " + range + " end before they begin");
     if (end > data_bytes_)
       fail("data_offsets " + range + " reach beyond the data, which has " + std::to_string(data_bytes_) + " bytes");
     if (tensor.elements * bits % 8 != 0) fail("its elements do not fill whole bytes");
     const std::uint64_t needed = tensor.elements * bits / 8;
-    if (needed == end - tensor.offset) return;
-    fail("shape " + shape_text(tensor.shape) + " of " + tensor.type + " needs " + std::to_string(needed) +
-         " bytes, data_offsets " + range + " give " + std::to_string(end - tensor.offset));
+    tensor.bytes = end - tensor.offset;
+    if (needed == tensor.bytes) return;
+    fail("shape " + shape_text(tensor.shape) + " of " + tensor.dtype + " needs " + std::to_string(needed) +
+         " bytes, data_offsets " + range + " give " + std::to_string(tensor.bytes));
   }
 
   const std::string& file_;
@@ -207,6 +208,33 @@ std::vector<StoredTensor> parse_safetensors_header(std::string_view front, std::
     tensors.push_back(std::move(next.tensor));
   }
   return tensors;
+}
+
+std::string safetensors_front(const std::vector<StoredTensor>& tensors) {
+  JsonWriter json;
+  // The reader of Hugging Face's transformers refuses files without this key.
+  json.begin_object().key("__metadata__").begin_object().field("format", "pt").end_object();
+  std::uint64_t begin = 0;
+  for (const StoredTensor& tensor : tensors) {
+    json.key(tensor.name).begin_object().field("dtype", tensor.dtype).key("shape").begin_array();
+    for (const std::size_t extent : tensor.shape)
+      json.value(std::uint64_t{extent});
+    json.end_array()
+        .key("data_offsets")
+        .begin_array()
+        .value(begin)
+        .value(begin + tensor.bytes)
+        .end_array()
+        .end_object();
+    begin += tensor.bytes;
+  }
+  std::string text = json.end_object().str();
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // so that the data begins at a multiple of eight
+  if (text.size() > safetensors_max_header_bytes) throw InternalError("a .safetensors header that is too long");
+  std::string front(safetensors_prefix_bytes, '\0');
+  for (std::size_t i = 0; i < front.size(); ++i)
+    front[i] = static_cast<char>((text.size() >> (8 * i)) & 0xFF);
+  return front + text;
 }
 
 std::vector<std::pair<std::string, std::string>> parse_safetensors_index(std::string_view text,

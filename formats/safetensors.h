@@ -28,6 +28,10 @@ std::uint64_t safetensors_data_offset(std::string_view prefix, std::uint64_t fil
 std::vector<StoredTensor> parse_safetensors_header(std::string_view front, std::uint64_t file_bytes,
                                                    const std::string& name);
 
+/// What stands before the data in a file with these tensors, in this order; of each, name, dtype, shape and bytes
+/// count.
+std::string safetensors_front(const std::vector<StoredTensor>& tensors);
+
 /// The file names of a checkpoint's index: {"metadata": {...}, "weight_map": {TENSOR: FILE, ...}}, as (tensor, file) in
 /// the order of the text. Throws InputError; a FILE is the plain name of a .safetensors file.
 std::vector<std::pair<std::string, std::string>> parse_safetensors_index(std::string_view text,

@@ -15,6 +15,7 @@ struct Tensor {
   std::string name;                ///< for messages: file name, or file name and key
   std::vector<std::size_t> shape;  ///< at least one axis, every extent > 0
   std::vector<float> values;       ///< product of shape
+  std::size_t first_row = 0;       ///< of a piece of a larger tensor: where it begins there, for messages
 
   std::size_t size() const { return values.size(); }
   /// Extent of the last axis.

@@ -86,7 +86,7 @@ std::string shape_text(const std::vector<std::size_t>& shape) {
 }
 
 std::string StoredTensor::obstacle() const {
-  if (!element) return "elements are " + type + "; expected F16, BF16 or F32";
+  if (!element) return "elements are " + type() + "; expected F16, BF16 or F32";
   if (shape.empty()) return "it has no axis";
   if (elements == 0) return "it is empty";
   return "";
@@ -108,11 +108,12 @@ TensorFile::TensorFile(const std::string& file) : file_(file) {
     const std::uint64_t begin = npy_data_offset(bytes.substr(0, npy_prefix_bytes), bytes.size(), file_);
     const NpyHeader header = parse_npy_header(bytes.substr(0, static_cast<std::size_t>(begin)), bytes.size(), file_);
     StoredTensor tensor;
-    tensor.type = to_string(header.type);
+    tensor.dtype = to_string(header.type);
     tensor.element = header.type;
     tensor.shape = header.shape;
     tensor.elements = header.elements;
     tensor.offset = header.data_offset;
+    tensor.bytes = bytes.size() - header.data_offset;
     tensors_.push_back(std::move(tensor));
   }
 }
@@ -176,6 +177,11 @@ void TensorFile::read(const StoredTensor& tensor, std::uint64_t first, std::size
   const std::uint64_t at = tensor.offset + first * element_bytes(*tensor.element);
   const std::string_view bytes = parts_[tensor.part]->bytes();
   widen(*tensor.element, reinterpret_cast<const unsigned char*>(bytes.data()) + at, count, out);
+}
+
+std::string_view TensorFile::raw(const StoredTensor& tensor) const {
+  return parts_[tensor.part]->bytes().substr(static_cast<std::size_t>(tensor.offset),
+                                             static_cast<std::size_t>(tensor.bytes));
 }
 
 Tensor TensorFile::read(const StoredTensor& stored) const {

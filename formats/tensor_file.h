@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "formats/element_type.h"
@@ -18,13 +19,16 @@ namespace nibble {
 /// One tensor as it lies in a file.
 struct StoredTensor {
   std::string name;                    ///< empty in .npy
-  std::string type;                    ///< "bfloat16", ...; what cannot be read has the file's own word: "I64"
+  std::string dtype;                   ///< the file's word: "BF16"; in .npy "float32", ...
   std::optional<ElementType> element;  ///< empty: cannot be read as numbers
   std::vector<std::size_t> shape;      ///< may be empty, may hold zeros (safetensors)
   std::uint64_t elements = 0;          ///< product of shape
   std::uint64_t offset = 0;            ///< of the first element, in its file
+  std::uint64_t bytes = 0;             ///< of all elements
   std::size_t part = 0;                ///< which file of a checkpoint
 
+  /// "bfloat16", ...; the file's word for what cannot be read.
+  std::string type() const { return element ? to_string(*element) : dtype; }
   /// Why it cannot be encoded: its type, no axis, no element; empty when it can.
   std::string obstacle() const;
   std::size_t columns() const { return shape.back(); }
@@ -55,6 +59,8 @@ class TensorFile {
 
   /// Elements [first, first + count) of a tensor without obstacle, widened. Not checked for NaN.
   void read(const StoredTensor& tensor, std::uint64_t first, std::size_t count, float* out) const;
+  /// The bytes of a tensor as they lie in the file, of any type.
+  std::string_view raw(const StoredTensor& tensor) const;
   /// The whole tensor. Throws InputError for an obstacle, NaN or infinity.
   Tensor read(const StoredTensor& tensor) const;
 

@@ -106,3 +106,34 @@ TEST_CASE("a name that is none is refused with the families") {
 TEST_CASE("one line per family") {
   CHECK(format_families().size() == 15);
 }
+
+TEST_CASE("a name that is none brings the nearest one") {
+  const std::pair<const char*, const char*> pairs[] = {{"int4g64", "int4-g64"},
+                                                       {"int4", "int4-g32"},
+                                                       {"int9-g64", "int8-g64"},
+                                                       {"int4-g96x", "int4-g96"},
+                                                       {"int4-g0", "int4-g32"},
+                                                       {"int4-chanel", "int4-channel"},
+                                                       {"INT8-g64", "int8-g64"},
+                                                       {"mant4-64", "mant4-g64"},
+                                                       {"mant-g64", "mant4-g64"},
+                                                       {"bfp8", "bfp8-g32"},
+                                                       {"bfp6-g32", "bfp8-g32"},
+                                                       {"amove4-g128", "amove4-g128c16"},
+                                                       {"amove4-g32c5", "amove4-g32c4"},
+                                                       {"amove4-g96d8", "amove4-g96c8"},
+                                                       {"mxfp4", "mxfp4-g32"},
+                                                       {"mxfp4-g16", "mxfp4-g32"},
+                                                       {"nvfp4-g32", "nvfp4-g16"},
+                                                       {"fp23", "fp32"},
+                                                       {"bfloat16", "bf16"},
+                                                       {"ant4", "ant4-channel"},
+                                                       {"olive4-tensr", "olive4-tensor"}};
+  for (const auto& [written, meant] : pairs) {
+    CAPTURE(written);
+    CHECK_THROWS_WITH(Format::parse(written), Catch::Contains(std::string("did you mean '") + meant + "'?"));
+    CHECK(Format::parse(meant).name() == meant);
+  }
+  for (const char* far : {"", "x", "something-else", "99999999999999999999999"})
+    CHECK_THROWS_WITH(Format::parse(far), !Catch::Contains("did you mean") && Catch::Contains("; formats: fp32, "));
+}

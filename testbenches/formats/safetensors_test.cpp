@@ -49,7 +49,7 @@ TEST_CASE("tensors come in the order of their data") {
   const std::vector<StoredTensor> tensors = parse(header, 32);
   REQUIRE(tensors.size() == 2);
   CHECK(tensors[0].name == "a");
-  CHECK(tensors[0].type == "bfloat16");
+  CHECK(tensors[0].type() == "bfloat16");
   CHECK(tensors[0].element == ElementType::bfloat16);
   CHECK(tensors[0].shape == std::vector<std::size_t>{4});
   CHECK(tensors[0].elements == 4);
@@ -183,6 +183,31 @@ TEST_CASE("a huge header costs no more than its tree") {
     header += ",0";
   refuse(header + "]}", 0, "too many values");
   refuse("{\"" + std::string(1 << 20, 'x') + "\":[]}", 0, "xxx...\": its entry is no object");
+}
+
+TEST_CASE("what is written reads back") {
+  StoredTensor first, second, third;
+  first.name = "a \"quoted\"\n name \xC3\xA4";
+  first.dtype = "F32";
+  first.shape = {2, 3};
+  first.bytes = 24;
+  second.name = "b";
+  second.dtype = "I64";
+  second.bytes = 8;
+  third.name = "c";
+  third.dtype = "BF16";
+  third.shape = {0, 5};
+  const std::string front = safetensors_front({first, second, third});
+  CHECK(front.size() % 8 == 0);
+  const std::vector<StoredTensor> tensors = parse(front + std::string(32, '\0'));
+  REQUIRE(tensors.size() == 3);
+  CHECK(tensors[0].name == first.name);
+  CHECK(tensors[0].shape == first.shape);
+  CHECK(tensors[0].bytes == 24);
+  CHECK(tensors[1].dtype == "I64");
+  CHECK(tensors[1].offset == front.size() + 24);
+  CHECK(tensors[2].elements == 0);
+  CHECK(parse(safetensors_front({})).empty());
 }
 
 TEST_CASE("an index names files beside it") {
