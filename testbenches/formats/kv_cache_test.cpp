@@ -148,6 +148,27 @@ TEST_CASE("the storage of M-ANT: groups, window, scales of the window") {
   CHECK(exact.bits_per_value() == Approx(4.375 + 16.0 / 192 / 2).epsilon(1e-12));
 }
 
+TEST_CASE("bits per value of a head of 128 channels, the table of docs/kv-caches.md") {
+  const Tensor tokens = random_tokens(4096, 128, 29);
+  const auto bits = [&](const std::string& policy, std::size_t count) {
+    const std::unique_ptr<KvCache> cache = make_kv_cache(policy, 128);
+    cache->append_prompt(tokens_between(tokens, 0, count), tokens_between(tokens, 0, count));
+    cache->end_prompt();
+    return cache->bits_per_value();
+  };
+  const std::vector<std::pair<std::string, std::vector<double>>> table{
+      {"mant", {10.188, 4.828, 4.431, 4.377}},        {"mant-fp16-window", {10.188, 5.724, 4.533, 4.375}},
+      {"harmonia", {10.388, 7.464, 5.475, 5.25}},     {"amove", {6.98, 5.572, 5.009, 5}},
+      {"amove-requantized", {5.14, 5.012, 5.012, 5}}, {"fp16", {16, 16, 16, 16}}};
+  for (const auto& [policy, row] : table) {
+    const std::size_t counts[] = {50, 250, 1250, 4096};
+    for (std::size_t i = 0; i < 4; ++i) {
+      CAPTURE(policy, counts[i]);
+      CHECK(bits(policy, counts[i]) == Approx(row[i]).margin(0.0006));
+    }
+  }
+}
+
 TEST_CASE("stored bytes are what packing writes") {
   const Tensor tensor = random_tensor({5, 77}, 28);
   for (const char* name : {"int4-g32", "int8-channel", "mant4-g64", "bfp8-g32", "bfp4-g32", "amove4-g32c4", "fp16"}) {

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "formats/grouped_kv_cache.h"
 #include "formats/harmonia_kv_cache.h"
+#include "formats/kv_policies.h"
 #include "formats/mant_kv_cache.h"
 #include "formats/rounding.h"
 #include "formats/tensor_slices.h"
@@ -250,6 +251,30 @@ TEST_CASE("Amove's cache and FP16 are single operands") {
   kv_context(fp16_unit(), half, fp16.values(), got);
   gemm(fp16_unit(), half, fp16.values()[0].operand, expected);
   CHECK(differing(got, expected) == 0);
+}
+
+TEST_CASE("one step of attention, as docs/kv-caches.md shows it") {
+  Random random(69);
+  const Tensor prompt_keys = random_tokens(200, 128, random), prompt_values = random_tokens(200, 128, random);
+  const Tensor queries = random_tokens(4, 128, random);
+  const std::vector<float> key(128, 0.5F), value(128, -0.25F);
+  const auto softmax = [](const std::vector<float>&) { return std::vector<float>(4 * 201, 1.0F / 201); };
+  // excerpt: attention
+  const std::unique_ptr<KvCache> cache = make_kv_cache("harmonia", 128, "layer 0, head 0");
+  cache->append_prompt(prompt_keys, prompt_values);  // [200, 128] each
+  // ... the attention of the prompt ...
+  cache->append(key, value);  // one token; 201 are there, blocks 1..3 have four bits now
+
+  const Format bfp8 = Format::parse("bfp8-g32");
+  std::vector<float> scores, context;
+  kv_scores(bfp_unit(), encode(queries, bfp8), cache->keys(), scores);  // [4][201]
+  const Tensor probabilities{"probabilities", {4, 201}, softmax(scores)};
+  kv_context(bfp_unit(), encode(probabilities, bfp8), cache->values(), context);  // [4][128]
+  // end excerpt
+  CHECK(scores.size() == 4 * 201);
+  CHECK(context.size() == 4 * 128);
+  CHECK(cache->keys()[1].operand.format.name() == "bfp4-g32");
+  CHECK(cache->keys()[1].operand.rows() == 96);
 }
 
 TEST_CASE("what the GEMMs against a cache refuse") {
