@@ -85,7 +85,7 @@ class Toy(program.ProgramTest):
                 self.assertLess(abs(ours["cycles"] - theirs["cycles"]), 0.02 * theirs["cycles"] + 400)
                 if 0 <= ours["layer"] < 2 and ours["phase"] == "prefill":
                     self.assertEqual(ours["cycles"], theirs["cycles"])
-            self.assertLess(abs(short["totals"]["cycles"] / whole["totals"]["cycles"] - 1), 0.002)
+            self.assertLess(abs(short["totals"]["cycles"] / whole["totals"]["cycles"] - 1), 0.01)
 
     def test_grouped_queries_read_the_cache_once_per_key_head(self):
         many = program.TOY.replace("kv_heads: 2", "kv_heads: 8")
