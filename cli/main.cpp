@@ -11,7 +11,7 @@
 #include "cli/quantize_command.h"
 #include "core/error.h"
 #include "core/report.h"
-#include "memory/trace.h"
+#include "memory/trace_patterns.h"
 
 namespace {
 
@@ -120,12 +120,16 @@ struct CommandLine {
     CLI::App* command = app.add_subcommand("memory", "Replay a request trace against a memory");
     command->add_option("--memory", memory.memory, "name or file (nibble list memories)")->required();
     command->add_option("--trace", memory.trace, "CSV: cycle,op,address,bytes (docs/memory.md)");
-    command->add_option("--pattern", memory.pattern,
-                        "instead of a trace: " + nibble::join(nibble::standard_trace_names()));
+    command->add_option("--pattern,--generate", memory.pattern,
+                        "instead of a trace, NAME[,key=value...]: " + nibble::join(nibble::standard_trace_names()));
+    command->add_option("--write-trace", memory.write_trace, "write the pattern to this CSV file; replay nothing");
     command->add_option("--set", memory.overrides, "key=value: overrides a key of the memory's configuration")
         ->take_all()
         ->allow_extra_args(false);
     command->add_flag("--json", memory.json, "one JSON document on standard output");
+    command->add_flag("--explain", memory.explain, "where the lost bandwidth went, and the energy of every rank");
+    command->add_option("--timeline", memory.timeline, "FIRST:LAST: draw these cycles of channel 0 instead");
+    command->add_option("--commands", memory.commands, "write every DRAM command to this CSV file");
     command->footer("Example: nibble memory --memory hbm2 --pattern seq_read");
     command->callback([this] { action = [this](std::ostream& out) { nibble::run_memory(memory, out); }; });
   }

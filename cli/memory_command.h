@@ -11,7 +11,11 @@ namespace nibble {
 struct MemoryOptions {
   std::string memory;                  ///< name or file (configs/memories)
   std::string trace;                   ///< CSV file, see memory/trace.h
-  std::string pattern;                 ///< instead of a trace: one of standard_trace_names()
+  std::string pattern;                 ///< instead of a trace: see standard_trace()
+  std::string write_trace;             ///< file for the pattern as a trace; nothing is replayed then
+  std::string timeline;                ///< "FIRST:LAST": draws these cycles of channel 0 instead of the report
+  std::string commands;                ///< file for the command log
+  bool explain = false;                ///< where the lost bandwidth went, and the ranks, below the table
   std::vector<std::string> overrides;  ///< "path.to.key=value" for the memory's configuration
   bool json = false;                   ///< one JSON document instead of a table
 };

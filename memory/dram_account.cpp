@@ -6,8 +6,8 @@
 
 namespace nibble {
 
-const std::array<const char*, lost_causes> lost_cause_names{"idle",           "latency", "refresh",       "turnaround", "rank_switch",
-                                                            "column_spacing", "row",     "activate_rate", "queue"};
+const std::array<const char*, lost_causes> lost_cause_names{
+    "idle", "latency", "refresh", "turnaround", "rank_switch", "column_spacing", "row", "activate_rate", "queue"};
 
 RankCounters& RankCounters::operator+=(const RankCounters& other) {
   reads += other.reads;
@@ -66,9 +66,9 @@ void DramChannel::account(unsigned index, Cycle time) {
     };
     until(LostCause::refresh, bank.refreshed_at);
     const Cycle bus = floor_of(column, groups_[bank.group]);
-    until(d != last_direction_         ? LostCause::turnaround
+    until(d != last_direction_      ? LostCause::turnaround
           : bank.rank != last_rank_ ? LostCause::rank_switch
-                                       : LostCause::column_spacing,
+                                    : LostCause::column_spacing,
           bus);
     until(LostCause::row, std::max(cursor, bank.cas_ok[d] - bank.rate_wait));
     until(LostCause::activate_rate, bank.cas_ok[d]);
@@ -90,7 +90,8 @@ DramCounters DramChannel::counters_now() const {
     result.active_cycles += rank.active_cycles;
   for (const Rank& rank : ranks_)
     result.active_cycles -= rank.counters.active_cycles;
-  if (now_ > data_end_) result.lost[static_cast<std::size_t>(LostCause::idle)] += static_cast<std::uint64_t>(now_ - data_end_);
+  if (now_ > data_end_)
+    result.lost[static_cast<std::size_t>(LostCause::idle)] += static_cast<std::uint64_t>(now_ - data_end_);
   return result;
 }
 

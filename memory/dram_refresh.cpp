@@ -92,8 +92,7 @@ void DramChannel::close_for_refresh(unsigned rank_index) {
 /// The second step: the refresh command, which counts as an activate for tRRD and tFAW.
 void DramChannel::refresh_banks(unsigned rank_index) {
   Rank& rank = ranks_[rank_index];
-  const Cycle time =
-      std::max({rank.refresh_ready, rank.act_ok, rank.activates[rank.oldest_activate] + timing_.faw});
+  const Cycle time = std::max({rank.refresh_ready, rank.act_ok, rank.activates[rank.oldest_activate] + timing_.faw});
   if (time > rank.refresh_at) {
     rank.refresh_at = time;
     return;

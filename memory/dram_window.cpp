@@ -11,8 +11,8 @@ void DramChannel::feed(Cycle enter) {
   while (!feed_.empty()) {
     Feed& head = feed_.front();
     const unsigned direction = head.direction;
-    const std::int64_t room = per_bank_ ? room_for(direction, head.next)
-                                        : capacity_[direction] - (fed_[direction] - served_[direction]);
+    const std::int64_t room =
+        per_bank_ ? room_for(direction, head.next) : capacity_[direction] - (fed_[direction] - served_[direction]);
     if (room <= 0) return;
     Piece& piece = piece_for(direction, head.next);
     const std::uint64_t to_block_end = block_mask_ + 1 - (head.next & block_mask_);

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <string_view>
 
 #include "core/error.h"
 #include "core/file.h"
-#include "core/random.h"
 #include "core/units.h"
 
 namespace nibble {
@@ -97,8 +97,6 @@ class TraceReader {
   bool header_seen_ = false;
 };
 
-constexpr std::uint64_t span = std::uint64_t{1} << 28;  // bytes over which the patterns walk
-
 }  // namespace
 
 std::vector<TraceRequest> parse_trace(const std::string& text, const std::string& origin) {
@@ -120,50 +118,23 @@ std::vector<TraceRequest> read_trace(const std::filesystem::path& file) {
 void check_addresses(const std::vector<TraceRequest>& trace, const std::string& origin, std::uint64_t capacity_bytes) {
   for (const TraceRequest& request : trace) {
     if (request.bytes <= capacity_bytes && request.address <= capacity_bytes - request.bytes) continue;
-    throw InputError(origin + ":" + std::to_string(request.line) + ": address " + std::to_string(request.address) +
-                     " and " + std::to_string(request.bytes) + " bytes from there lie beyond the memory, which has " +
+    const std::string place = request.line != 0 ? ":" + std::to_string(request.line) : "";
+    throw InputError(origin + place + ": address " + std::to_string(request.address) + " and " +
+                     std::to_string(request.bytes) + " bytes from there lie beyond the memory, which has " +
                      std::to_string(capacity_bytes) + " bytes");
   }
 }
 
-const std::vector<std::string>& standard_trace_names() {
-  static const std::vector<std::string> names{"seq_read", "seq_write",  "bank_conflict", "random_read",
-                                              "mix_seq",  "gemm_tiled", "spaced_read"};
-  return names;
-}
-
-std::vector<TraceRequest> standard_trace(const std::string& pattern, const TraceShape& shape) {
-  const auto& names = standard_trace_names();
-  if (std::find(names.begin(), names.end(), pattern) == names.end()) {
-    throw InputError(unknown_name("trace pattern", pattern, names));
+std::string trace_csv(const std::vector<TraceRequest>& trace) {
+  std::string text = "cycle,op,address,bytes\n";
+  char line[96];
+  for (const TraceRequest& r : trace) {
+    const int length = std::snprintf(
+        line, sizeof line, "%llu,%c,0x%llx,%llu\n", static_cast<unsigned long long>(r.cycle), r.write ? 'W' : 'R',
+        static_cast<unsigned long long>(r.address), static_cast<unsigned long long>(r.bytes));
+    text.append(line, static_cast<std::size_t>(length));
   }
-  const std::uint64_t burst = shape.burst_bytes, all_rows = shape.row_bytes * shape.banks;
-  const bool spaced = pattern == "spaced_read";
-  Random random(spaced ? 44 : 42);
-  std::vector<TraceRequest> trace(spaced ? 2000 : 20000);
-  for (std::uint64_t i = 0; i < trace.size(); ++i) {
-    TraceRequest& request = trace[i];
-    request.bytes = burst;
-    if (pattern == "seq_read" || pattern == "seq_write") {
-      request.write = pattern == "seq_write";
-      request.address = i * burst % span;
-    } else if (pattern == "bank_conflict") {
-      request.address = i % (span / all_rows) * all_rows;
-    } else if (pattern == "random_read") {
-      request.address = random.next() % (span / burst) * burst;
-    } else if (pattern == "mix_seq") {
-      const std::uint64_t j = i / 3, k = i % 3;
-      request.write = k == 2;
-      request.address = request.write ? span / 2 + j * burst % (span / 2) : (2 * j + k) * burst % (span / 2);
-    } else if (pattern == "gemm_tiled") {
-      const std::uint64_t turn = 256 / burst, c = i / turn, o = i % turn;
-      request.address = c % 2 * (span / 4) + c / 2 * 256 + o * burst;
-    } else {
-      request.address = random.next() % (span / burst) * burst;
-      request.cycle = 200 * i;
-    }
-  }
-  return trace;
+  return text;
 }
 
 }  // namespace nibble

@@ -5,9 +5,6 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "core/json.h"
-#include "core/table.h"
-#include "memory/dram.h"
 #include "transport/payload_pool.h"
 
 namespace nibble {
@@ -132,6 +129,18 @@ void read_latency(ReplayFigures& figures, std::vector<double>& latencies) {
   figures.p99_latency_cycles = latencies[rank];
 }
 
+/// The kernel may have run on after the last data beat: that time is idle and does not count.
+BusTime bus_time(const Dram& dram, const DramCounters& n, std::uint64_t cycles) {
+  const DramGeometry& g = dram.device().geometry;
+  BusTime bus;
+  bus.total = g.channels * cycles;
+  bus.data = (n.reads + n.writes) * static_cast<std::uint64_t>(g.burst_cycles());
+  bus.lost = n.lost;
+  const auto now = static_cast<std::uint64_t>(std::floor(dram.elapsed_cycles()));
+  bus.lost[static_cast<std::size_t>(LostCause::idle)] -= g.channels * (now - cycles);
+  return bus;
+}
+
 }  // namespace
 
 ReplayFigures replay(MemorySystem& memory, const std::vector<TraceRequest>& trace, const ReplayProgress& progress) {
@@ -172,89 +181,10 @@ ReplayFigures replay(MemorySystem& memory, const std::vector<TraceRequest>& trac
     figures.precharges = n.precharges;
     figures.refreshes = n.refreshes;
     figures.turnarounds = n.turnarounds;
+    figures.bus = bus_time(*dram, n, static_cast<std::uint64_t>(std::llround(figures.cycles)));
+    figures.ranks = dram->ranks();
   }
   return figures;
-}
-
-std::string replay_table(const std::string& memory, const ReplayFigures& f) {
-  Table table;
-  table.column(memory, Table::Align::left).column("value").column("unit", Table::Align::left);
-  const auto count = [&](const char* name, std::optional<std::uint64_t> value) {
-    if (value) table.row({name, with_separators(*value), ""});
-  };
-  table.row({"requests", with_separators(f.requests), ""});
-  table.row({"bytes", with_separators(f.bytes), "B"});
-  table.row({"time", fixed(f.time_ns, 1), "ns"});
-  table.row({"cycles", fixed(f.cycles, 0), "memory clocks"});
-  table.row({"bandwidth", fixed(f.bandwidth_gbps, 3), "GB/s of " + fixed(f.peak_gbps, 3)});
-  table.row({"bus utilization", fixed(100 * f.utilization, 2), "%"});
-  table.row({"mean read latency", fixed(f.mean_latency_cycles, 1), "memory clocks"});
-  table.row({"99th percentile", fixed(f.p99_latency_cycles, 1), "memory clocks"});
-  table.rule();
-  count("reads (bursts)", f.reads);
-  count("writes (bursts)", f.writes);
-  count("row hits", f.hits);
-  count("row misses", f.misses);
-  count("row conflicts", f.conflicts);
-  if (f.row_hit_rate) table.row({"row hit rate", fixed(100 * *f.row_hit_rate, 2), "%"});
-  count("activates", f.activates);
-  count("precharges", f.precharges);
-  count("refreshes", f.refreshes);
-  count("turnarounds", f.turnarounds);
-  count("error responses", f.errors != 0 ? std::optional<std::uint64_t>(f.errors) : std::nullopt);
-  table.rule();
-  table.row({"energy", f.energy.known ? with_prefix(f.energy.total_pj(), "pJ") : "unknown", ""});
-  const auto part = [&](const char* name, double pj) {
-    if (pj != 0) table.row({name, with_prefix(pj, "pJ"), ""});
-  };
-  part("  activate", f.energy.activate_pj);
-  part("  read", f.energy.read_pj);
-  part("  write", f.energy.write_pj);
-  part("  refresh", f.energy.refresh_pj);
-  part("  background", f.energy.background_pj);
-  part("  interface", f.energy.io_pj);
-  std::string text = table.text();
-  if (!f.energy.left_out.empty()) text += "not known and not in the energy: " + f.energy.left_out + "\n";
-  return text;
-}
-
-std::string replay_json(const std::string& memory, const std::string& trace, const ReplayFigures& f) {
-  JsonWriter json;
-  const auto count = [&](const char* name, std::optional<std::uint64_t> value) {
-    json.key(name);
-    value ? json.value(*value) : json.null();
-  };
-  const auto energy = [&](const char* name, double pj) {
-    json.field(name, f.energy.known ? std::optional<double>(pj) : std::nullopt);
-  };
-  json.begin_object();
-  json.field("schema", "nibble.memory/1").field("memory", memory.c_str()).field("trace", trace.c_str());
-  json.field("requests", f.requests).field("bytes", f.bytes);
-  json.field("cycles", f.cycles).field("time_ns", f.time_ns);
-  json.field("bandwidth_gbps", f.bandwidth_gbps).field("peak_gbps", f.peak_gbps).field("utilization", f.utilization);
-  json.field("mean_latency_cycles", f.mean_latency_cycles).field("p99_latency_cycles", f.p99_latency_cycles);
-  json.field("row_hit_rate", f.row_hit_rate);
-  count("row_hits", f.hits);
-  count("row_misses", f.misses);
-  count("row_conflicts", f.conflicts);
-  count("activates", f.activates);
-  count("precharges", f.precharges);
-  count("refreshes", f.refreshes);
-  count("turnarounds", f.turnarounds);
-  json.field("reads", f.reads).field("writes", f.writes).field("errors", f.errors);
-  energy("energy_pj", f.energy.total_pj());
-  json.key("energy_by_command_pj").begin_object();
-  energy("activate", f.energy.activate_pj);
-  energy("read", f.energy.read_pj);
-  energy("write", f.energy.write_pj);
-  energy("refresh", f.energy.refresh_pj);
-  energy("background", f.energy.background_pj);
-  const bool interface_known = f.energy.known && f.energy.left_out.find("interface") == std::string::npos;
-  json.field("interface", interface_known ? std::optional<double>(f.energy.io_pj) : std::nullopt);
-  json.end_object();
-  json.field("energy_left_out", f.energy.left_out.c_str());
-  json.end_object();
-  return json.str();
 }
 
 }  // namespace nibble

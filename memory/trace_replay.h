@@ -8,10 +8,18 @@
 #include <string>
 #include <vector>
 
+#include "memory/dram.h"
 #include "memory/memory_system.h"
 #include "memory/trace.h"
 
 namespace nibble {
+
+/// Where the time of the data buses went, in bus cycles: all channels together, from cycle 0 to the last data beat of
+/// the trace. total = data + the sum of lost, exactly.
+struct BusTime {
+  std::uint64_t total = 0, data = 0;
+  LostCycles lost{};
+};
 
 /// Cycles are those of the memory's clock (MemorySystem::clock_ns). Empty optional: the memory has no such thing.
 struct ReplayFigures {
@@ -27,8 +35,10 @@ struct ReplayFigures {
   std::optional<double> row_hit_rate;   ///< 1 - activates / (reads + writes), at least 0
   std::optional<std::uint64_t> hits, misses, conflicts, activates, precharges, refreshes, turnarounds;
   MemoryEnergy energy;
-  std::uint64_t errors = 0;  ///< requests answered with an error response
-  bool stopped = false;      ///< by the progress callback
+  std::optional<BusTime> bus;
+  std::vector<Dram::RankReport> ranks;  ///< empty: no DRAM
+  std::uint64_t errors = 0;             ///< requests answered with an error response
+  bool stopped = false;                 ///< by the progress callback
 };
 
 /// Called now and then with the number of requests issued so far; false stops the replay.
@@ -42,6 +52,8 @@ ReplayFigures replay(MemorySystem& memory, const std::vector<TraceRequest>& trac
 
 /// A report for people, and the same as one JSON document.
 std::string replay_table(const std::string& memory, const ReplayFigures& figures);
+/// Where the lost bandwidth went, and commands and energy of each rank; throws InputError for a memory without banks.
+std::string explain_table(const std::string& memory, const ReplayFigures& figures);
 std::string replay_json(const std::string& memory, const std::string& trace, const ReplayFigures& figures);
 
 }  // namespace nibble

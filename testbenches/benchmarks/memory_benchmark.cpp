@@ -47,8 +47,9 @@ class MemoryBench : public DmaListener {
   void report(benchmark::State& state) const {
     const auto bytes = static_cast<double>(dma_->read_bytes(Stream::host));
     const auto transactions = static_cast<double>(dma_->transactions());
-    const double bursts = static_cast<double>(memory_->bus_read_bytes()) / static_cast<double>(memory_->burst_bytes());
-    state.counters["bursts/s"] = benchmark::Counter(bursts, benchmark::Counter::kIsRate);
+    // In bursts of 64 bytes, whatever the device's: the figure that other simulators state.
+    const double bursts = static_cast<double>(memory_->bus_read_bytes()) / 64;
+    state.counters["bursts64/s"] = benchmark::Counter(bursts, benchmark::Counter::kIsRate);
     state.counters["transactions/s"] = benchmark::Counter(transactions, benchmark::Counter::kIsRate);
     state.counters["s_per_110_GB"] =
         benchmark::Counter(bytes / 110e9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
@@ -98,18 +99,23 @@ void add(const std::string& name, const std::string& memory, const std::vector<s
 }  // namespace
 
 void register_memory_benchmarks() {
+  for (const std::string preset :
+       {"ddr4-2400", "ddr4-3200", "ddr5-4800", "lpddr4-3200", "lpddr5-6400", "gddr6-16", "hbm2", "hbm3"}) {
+    add(preset + "/sequential/4096", preset, {}, 4096, 1000, 64 * kib, sequential_64k);
+    add(preset + "/tiled_gemm/4096", preset, {}, 4096, 10000, 4 * kib, tiled_4k);
+    add(preset + "/random/64", preset, {}, 64, 50000, 64, random_burst);
+  }
   for (const std::uint64_t size : {std::uint64_t{4096}, std::uint64_t{16384}, std::uint64_t{65536}}) {
     const std::string suffix = "/" + std::to_string(size);
     add("flat/sequential" + suffix, "flat-64gbps", {}, size, 1000, 64 * kib, sequential_64k);
-    add("hbm2/sequential" + suffix, "hbm2", {}, size, 1000, 64 * kib, sequential_64k);
+    if (size > 4096) add("hbm2/sequential" + suffix, "hbm2", {}, size, 1000, 64 * kib, sequential_64k);
     add("hbm2_16_channels/sequential" + suffix, "hbm2", {"channels=16"}, size, 1000, 64 * kib, sequential_64k);
-    add("ddr4_3200/sequential" + suffix, "ddr4-3200", {}, size, 1000, 64 * kib, sequential_64k);
   }
-  add("hbm2/tiled/4096", "hbm2", {}, 4096, 10000, 4 * kib, tiled_4k);
-  add("ddr4_3200/tiled/4096", "ddr4-3200", {}, 4096, 10000, 4 * kib, tiled_4k);
-  add("reference_ddr4_b/sequential_single_bursts", "reference-ddr4-b", {}, 64, 50, 64 * kib, sequential_64k);
-  add("reference_ddr4_b/random_single_bursts", "reference-ddr4-b", {}, 64, 50000, 64, random_burst);
-  add("hbm2/random_single_bursts", "hbm2", {}, 64, 50000, 32, random_burst);
+  // Every burst a transaction of its own, and queues of each bank, which take every burst singly.
+  add("reference_ddr4_b/sequential/64", "reference-ddr4-b", {}, 64, 50, 64 * kib, sequential_64k);
+  add("reference_ddr4_b/random/64", "reference-ddr4-b", {}, 64, 50000, 64, random_burst);
+  add("ddr4-3200_bank_queues/sequential/4096", "ddr4-3200", {"controller.queue=per_bank"}, 4096, 1000, 64 * kib,
+      sequential_64k);
 }
 
 }  // namespace nibble

@@ -9,8 +9,10 @@
 
 namespace nibble::test {
 
-inline DramDevice load_device(const std::string& name) {
+inline DramDevice load_device(const std::string& name, const std::vector<std::string>& overrides = {}) {
   ConfigNode node = ConfigNode::load(std::string(NIBBLE_SOURCE_DIR) + "/configs/memories/" + name + ".yaml");
+  for (const std::string& assignment : overrides)
+    node.apply_override(assignment);
   node.string("kind");
   node.string("summary");
   return DramDevice::from(node);

@@ -15,7 +15,8 @@ namespace {
 
 using Kind = DramCommand::Kind;
 
-std::vector<DramCommand> run_logged(const DramDevice& device, std::uint64_t seed, unsigned requests, DramCounters* counters) {
+std::vector<DramCommand> run_logged(const DramDevice& device, std::uint64_t seed, unsigned requests,
+                                    DramCounters* counters) {
   const AddressMap map(device.mapping, device.geometry);
   DramChannel channel(device, map);
   std::vector<DramCommand> log;
@@ -96,9 +97,12 @@ class RuleChecker {
 
   void columns(const DramCommand& a, const DramCommand& b, bool same_rank) {
     const Cycle burst = g_.burst_cycles();
-    const Cycle data_a = a.at + (a.kind == Kind::read ? t_.cl : t_.cwl), data_b = b.at + (b.kind == Kind::read ? t_.cl : t_.cwl);
-    if (data_b - data_a < burst + (same_rank ? 0 : t_.rtrs) && broken.empty()) 
-      broken = "data of rank " + std::to_string(a.rank) + (a.kind == Kind::read ? " R " : " W ") + std::to_string(a.at) + " and rank " + std::to_string(b.rank) + (b.kind == Kind::read ? " R " : " W ") + std::to_string(b.at) + " overlap";
+    const Cycle data_a = a.at + (a.kind == Kind::read ? t_.cl : t_.cwl),
+                data_b = b.at + (b.kind == Kind::read ? t_.cl : t_.cwl);
+    if (data_b - data_a < burst + (same_rank ? 0 : t_.rtrs) && broken.empty())
+      broken = "data of rank " + std::to_string(a.rank) + (a.kind == Kind::read ? " R " : " W ") +
+               std::to_string(a.at) + " and rank " + std::to_string(b.rank) + (b.kind == Kind::read ? " R " : " W ") +
+               std::to_string(b.at) + " overlap";
     if (!same_rank) return;
     const bool same_group = group(a) == group(b);
     if (a.kind == Kind::read && b.kind == Kind::write) return need("tRTW", a, b, t_.rtw);
@@ -117,7 +121,8 @@ class RuleChecker {
       if (a.kind == Kind::activate && closes && open_.count(bank) != 0) need("tRAS", a, b, t_.ras);
       if (a.kind == Kind::activate && fresh) need("tRC", a, b, t_.rc);
       if (a.kind == Kind::read && closes && open_.count(bank) != 0) need("tRTP", a, b, t_.rtp);
-      if (a.kind == Kind::write && closes && open_.count(bank) != 0) need("tWR", a, b, t_.cwl + g_.burst_cycles() + t_.wr);
+      if (a.kind == Kind::write && closes && open_.count(bank) != 0)
+        need("tWR", a, b, t_.cwl + g_.burst_cycles() + t_.wr);
       if (a.kind == Kind::precharge && fresh) need("tRP", a, b, t_.rp);
       if (a.kind == Kind::precharge_all && b.kind == Kind::refresh_all) need("tRP_all", a, b, t_.rp_all);
       if (a.kind == Kind::refresh_all && (fresh || column(b))) need("tRFC", a, b, t_.rfc);
@@ -181,8 +186,8 @@ TEST_CASE("no command breaks a rule of its device, whatever the traffic") {
     }
   }
   // The traffic is such that every rule was looked at.
-  for (const char* rule : {"tRRD", "tRREFD", "tRRD before refresh", "tPPD", "tRTW", "tWTR", "tCCD", "tRCD", "tRAS", "tRC", "tRTP",
-                           "tWR", "tRP", "tRP_all", "tRFC", "tRFCpb", "tFAW"}) {
+  for (const char* rule : {"tRRD", "tRREFD", "tRRD before refresh", "tPPD", "tRTW", "tWTR", "tCCD", "tRCD", "tRAS",
+                           "tRC", "tRTP", "tWR", "tRP", "tRP_all", "tRFC", "tRFCpb", "tFAW"}) {
     CAPTURE(rule);
     CHECK(seen[rule] > 100);
   }

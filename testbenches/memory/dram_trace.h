@@ -7,7 +7,7 @@
 
 #include "memory/dram_channel.h"
 #include "memory/dram_energy.h"
-#include "memory/trace.h"
+#include "memory/trace_patterns.h"
 
 namespace nibble::test {
 

@@ -166,10 +166,10 @@ TEST_CASE("flat presets carry the published constants") {
     const char* name;
     double gbps, read_pj_per_bit;
   };
-  const Expected all[] = {{"flat-ant", 64, 0.629},
-                          {"flat-bitmod", 32, 18.75},
-                          {"flat-unicore-ddr4", 128, 8.7},
-                          {"flat-unicore-hbm2", 1024, 1.57}};
+  const Expected all[] = {
+      {"flat-ant", 64, 0.629},        {"flat-bitmod", 32, 18.75},      {"flat-axcore", 128, 0.629},
+      {"flat-bitfusion", 12, 15},     {"flat-harmonia", 256, 3.9},     {"flat-hbq", 64, 4},
+      {"flat-prosperity", 64, 12.45}, {"flat-unicore-ddr4", 128, 8.7}, {"flat-unicore-hbm2", 1024, 1.57}};
   for (const Expected& expected : all) {
     CAPTURE(expected.name);
     const auto file = std::string(NIBBLE_SOURCE_DIR) + "/configs/memories/" + expected.name + ".yaml";

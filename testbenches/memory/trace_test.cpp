@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "core/error.h"
-#include "memory/trace.h"
+#include "memory/trace_patterns.h"
 
 using namespace nibble;
 
