@@ -9,6 +9,7 @@
 int sc_main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  nibble::register_cache_benchmarks();
   nibble::register_memory_benchmarks();
   nibble::register_arithmetic_benchmarks();
   benchmark::RunSpecifiedBenchmarks();

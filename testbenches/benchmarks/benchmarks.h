@@ -4,6 +4,7 @@
 
 namespace nibble {
 
+void register_cache_benchmarks();
 void register_memory_benchmarks();
 void register_arithmetic_benchmarks();
 

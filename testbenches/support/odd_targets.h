@@ -32,7 +32,7 @@ class OddTarget : public sc_core::sc_module, public tlm::tlm_fw_transport_if<> {
     return p.get_data_length();
   }
   SparseStore store;
-  std::uint64_t forbidden_from = ~std::uint64_t{0}, forbidden_bytes = 0;
+  std::uint64_t forbidden_from = 0, forbidden_bytes = 0;
 
  protected:
   void access(tlm::tlm_generic_payload& p) {
@@ -40,7 +40,7 @@ class OddTarget : public sc_core::sc_module, public tlm::tlm_fw_transport_if<> {
       p.set_response_status(tlm::TLM_ADDRESS_ERROR_RESPONSE);
       return;
     }
-    if (p.get_address() + p.get_data_length() > forbidden_from && p.get_address() - forbidden_from < forbidden_bytes) {
+    if (p.get_address() < forbidden_from + forbidden_bytes && forbidden_from < p.get_address() + p.get_data_length()) {
       p.set_response_status(tlm::TLM_GENERIC_ERROR_RESPONSE);
       return;
     }
@@ -63,7 +63,7 @@ class EarlyTarget : public OddTarget {
   }
 };
 
-/// Takes every request at once and answers one at a time, in random order, after random times.
+/// Takes every request at once and answers one at a time, in random order, after random times; data move only then.
 class ShufflingTarget : public OddTarget {
  public:
   explicit ShufflingTarget(sc_core::sc_module_name name) : OddTarget(name), random_(8) {
@@ -83,7 +83,6 @@ class ShufflingTarget : public OddTarget {
       return tlm::TLM_COMPLETED;
     }
     p.acquire();
-    access(p);
     waiting_.push_back({&p, at});
     look();
     phase = tlm::END_REQ;
@@ -109,6 +108,7 @@ class ShufflingTarget : public OddTarget {
     std::swap(waiting_[ready[random_.below(ready.size())]], waiting_.back());
     tlm::tlm_generic_payload& p = *waiting_.back().payload;
     waiting_.pop_back();
+    access(p);
     tlm::tlm_phase phase = tlm::BEGIN_RESP;
     sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
     busy_ = true;
