@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Plant bugs in the RTL, one at a time, and show that the test benches notice each of them.
+
+rtl_mutations.py [--build build/mutations] [--cycles 100000] [--list] [NAME...]
+
+Each entry of MUTATIONS changes one place of one SystemVerilog file: a width that is one bit short, a wrong sign, a stall
+that is not obeyed, a register that misses its reset. The bug is built from a copy of rtl_models/ and the test bench is run;
+it must fail. NAME chooses entries whose name begins so. The status is 1 when a bug stays unnoticed.
+"""
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# name: (test bench, file, what stands there, what the bug makes of it, the kind of bug)
+MUTATIONS = {
+    "mant/p1-width": ("mant_pe_rtl_test", "mant/mant_pe.sv",
+                      "p1_out <= p1_in + p1_addend;", "p1_out <= 18'(16'(p1_in + p1_addend));", "width two bits short"),
+    "mant/p2-width": ("mant_pe_rtl_test", "mant/mant_pe.sv",
+                      "? -22'(shifted) : 22'(shifted);", "? -22'($signed(shifted[13:0])) : 22'(shifted);",
+                      "width one bit short"),
+    "mant/p2-register": ("mant_pe_rtl_test", "mant/mant_pe.sv",
+                         "p2_out <= p2_in + p2_addend;", "p2_out <= 22'(21'(p2_in + p2_addend));", "width one bit short"),
+    "mant/sign": ("mant_pe_rtl_test", "mant/mant_pe.sv",
+                  "p2_addend = code[3] ? -22'(shifted)", "p2_addend = code[2] ? -22'(shifted)", "wrong sign"),
+    "mant/high-nibble": ("mant_pe_rtl_test", "mant/mant_pe.sv",
+                         "$signed({code[3], code})", "$signed({1'b0, code})", "wrong sign"),
+    "mant/stall": ("mant_pe_rtl_test", "mant/mant_pe.sv",
+                   "valid_out <= valid_in;\n      if (valid_in)", "valid_out <= valid_in;\n      if (1'b1)",
+                   "missing stall"),
+    "mant/swap": ("mant_array_rtl_test", "mant/mant_pe.sv",
+                  "assign code = first_in ? weight_code_out : active_code;",
+                  "assign code = first_in && !wide_in ? weight_code_out : active_code;", "weights of the pass before"),
+    "mant/int4-gate": ("mant_array_rtl_test", "mant/mant_pe.sv",
+                       "else if (int4) p2_addend = '0;", "else if (int4 && first_in) p2_addend = '0;", "lane not gated"),
+    "mant/skew": ("mant_array_rtl_test", "mant/mant_array.sv",
+                  "assign x_at[0][r] = x[r-1];", "assign x_at[0][r] = x[r > 2 ? r-2 : r-1];", "off by one cycle"),
+    "mant/foot-width": ("mant_column_foot_rtl_test", "mant/mant_column_foot.sv",
+                        "group_sum <= group_sum_in + combined;", "group_sum <= 26'(25'(group_sum_in + combined));",
+                        "width one bit short"),
+    "mant/foot-sign": ("mant_column_foot_rtl_test", "mant/mant_column_foot.sv",
+                       "negative_2 <= group_sum[25] ^ activation_scale_1[15] ^ weight_scale_1[15];",
+                       "negative_2 <= group_sum[25] ^ activation_scale_1[15];\n      if (weight_scale_1[15]) negative_2 <= 1;",
+                       "wrong sign"),
+    "mant/foot-stall": ("mant_column_foot_rtl_test", "mant/mant_column_foot.sv",
+                        "else valid_2 <= valid_1 && last_1;", "else valid_2 <= valid_1;", "unfinished group scaled"),
+    "mant/foot-reset": ("mant_column_foot_rtl_test", "mant/mant_column_foot.sv",
+                        "if (reset) valid_3 <= 1'b0;\n    else valid_3 <= valid_2;", "valid_3 <= valid_2;",
+                        "reset misses a register"),
+    "float/ties": ("mant_column_foot_rtl_test", "common/fp_round.sv",
+                   "up = guard & (rest | kept[0]);", "up = guard & (rest | kept[0] | 1'b1);", "ties away from zero"),
+    "float/sticky": ("mant_column_foot_rtl_test", "common/fp_add.sv",
+                     "aligned[PLACES] = aligned[PLACES] | (|aligned[PLACES-1:0]);",
+                     "aligned[PLACES] = aligned[PLACES] | (|aligned[PLACES-1:PLACES-4]);", "sticky bit misses places"),
+    "float/subnormal": ("mant_column_foot_rtl_test", "common/fp_round.sv",
+                        "subnormal = biased < 1;", "subnormal = biased < 0;", "off by one exponent"),
+}
+
+
+def run(command, **options):
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, **options)
+
+
+class Bench:
+    def __init__(self, options):
+        self.build, self.cycles = options.build.resolve(), options.cycles
+        self.copy = self.build / "rtl_models"
+        shutil.rmtree(self.copy, ignore_errors=True)
+        shutil.copytree(ROOT / "rtl_models", self.copy)
+        launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
+        self.need(["cmake", "--preset", "release", "-B", str(self.build), f"-DNIBBLE_RTL_SOURCES={self.copy}",
+                   "-DNIBBLE_RTL_LINT=OFF", "-DNIBBLE_BUILD_BENCHMARKS=OFF", *launcher])
+
+    def need(self, command):
+        done = run(command)
+        if done.returncode:
+            sys.exit(f"error: {' '.join(command)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+
+    def passes(self, test):
+        """Builds the test bench from the copy and runs it."""
+        self.need(["cmake", "--build", str(self.build), "--target", test])
+        done = run(["ctest", "--test-dir", str(self.build), "-R", f"^{test}:"],
+                   env={**os.environ, "NIBBLE_RTL_CYCLES": str(self.cycles)})
+        if "No tests were found" in done.stdout + done.stderr:
+            sys.exit(f"error: no test {test}")
+        return done.returncode == 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/mutations")
+    parser.add_argument("--cycles", type=int, default=100000)
+    parser.add_argument("--list", action="store_true", help="print the bugs, build nothing")
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args()
+    chosen = {name: mutation for name, mutation in MUTATIONS.items()
+              if not options.names or name.startswith(tuple(options.names))}
+    for name, (_, file, text, _, _) in chosen.items():
+        count = (ROOT / "rtl_models" / file).read_text(encoding="utf-8").count(text)
+        if count != 1:
+            sys.exit(f"error: {name}: its place is found {count} times in rtl_models/{file}")
+    if options.list:
+        print("\n".join(f"{name:24} {file:32} {kind}" for name, (_, file, _, _, kind) in chosen.items()))
+        return 0
+    bench = Bench(options)
+    for test in sorted({mutation[0] for mutation in chosen.values()}):
+        if not bench.passes(test):
+            sys.exit(f"error: {test} fails without any bug")
+    missed = []
+    for name, (test, file, text, bug, kind) in chosen.items():
+        path = bench.copy / file
+        sound = path.read_text(encoding="utf-8")
+        path.write_text(sound.replace(text, bug), encoding="utf-8")
+        caught = not bench.passes(test)
+        path.write_text(sound, encoding="utf-8")
+        if not caught:
+            missed.append(name)
+        print(f"{'caught' if caught else 'MISSED'}  {name:24} {kind}", flush=True)
+    print(f"{len(chosen) - len(missed)} of {len(chosen)} bugs caught")
+    return bool(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
