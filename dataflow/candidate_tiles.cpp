@@ -71,15 +71,15 @@ CandidateTiles::CandidateTiles(const ScheduleModel& model)
       k_step_(model.k_step()),
       n_step_(model.n_step()),
       area_(problem_.buffers.output_bytes / problem_.buffers.accumulator_bytes) {
-  const std::uint64_t columns = problem_.array.columns, extent = problem_.shape.n;
+  const std::uint64_t columns = std::max<std::uint64_t>(1, problem_.array.pass_n()), extent = problem_.shape.n;
   const std::uint64_t factor = n_step_ / std::gcd(n_step_, columns);
   const std::uint64_t common = factor < ceil_div(extent, columns) ? factor * columns : extent;
-  if (model.fits(1, k_step_, common)) n_step_ = common;
+  if (model.fits(1, one_pass(k_step_) ? problem_.shape.k : k_step_, common)) n_step_ = common;
 }
 
 std::vector<TileExtents> CandidateTiles::grid() const {
   std::vector<TileExtents> tiles;
-  if (!model_.fits(1, k_step_, n_step_)) return tiles;
+  if (!model_.fits(1, k_step_, one_pass(k_step_) ? std::min(n_step_, problem_.array.pass_n()) : n_step_)) return tiles;
   const GemmShape& shape = problem_.shape;
   const std::uint64_t m_top = std::min({shape.m, m_cap(k_step_), area_ / n_step_});
   const std::uint64_t n_top = std::min({shape.n, n_cap(k_step_), area_});
@@ -117,20 +117,28 @@ std::vector<TileExtents> CandidateTiles::neighbours(const TileExtents& tile) con
   return tiles;
 }
 
-/// About an eighth, so that a list is short.
-std::uint64_t CandidateTiles::m_step(std::uint64_t m) {
+/// About an eighth, so that a list is short; whole passes where m is cut into them.
+std::uint64_t CandidateTiles::m_step(std::uint64_t m) const {
   std::uint64_t step = 1;
   while (step < 64 && step * 16 <= m)
     step *= 2;
-  return step;
+  const std::uint64_t pass = problem_.array.pass_m();
+  return pass == 0 || m < pass ? step : round_up(step, pass);
+}
+
+/// Whether tiles of this k are limited to the outputs of one pass.
+bool CandidateTiles::one_pass(std::uint64_t k) const {
+  return !model_.keeps_sums(problem_.array.rows + 1, k, problem_.array.columns + 1);
 }
 
 std::uint64_t CandidateTiles::m_cap(std::uint64_t k) const {
-  return problem_.buffers.activation_bytes / 2 / model_.activation_tile_bytes(1, k);
+  const std::uint64_t cap = problem_.buffers.activation_bytes / 2 / model_.activation_tile_bytes(1, k);
+  return one_pass(k) ? std::min(cap, problem_.array.pass_m()) : cap;
 }
 
 std::uint64_t CandidateTiles::n_cap(std::uint64_t k) const {
-  return problem_.buffers.weight_bytes / 2 / model_.weight_tile_bytes(1, k);
+  const std::uint64_t cap = problem_.buffers.weight_bytes / 2 / model_.weight_tile_bytes(1, k);
+  return one_pass(k) ? std::min(cap, problem_.array.pass_n()) : cap;
 }
 
 std::vector<std::uint64_t> CandidateTiles::m_list(std::uint64_t top) const {

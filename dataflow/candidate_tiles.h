@@ -24,8 +24,9 @@ class CandidateTiles {
   /// With a loop order given, larger tiles never move more. The grid therefore lies on the surface of what the buffers
   /// hold: two extents are taken from a list (1, 2, ... tiles, then a geometric series) and the third is the largest
   /// that fits, for each choice of the third. Extents are balanced: as many tiles as the largest extent needs, but of
-  /// about equal size, so that no sliver remains. n comes in multiples of the array's columns, and of the weight's row
-  /// blocks where they fit (a tile is then contiguous in memory); m likewise follows the activation's row blocks.
+  /// about equal size, so that no sliver remains. n comes in multiples of what a pass takes of it, and of the weight's
+  /// row blocks where they fit (a tile is then contiguous in memory); m likewise follows passes and the activation's
+  /// row blocks. An output-stationary array that cuts k takes one pass's outputs per tile.
   std::vector<TileExtents> grid() const;
 
   /// What is one step away from `tile` along one axis: a step of the extent, one tile more or less, half and double.
@@ -37,7 +38,8 @@ class CandidateTiles {
   std::uint64_t k_step_, n_step_;
   std::uint64_t area_;  ///< elements of an output tile
 
-  static std::uint64_t m_step(std::uint64_t m);
+  std::uint64_t m_step(std::uint64_t m) const;
+  bool one_pass(std::uint64_t k) const;
   std::uint64_t m_cap(std::uint64_t k) const;
   std::uint64_t n_cap(std::uint64_t k) const;
   std::vector<std::uint64_t> m_list(std::uint64_t top) const;

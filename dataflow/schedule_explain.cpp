@@ -33,6 +33,42 @@ std::string gemm_line(const GemmShape& shape) {
   return line + "; " + with_separators(shape.macs()) + " MACs\n";
 }
 
+std::string streamed(const ArrayPasses& passes, const ArrayGeometry& array) {
+  switch (array.dataflow) {
+    case Dataflow::weight_stationary:
+      return std::to_string(passes.rows()) + " activation rows";
+    case Dataflow::input_stationary:
+      return std::to_string(passes.columns()) + " weight rows";
+    case Dataflow::output_stationary:
+      break;
+  }
+  return std::to_string(passes.stream_cycles()) + " cycles along k";
+}
+
+const char* stationary(Dataflow dataflow) {
+  switch (dataflow) {
+    case Dataflow::output_stationary:
+      return ", output stationary";
+    case Dataflow::input_stationary:
+      return ", input stationary";
+    case Dataflow::weight_stationary:
+      break;
+  }
+  return "";
+}
+
+const char* waits_for(Dataflow dataflow) {
+  switch (dataflow) {
+    case Dataflow::output_stationary:
+      return "), waiting for results to drain ";
+    case Dataflow::input_stationary:
+      return "), waiting for activations ";
+    case Dataflow::weight_stationary:
+      break;
+  }
+  return "), waiting for weights ";
+}
+
 std::string loop_nest(const ScheduleProblem& problem, const Tiling& tiling) {
   std::string text, indent = "  ";
   if (problem.shape.count > 1) {
@@ -51,8 +87,32 @@ std::string loop_nest(const ScheduleProblem& problem, const Tiling& tiling) {
                            std::min(tiling.n, problem.shape.n), problem.array,
                            pass_group(problem.activation, problem.weight));
   return text + indent + std::to_string(passes.count()) + (passes.count() == 1 ? " pass of " : " passes of ") +
-         std::to_string(passes.rows()) + " activation rows on the " + std::to_string(problem.array.rows) + " x " +
-         std::to_string(problem.array.columns) + " array\n";
+         streamed(passes, problem.array) + " on the " + std::to_string(problem.array.rows) + " x " +
+         std::to_string(problem.array.columns) + " array" + stationary(problem.array.dataflow) + "\n";
+}
+
+std::string order_lines(const ScheduleChoice& choice) {
+  if (!choice.row_first && !choice.column_first) return {};
+  const auto line = [](const char* name, const ScheduleChoice::InOrder& best) {
+    return std::string("  ") + name + ": " + with_separators(best.cost.traffic.total()) + " bytes, " +
+           whole(best.cost.cycles) + " cycles (m=" + std::to_string(best.tiling.m) +
+           " k=" + std::to_string(best.tiling.k) + " n=" + std::to_string(best.tiling.n) + ", " +
+           to_string(best.tiling.order) + ")\n";
+  };
+  const bool both = choice.row_first && choice.column_first;
+  const bool rows = choice.row_first && (!both || row_first(choice.tiling.order));
+  const char* const name = to_string(rows ? OutputOrder::row_first : OutputOrder::column_first);
+  std::string text = std::string("output order: ") + name;
+  if (!both) {
+    text += ", as configured\n";
+  } else if (choice.row_first->cost.traffic.total() == choice.column_first->cost.traffic.total()) {
+    text += ", both move the same\n";
+  } else {
+    text += ", which moves less\n";
+  }
+  if (choice.row_first) text += line("row-first", *choice.row_first);
+  if (choice.column_first) text += line("column-first", *choice.column_first);
+  return text;
 }
 
 std::string buffer_table(const ScheduleModel& model, const Tiling& tiling) {
@@ -86,13 +146,13 @@ std::string traffic_table(const Traffic& moved, const ScheduleBounds& bound) {
   return table.text();
 }
 
-std::string cycle_lines(const ScheduleCost& cost, const ScheduleBounds& bound) {
+std::string cycle_lines(const ScheduleCost& cost, const ScheduleBounds& bound, Dataflow dataflow) {
   const std::uint64_t array = cost.compute_cycles + cost.weight_load_cycles;
   const bool memory_binds = cost.memory_cycles > static_cast<double>(array);
   return "cycles, estimated: " + whole(cost.cycles) + " in " + with_separators(cost.jobs) + " jobs; " +
          (memory_binds ? "memory" : "the array") + " binds\n" + "  array: compute " +
          with_separators(cost.compute_cycles) + " (at least " + with_separators(bound.compute_cycles) +
-         "), waiting for weights " + with_separators(cost.weight_load_cycles) + ", fill and drain " +
+         waits_for(dataflow) + with_separators(cost.weight_load_cycles) + ", fill and drain " +
          with_separators(cost.fill_drain_cycles) + "\n" + "  memory: " + whole(cost.memory_cycles) + " (at least " +
          whole(bound.memory_cycles) + ")\n";
 }
@@ -105,7 +165,8 @@ std::string explain(const ScheduleProblem& problem, const ScheduleChoice& choice
   const auto compulsory = static_cast<double>(bound.compulsory_bytes);
   std::string text = gemm_line(problem.shape) + loop_nest(problem, choice.tiling);
   text += buffer_table(model, choice.tiling) + traffic_table(choice.cost.traffic, bound);
-  text += cycle_lines(choice.cost, bound);
+  text += cycle_lines(choice.cost, bound, problem.array.dataflow);
+  text += order_lines(choice);
   const Tiling& fast = choice.fastest_tiling;
   text += "chosen among " + with_separators(choice.candidates) +
           " schedules; the fastest (m=" + std::to_string(fast.m) + " k=" + std::to_string(fast.k) +

@@ -10,6 +10,7 @@
 #include "core/table.h"
 #include "core/units.h"
 #include "dataflow/array_passes.h"
+#include "dataflow/array_timeline.h"
 
 namespace nibble {
 namespace {
@@ -71,6 +72,54 @@ std::uint64_t weight_loaded(const MaskSums& sums, const Positions& at, std::uint
   return at.free_innermost && steps > 1 ? sums.weight_all : sums.weight_distinct;
 }
 
+/// Adds up what passes of an output-stationary array wait for the drain of the pass before (MaskSums).
+class DrainSums {
+ public:
+  DrainSums(const ArrayGeometry& array, std::uint64_t m, MaskSums& sums) : array_(array), m_(m), sums_(sums) {}
+
+  /// `times` m tiles of `rows` rows with `passes` column blocks.
+  void add_n(std::uint64_t rows, std::uint64_t passes, std::uint64_t times) {
+    const std::uint64_t blocks = ceil_div(rows, array_.pass_m());
+    sums_.drains[0].rows_used = array_.pass_m() * array_.rows_fused;
+    sums_.drains[0].passes += times * (blocks - 1) * passes;
+    MaskSums::Drains& tail = sums_.drains[rows == m_ ? 1 : 2];
+    tail.rows_used = tail_rows(rows);
+    tail.passes += times * passes;
+    sums_.drains[2].rows_used = tail.rows_used;  // the last m tile is added last
+  }
+
+  /// `times` m tiles of `rows` rows whose reduction streams in `cycles`.
+  void add_k(std::uint64_t rows, std::uint64_t cycles, std::uint64_t times) {
+    const std::uint64_t blocks = ceil_div(rows, array_.pass_m()), full = array_.pass_m() * array_.rows_fused;
+    const std::uint64_t tail = tail_rows(rows), own = drain_stall(tail, cycles, array_);
+    sums_.drain_stalls += times * ((blocks - 1) * drain_stall(full, cycles, array_) + own);
+    if (before_rows_ != 0) sums_.drain_step += change(before_rows_, before_cycles_, cycles);
+    if (first_cycles_ == 0) first_cycles_ = cycles;
+    before_rows_ = tail;
+    before_cycles_ = cycles;
+    sums_.last_drain = own;
+  }
+
+  void close() {
+    if (before_rows_ != 0) sums_.drain_wrap = change(before_rows_, before_cycles_, first_cycles_);
+  }
+
+ private:
+  std::uint64_t tail_rows(std::uint64_t rows) const {
+    return (rows - (rows - 1) / array_.pass_m() * array_.pass_m()) * array_.rows_fused;
+  }
+  /// Of the stall behind a pass when one of `next` instead of `own` cycles follows it.
+  std::int64_t change(std::uint64_t rows_used, std::uint64_t own, std::uint64_t next) const {
+    return static_cast<std::int64_t>(drain_stall(rows_used, next, array_)) -
+           static_cast<std::int64_t>(drain_stall(rows_used, own, array_));
+  }
+
+  const ArrayGeometry& array_;
+  std::uint64_t m_;
+  MaskSums& sums_;
+  std::uint64_t before_rows_ = 0, before_cycles_ = 0, first_cycles_ = 0;
+};
+
 /// Extent of the last of the tiles that cover `extent`.
 std::uint64_t last_extent(std::uint64_t extent, std::uint64_t tile) {
   return extent - (extent - 1) / tile * tile;
@@ -114,8 +163,18 @@ std::uint64_t ScheduleModel::output_tile_bytes(std::uint64_t m, std::uint64_t n)
   return m * n * problem_.buffers.accumulator_bytes;
 }
 
+bool ScheduleModel::keeps_sums(std::uint64_t m, std::uint64_t k, std::uint64_t n) const {
+  const ArrayGeometry& array = problem_.array;
+  return array.dataflow != Dataflow::output_stationary || k >= k_needed_ ||
+         (m <= array.pass_m() && n <= array.pass_n());
+}
+
+bool ScheduleModel::allows(LoopOrder order, std::uint64_t k) const {
+  return problem_.array.dataflow != Dataflow::output_stationary || k >= k_needed_ || to_string(order)[2] == 'k';
+}
+
 bool ScheduleModel::fits(std::uint64_t m, std::uint64_t k, std::uint64_t n) const {
-  return activation_tile_bytes(m, k) <= problem_.buffers.activation_bytes / 2 &&
+  return keeps_sums(m, k, n) && activation_tile_bytes(m, k) <= problem_.buffers.activation_bytes / 2 &&
          weight_tile_bytes(n, k) <= problem_.buffers.weight_bytes / 2 &&
          output_tile_bytes(m, n) <= problem_.buffers.output_bytes;
 }
@@ -145,6 +204,40 @@ void ScheduleModel::check_tiling(const Tiling& tiling) const {
   check("activation", activation_tile_bytes(m, k), problem_.buffers.activation_bytes / 2, "half of");
   check("weight", weight_tile_bytes(n, k), problem_.buffers.weight_bytes / 2, "half of");
   check("output", output_tile_bytes(m, n), problem_.buffers.output_bytes, "all of");
+  if (!keeps_sums(m, k, n)) {
+    throw InputError(text + "an output-stationary array keeps the sums of " + std::to_string(problem_.array.pass_m()) +
+                     " x " + std::to_string(problem_.array.pass_n()) +
+                     " outputs; take tiles within that, or the whole " + std::to_string(k_needed_) + " of k");
+  }
+  if (!allows(tiling.order, k)) {
+    throw InputError(text +
+                     "an output-stationary array finishes its sums before it begins others; take the order mnk "
+                     "or nmk, or the whole " +
+                     std::to_string(k_needed_) + " of k");
+  }
+}
+
+// What an extent of an axis contributes to the array cycles of a tile: their product. Weight stationary, rows stream
+// for every pass of k and n; input stationary, weight rows for every pass of k and m; output stationary, k for every m
+// and n.
+std::uint64_t ScheduleModel::cycles_of_m(std::uint64_t m) const {
+  const ArrayGeometry& array = problem_.array;
+  return array.pass_m() == 0 ? m * array.initiation_interval : ceil_div(m, array.pass_m());
+}
+std::uint64_t ScheduleModel::cycles_of_n(std::uint64_t n) const {
+  const ArrayGeometry& array = problem_.array;
+  return array.pass_n() == 0 ? n * array.initiation_interval : ceil_div(n, array.pass_n());
+}
+std::uint64_t ScheduleModel::cycles_of_k(std::uint64_t k) const {
+  return problem_.array.dataflow == Dataflow::output_stationary ? stream_cycles(1, k, 1, problem_.array, group_)
+                                                                : passes_along_k(k, problem_.array, group_);
+}
+/// Likewise the cycles that passes wait for a load: the streaming axis gives what a pass lacks.
+std::uint64_t ScheduleModel::stalls_of_m(std::uint64_t m) const {
+  return problem_.array.pass_m() == 0 ? load_stall(cycles_of_m(m), problem_.array) : cycles_of_m(m);
+}
+std::uint64_t ScheduleModel::stalls_of_n(std::uint64_t n) const {
+  return problem_.array.pass_n() == 0 ? load_stall(cycles_of_n(n), problem_.array) : cycles_of_n(n);
 }
 
 MaskSums ScheduleModel::mask_sums(std::uint64_t m, std::uint64_t x) const {
@@ -161,17 +254,21 @@ MaskSums ScheduleModel::mask_sums(std::uint64_t m, std::uint64_t x) const {
   const auto area_measure = [&](std::uint64_t position) {
     return along_k ? problem_.activation.tile_bytes(1, 0, position) : position;
   };
-  const auto passes_of = [&](std::uint64_t extent) {
+  const auto work_of = [&](std::uint64_t extent) {
     if (extent == 0) return std::uint64_t{0};
-    return along_k ? passes_along_k(extent, problem_.array, group_) : ceil_div(extent, problem_.array.columns);
+    return along_k ? cycles_of_k(extent) : cycles_of_n(extent);
   };
-  const std::uint64_t passes_per_tile = passes_of(x);
+  const auto stalls_of = [&](std::uint64_t extent) {
+    return extent == 0 || along_k ? work_of(extent) : stalls_of_n(extent);
+  };
+  const std::uint64_t work_per_tile = work_of(x), stalls_per_tile = stalls_of(x);
+  DrainSums drains(problem_.array, m, sums);
   std::uint64_t before = 0, before_tiles = 0;  // of the m tile above: positions and tiles needed along x
   // `times` m tiles of `rows` rows that all need `needed` positions.
   const auto add = [&](std::uint64_t rows, std::uint64_t needed, std::uint64_t times) {
     const std::uint64_t full = needed / x, clip = needed - full * x, tiles = full + (clip != 0 ? 1 : 0);
     const std::uint64_t area = rows * area_measure(needed), weight = weight_measure(needed);
-    const std::uint64_t passes = full * passes_per_tile + passes_of(clip);
+    const std::uint64_t work = full * work_per_tile + work_of(clip);
     sums.pairs += times * tiles;
     sums.rows_times_tiles += times * rows * tiles;
     sums.area.all += times * area;
@@ -182,8 +279,15 @@ MaskSums ScheduleModel::mask_sums(std::uint64_t m, std::uint64_t x) const {
     if (tiles == 1) sums.weight_staying += (times - 1) * weight;
     if (before_tiles == 1 && before == std::min(needed, x)) sums.weight_staying += weight_measure(before);
     if (needed > before) sums.weight_distinct += weight - weight_measure(round_down(before, x));
-    sums.pass_rows += times * passes * rows;
-    sums.pass_stalls += times * passes * load_stall(rows, problem_.array);
+    sums.work += times * work * cycles_of_m(rows);
+    sums.stalls += times * (full * stalls_per_tile + stalls_of(clip)) * stalls_of_m(rows);
+    if (problem_.array.dataflow == Dataflow::output_stationary) {
+      if (along_k) {
+        drains.add_k(rows, work, times);
+      } else {
+        drains.add_n(rows, work, times);
+      }
+    }
     if (before_tiles == 0) sums.first_x = std::min(needed, x);
     before = needed;
     before_tiles = tiles;
@@ -200,6 +304,7 @@ MaskSums ScheduleModel::mask_sums(std::uint64_t m, std::uint64_t x) const {
   }
   const std::uint64_t tiles_above = before_tiles;
   add(sums.last_rows, all, 1);
+  drains.close();
   sums.last_x = last_extent(all, x);
   sums.last_only_tiles = sums.m_tiles == 1 ? before_tiles - 1 : before_tiles - tiles_above;
   sums.area.tail = sums.m_tiles == 1
@@ -233,37 +338,71 @@ Traffic ScheduleModel::loads(LoopOrder order, std::uint64_t steps, const MaskSum
 
 TileFigures ScheduleModel::figures(const Tiling& tiling, const MaskSums& sums) const {
   const GemmShape& shape = problem_.shape;
+  const ArrayGeometry& array = problem_.array;
   const bool along_k = masked_along_k();
   TileFigures figures;
   figures.tiling = tiling;
-  std::uint64_t passes = 0;  // along the free axis
-  if (along_k) {
-    const std::uint64_t columns = problem_.array.columns, full = shape.n / tiling.n;
-    figures.steps = ceil_div(shape.n, tiling.n);
-    passes = full * ceil_div(tiling.n, columns) + ceil_div(shape.n - full * tiling.n, columns);
-  } else {
-    const std::uint64_t full = shape.k / tiling.k, rest = shape.k - full * tiling.k;
-    figures.steps = full + (rest != 0 ? 1 : 0);
-    passes = full * passes_along_k(tiling.k, problem_.array, group_);
-    if (rest != 0) passes += passes_along_k(rest, problem_.array, group_);
-  }
-  const std::uint64_t last_stall = load_stall(sums.last_rows, problem_.array);
+  const std::uint64_t extent = along_k ? shape.n : shape.k, tile = along_k ? tiling.n : tiling.k;
+  const std::uint64_t full = extent / tile, rest = extent - full * tile;
+  const auto total = [&](auto measure) { return full * measure(tile) + (rest != 0 ? measure(rest) : 0); };
+  const auto cycles_of = [&](std::uint64_t e) { return along_k ? cycles_of_n(e) : cycles_of_k(e); };
+  figures.steps = full + (rest != 0 ? 1 : 0);
+  figures.free = total(cycles_of);
   figures.jobs = sums.pairs * figures.steps * shape.count;
-  figures.compute_cycles = sums.pass_rows * passes * shape.count;
-  figures.weight_load_cycles = sums.pass_stalls * passes * shape.count - last_stall;
+  figures.compute_cycles = sums.work * figures.free * shape.count;
 
   const std::uint64_t first_k = along_k ? sums.first_x : tiling.k, first_n = along_k ? tiling.n : sums.first_x;
   const std::uint64_t last_k = along_k ? sums.last_x : last_extent(shape.k, tiling.k);
   const std::uint64_t last_n = along_k ? last_extent(shape.n, tiling.n) : sums.last_x;
-  const ArrayPasses last_job(sums.last_rows, last_k, last_n, problem_.array, group_);
+  const ArrayPasses last_job(sums.last_rows, last_k, last_n, array, group_);
+  if (array.dataflow != Dataflow::output_stationary) {
+    const std::uint64_t stalls = total([&](std::uint64_t e) { return along_k ? stalls_of_n(e) : cycles_of_k(e); });
+    figures.weight_load_cycles = sums.stalls * stalls * shape.count - load_stall(last_job.stream_cycles(), array);
+  }
   const double rate = problem_.memory.bytes_per_cycle;
-  figures.fill_drain_cycles = problem_.array.preload_cycles() + job_tail_cycles(last_job, problem_.array);
+  figures.fill_drain_cycles = array.preload_cycles() + job_tail_cycles(last_job, array);
+  figures.last_span = last_job.count() * last_job.stream_cycles() + job_stall_cycles(last_job, array);
   figures.first_load =
       static_cast<double>(activation_tile_bytes(tiling.m, first_k) + weight_tile_bytes(first_n, first_k)) / rate;
   figures.last_store =
       static_cast<double>(problem_.output.tile_bytes(sums.last_rows, n_needed_ - last_n, last_n)) / rate;
-  figures.last_job = static_cast<double>(last_job.count() * sums.last_rows + (last_job.count() - 1) * last_stall);
+  figures.last_job = static_cast<double>(figures.last_span);
   return figures;
+}
+
+std::uint64_t ScheduleModel::drain_stalls(LoopOrder order, const TileFigures& figures, const MaskSums& sums) const {
+  const std::uint64_t count = problem_.shape.count;
+  if (!masked_along_k()) {
+    // Every pass streams the whole reduction, in one job or in several.
+    std::uint64_t stalls = 0;
+    for (const MaskSums::Drains& drains : sums.drains)
+      stalls += drains.passes * drain_stall(drains.rows_used, figures.free, problem_.array);
+    return stalls * count - drain_stall(sums.drains[2].rows_used, figures.free, problem_.array);
+  }
+  // Column blocks of all n tiles; where the m tile changes, the next pass streams for longer or shorter.
+  const std::uint64_t rounds = row_first(order) ? 1 : figures.steps;
+  const std::int64_t changes = sums.drain_step * static_cast<std::int64_t>(rounds * count) +
+                               sums.drain_wrap * static_cast<std::int64_t>(rounds * count - 1);
+  return sums.drain_stalls * figures.free * count - sums.last_drain + static_cast<std::uint64_t>(changes);
+}
+
+/// From the last operand to the last result, which a job before the last may have when that one is short and narrow.
+std::uint64_t ScheduleModel::tail_of_last_jobs(LoopOrder order, const TileFigures& figures) const {
+  const ArrayGeometry& array = problem_.array;
+  const std::uint64_t most = tail_cycles(array.rows, array.columns, array);
+  const std::uint64_t tail = figures.fill_drain_cycles - array.preload_cycles();
+  if (figures.jobs == 1 || figures.last_span + tail >= most) return tail;
+  Tiling tiling = figures.tiling;
+  tiling.order = order;
+  TileSchedule schedule(problem_.shape, tiling);
+  for (std::uint64_t span = 0; span < most && schedule.step_back();) {
+    const TileJob& job = *schedule.peek();
+    span += ArrayPasses(job.m, job.k, job.n, array, group_).count() * stream_cycles(job.m, job.k, job.n, array, group_);
+  }
+  ArrayTimeline timeline(0);
+  while (const auto job = schedule.next())
+    timeline.place(array, ArrayPasses(job->m, job->k, job->n, array, group_), 0, job->last_k);
+  return timeline.result() - timeline.end();
 }
 
 ScheduleCost ScheduleModel::cost(LoopOrder order, const TileFigures& figures, const MaskSums& sums) const {
@@ -271,8 +410,9 @@ ScheduleCost ScheduleModel::cost(LoopOrder order, const TileFigures& figures, co
   cost.traffic = loads(order, figures.steps, sums);
   cost.jobs = figures.jobs;
   cost.compute_cycles = figures.compute_cycles;
-  cost.weight_load_cycles = figures.weight_load_cycles;
-  cost.fill_drain_cycles = figures.fill_drain_cycles;
+  cost.weight_load_cycles = problem_.array.dataflow == Dataflow::output_stationary ? drain_stalls(order, figures, sums)
+                                                                                   : figures.weight_load_cycles;
+  cost.fill_drain_cycles = problem_.array.preload_cycles() + tail_of_last_jobs(order, figures);
   cost.memory_cycles = static_cast<double>(cost.traffic.total()) / problem_.memory.bytes_per_cycle;
   const double array_time = static_cast<double>(cost.compute_cycles + cost.weight_load_cycles);
   const double rest = std::max(0.0, cost.memory_cycles - figures.first_load - figures.last_store);

@@ -25,8 +25,20 @@ struct MaskSums {
   std::uint64_t last_only_tiles = 0;   ///< tiles of x that only the last m tile needs, the first tile of x not counted
   std::uint64_t first_x = 0, last_x = 0;  ///< extents of the first and the last job along x
   std::uint64_t last_rows = 0;            ///< rows of the last m tile
-  std::uint64_t pass_rows = 0;            ///< sum of (array passes along x) x rows
-  std::uint64_t pass_stalls = 0;          ///< sum of (array passes along x) x weight_stall(rows)
+  std::uint64_t work = 0;    ///< array cycles per step of the free axis: products of what m and x contribute
+  std::uint64_t stalls = 0;  ///< weight and input stationary: likewise, cycles that passes wait for a load
+
+  /// Output stationary, x is n: passes by the rows that drain behind them (whole row blocks; the last block of an m
+  /// tile; of the last m tile).
+  struct Drains {
+    std::uint64_t rows_used = 0, passes = 0;
+  };
+  Drains drains[3];
+  /// Output stationary, x is k, per column block: cycles that passes wait for the drain of the pass before, if that one
+  /// is of the same m tile; what changes from each m tile to the next, and from the last to the first.
+  std::uint64_t drain_stalls = 0;
+  std::int64_t drain_step = 0, drain_wrap = 0;
+  std::uint64_t last_drain = 0;  ///< what the last pass would make another of its m tile wait
 
   /// A measure of the tiles of {m, x}: over all pairs; of those m tiles that need one tile of x; of those tiles of x
   /// that only the last m tile needs.
@@ -46,7 +58,9 @@ struct MaskSums {
 struct TileFigures {
   Tiling tiling;            ///< extents within the shape; the order is not used
   std::uint64_t steps = 0;  ///< tiles of the axis that the mask does not couple with m
+  std::uint64_t free = 0;   ///< what that axis contributes to array cycles
   std::uint64_t jobs = 0, compute_cycles = 0, weight_load_cycles = 0, fill_drain_cycles = 0;
+  std::uint64_t last_span = 0;            ///< array cycles of the last job, stalls between its passes included
   double first_load = 0, last_store = 0;  ///< memory cycles without latency
   double last_job = 0;                    ///< array cycles of the last job without fill and drain
 };
@@ -67,7 +81,12 @@ class ScheduleModel {
   std::uint64_t weight_tile_bytes(std::uint64_t n, std::uint64_t k) const;
   std::uint64_t output_tile_bytes(std::uint64_t m, std::uint64_t n) const;
   bool fits(std::uint64_t m, std::uint64_t k, std::uint64_t n) const;
-  /// Throws InputError that says which extent cuts a group or which buffer the tiling exceeds.
+  /// Output stationary: sums stay in the PEs, so a reduction in several tiles takes one pass's outputs at a time, k
+  /// innermost. Other dataflows keep them in the output buffer.
+  bool keeps_sums(std::uint64_t m, std::uint64_t k, std::uint64_t n) const;
+  bool allows(LoopOrder order, std::uint64_t k) const;
+  /// Throws InputError that says which extent cuts a group, which buffer the tiling exceeds, or what the array cannot
+  /// keep.
   void check_tiling(const Tiling& tiling) const;
 
   /// For tile extents (m, n), or (m, k) under a `context` mask.
@@ -83,7 +102,14 @@ class ScheduleModel {
   std::uint64_t k_step_ = 0, n_step_ = 0;
   std::uint64_t n_needed_ = 0, k_needed_ = 0;                           ///< by all rows
   std::uint64_t activation_row_ = 0, weight_row_ = 0, output_row_ = 0;  ///< bytes of whole rows
+  std::uint64_t cycles_of_m(std::uint64_t m) const;
+  std::uint64_t cycles_of_n(std::uint64_t n) const;
+  std::uint64_t cycles_of_k(std::uint64_t k) const;
+  std::uint64_t stalls_of_m(std::uint64_t m) const;
+  std::uint64_t stalls_of_n(std::uint64_t n) const;
   Traffic loads(LoopOrder order, std::uint64_t steps, const MaskSums& sums) const;
+  std::uint64_t drain_stalls(LoopOrder order, const TileFigures& figures, const MaskSums& sums) const;
+  std::uint64_t tail_of_last_jobs(LoopOrder order, const TileFigures& figures) const;
 };
 
 }  // namespace nibble

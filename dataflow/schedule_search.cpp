@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "core/error.h"
 #include "core/units.h"
+#include "dataflow/array_passes.h"
 #include "dataflow/candidate_tiles.h"
 #include "dataflow/schedule_model.h"
 
@@ -99,6 +101,7 @@ class Comparison {
     const double alignment = 1 + misalignment_price * (cuts(tile.m, shape.m, problem.activation.block_rows) +
                                                        cuts(tile.n, shape.n, problem.weight.block_rows));
     for (const LoopOrder order : orders_[many]) {
+      if (!model_.allows(order, tile.k)) continue;
       const ScheduleCost cost = model_.cost(order, figures, sums);
       candidate.tiling.order = order;
       candidate.cycles = cost.cycles;
@@ -150,7 +153,12 @@ class Comparison {
   std::vector<Candidate> candidates_;
 };
 
-/// The best objective, unless a schedule of nearly equal cycles moves much less.
+/// Whether a walk finishes outputs in an order; with one tile along m or n it finishes them in both.
+bool in_order(const Tiling& tiling, const GemmShape& shape, OutputOrder order) {
+  return tiling.m >= shape.m || tiling.n >= shape.n || row_first(tiling.order) == (order == OutputOrder::row_first);
+}
+
+/// The best objective, unless a schedule of nearly equal cycles moves much less. `candidates` is not empty.
 const Candidate& choose(const std::vector<Candidate>& candidates) {
   const Candidate& best = *std::min_element(candidates.begin(), candidates.end(), better_objective);
   const double most_cycles = best.cycles * near_tie_cycles;
@@ -172,6 +180,25 @@ std::uint64_t needed_bytes(const OperandLayout& layout, std::uint64_t rows, std:
     bytes += (rows - first_row(g * layout.group)) * layout.row_bytes(g, g + 1);
   }
   return bytes;
+}
+
+/// The choice under a policy of output orders.
+void choose_in_order(const ScheduleProblem& problem, const std::vector<Candidate>& candidates, ScheduleChoice& choice) {
+  const auto best = [&](OutputOrder order) {
+    std::vector<Candidate> allowed;
+    std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(allowed),
+                 [&](const Candidate& c) { return in_order(c.tiling, problem.shape, order); });
+    const Tiling tiling = choose(allowed).tiling;
+    return ScheduleChoice::InOrder{tiling, evaluate(problem, tiling)};
+  };
+  const auto key = [](const ScheduleCost& cost) { return std::make_tuple(cost.traffic.total(), cost.cycles); };
+  if (problem.order != OrderPolicy::column_first) choice.row_first = best(OutputOrder::row_first);
+  if (problem.order != OrderPolicy::row_first) choice.column_first = best(OutputOrder::column_first);
+  const bool column_first =
+      !choice.row_first || (choice.column_first && key(choice.column_first->cost) < key(choice.row_first->cost));
+  const ScheduleChoice::InOrder& chosen = column_first ? *choice.column_first : *choice.row_first;
+  choice.tiling = chosen.tiling;
+  choice.cost = chosen.cost;
 }
 
 }  // namespace
@@ -202,7 +229,7 @@ ScheduleBounds bounds(const ScheduleProblem& problem) {
                                                     : problem.output.tile_bytes(shape.m, 0, n)) *
                 shape.count;
   ScheduleBounds result;
-  result.compute_cycles = ceil_div(shape.macs(), problem.array.pass_k() * problem.array.columns);
+  result.compute_cycles = ceil_div(shape.macs() * problem.array.initiation_interval, problem.array.macs_per_step());
   result.compulsory = once;
   result.compulsory_bytes = once.total();
   result.memory_cycles = static_cast<double>(result.compulsory_bytes) / problem.memory.bytes_per_cycle;
@@ -214,16 +241,21 @@ ScheduleChoice search_schedule(const ScheduleProblem& problem) {
   const Comparison comparison(model);
   const std::vector<Candidate>& candidates = comparison.candidates();
   if (candidates.empty()) {
+    const std::uint64_t k = model.keeps_sums(1, model.k_step(), model.n_step()) ? model.k_step() : problem.shape.k;
     try {
-      model.check_tiling({1, model.k_step(), model.n_step(), LoopOrder::mnk});
+      model.check_tiling({1, k, model.n_step(), LoopOrder::mnk});
     } catch (const InputError& error) {
       throw InputError(std::string("no schedule fits, not even the smallest ") + error.what());
     }
     throw InternalError("schedule search: no candidate although the smallest tile fits");
   }
   ScheduleChoice choice;
-  choice.tiling = choose(candidates).tiling;
-  choice.cost = evaluate(problem, choice.tiling);
+  if (problem.order == OrderPolicy::any) {
+    choice.tiling = choose(candidates).tiling;
+    choice.cost = evaluate(problem, choice.tiling);
+  } else {
+    choose_in_order(problem, candidates, choice);
+  }
   choice.fastest_tiling = std::min_element(candidates.begin(), candidates.end(), faster)->tiling;
   choice.fastest = evaluate(problem, choice.fastest_tiling);
   choice.candidates = candidates.size();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,15 @@
 #include "dataflow/tile_schedule.h"
 
 namespace nibble {
+
+/// Which order of output tiles a search may choose. Row-first: rows of output tiles are finished one after the other (m
+/// outside n), column-first: columns (n outside m); where either axis has one tile an order is both.
+enum class OrderPolicy {
+  any,  ///< whichever is best
+  row_first,
+  column_first,
+  less_traffic,  ///< the best of both, whichever of the two moves fewer bytes (Harmonia's controller)
+};
 
 /// What a search needs to know. The layouts give bytes per tile (their base does not matter); they cover the shape.
 struct ScheduleProblem {
@@ -22,6 +32,7 @@ struct ScheduleProblem {
   unsigned partial_bytes = 4;                ///< per spilled partial sum
   double traffic_price = 0.1;  ///< cycles charged per cycle's worth of memory traffic, beside the cycles themselves
   double job_price = 2;  ///< cycles charged per job: issuing its transfers; keeps jobs from becoming needlessly small
+  OrderPolicy order = OrderPolicy::any;
 };
 
 /// Closed-form figures of one schedule on one problem. Array cycles follow dataflow/array_passes.h with all jobs of all
@@ -36,11 +47,12 @@ struct ScheduleProblem {
 /// First load: the tiles of the first job; last store: the output tile of the last job; last job: its array time, which
 /// no load is left to hide behind.
 struct ScheduleCost {
-  std::uint64_t compute_cycles = 0;      ///< activation rows streamed, all passes
-  std::uint64_t weight_load_cycles = 0;  ///< passes shorter than a weight load wait for it
-  std::uint64_t fill_drain_cycles = 0;   ///< first weight load, skew in and out, foot
-  double memory_cycles = 0;              ///< traffic / bytes_per_cycle
-  double cycles = 0;                     ///< the estimate above
+  std::uint64_t compute_cycles = 0;  ///< operands streamed, all passes
+  /// Passes shorter than a load of stationary operands wait for it; output stationary: than the drain of results.
+  std::uint64_t weight_load_cycles = 0;
+  std::uint64_t fill_drain_cycles = 0;  ///< first load, skew in and out, last drain, foot
+  double memory_cycles = 0;             ///< traffic / bytes_per_cycle
+  double cycles = 0;                    ///< the estimate above
   Traffic traffic;
   std::uint64_t jobs = 0;
 };
@@ -48,6 +60,12 @@ struct ScheduleCost {
 struct ScheduleChoice {
   Tiling tiling;
   ScheduleCost cost;
+  /// The best schedule of each output order that the policy names; the choice is one of them. Empty for `any`.
+  struct InOrder {
+    Tiling tiling;
+    ScheduleCost cost;
+  };
+  std::optional<InOrder> row_first, column_first;
   ScheduleCost fastest;  ///< the schedule with the fewest cycles regardless of traffic
   Tiling fastest_tiling;
   std::uint64_t candidates = 0;  ///< legal schedules compared
@@ -55,7 +73,7 @@ struct ScheduleChoice {
 
 /// Bounds that no schedule can beat.
 struct ScheduleBounds {
-  /// macs / (columns x pass_k), rounded up.
+  /// macs x initiation_interval / macs_per_step, rounded up.
   std::uint64_t compute_cycles = 0;
   /// Every operand once, in whole groups, per instance: activation m x k, weight n x k, output m x n. Under a causal
   /// mask a row of the scores (or of the context's activation) counts the groups that this row needs; weights and their
@@ -74,8 +92,9 @@ ScheduleBounds bounds(const ScheduleProblem& problem);
 /// Compares the tilings of dataflow/candidate_tiles.h in all loop orders by cycles + traffic_price x memory_cycles (0.1
 /// % more for an extent of m or n that cuts row blocks of its operand). Ties: less traffic, fewer jobs, larger tiles.
 /// If the winner moves more than 1.25 times the bytes of a schedule that takes at most 1 % more cycles, the one of
-/// those that moves least is chosen. Throws InputError when the problem is malformed or not even the smallest tile
-/// fits, naming the buffer and what it would need.
+/// those that moves least is chosen. `order` restricts the loop orders, or makes the search choose between the two
+/// output orders by traffic (ties: cycles, row-first). Throws InputError when the problem is malformed or not even the
+/// smallest tile fits, naming the buffer and what it would need.
 ScheduleChoice search_schedule(const ScheduleProblem& problem);
 
 /// The choice in words: loop nest, tile sizes, buffer use, traffic by tensor against compulsory, what it was compared

@@ -41,6 +41,10 @@ const char* to_string(LoopOrder order) {
   throw InternalError("loop order outside its enumeration");
 }
 
+bool row_first(LoopOrder order) {
+  return order == LoopOrder::mnk || order == LoopOrder::mkn || order == LoopOrder::kmn;
+}
+
 LoopOrder loop_order_from(const std::string& text) {
   for (const LoopOrder order : all_loop_orders) {
     if (text == to_string(order)) return order;
@@ -75,7 +79,43 @@ void TileSchedule::restart() {
   instance_ = 0;
   index_ = {};
   previous_.reset();
+  backwards_ = false;
   ahead_ = produce();
+}
+
+bool TileSchedule::step_back() {
+  bool stepped = true;
+  if (!backwards_) {
+    backwards_ = true;
+    back_instance_ = shape_.count - 1;
+    index_ = {};
+    to_last_inside(0);
+  } else {
+    index_ = back_;
+    std::size_t depth = 3;
+    while (depth > 0 && index_[order_[depth - 1]] == first_tile(order_[depth - 1]))
+      --depth;
+    if (depth > 0) {
+      --index_[order_[depth - 1]];
+      to_last_inside(depth);
+    } else if (back_instance_ > 0) {
+      --back_instance_;
+      to_last_inside(0);
+    } else {
+      stepped = false;
+    }
+  }
+  back_ = index_;
+  instance_ = back_instance_;
+  previous_.reset();
+  ahead_ = produce();
+  return stepped;
+}
+
+/// Every axis inside `depth` at its last tile, given those outside.
+void TileSchedule::to_last_inside(std::size_t depth) {
+  for (; depth < 3; ++depth)
+    index_[order_[depth]] = end_tile(order_[depth]) - 1;
 }
 
 std::optional<TileJob> TileSchedule::next() {

@@ -20,6 +20,9 @@ const char* to_string(LoopOrder order);
 /// Throws InputError with the six spellings.
 LoopOrder loop_order_from(const std::string& text);
 
+/// Whether rows of output tiles are finished one after the other (m outside n), not columns.
+bool row_first(LoopOrder order);
+
 struct Tiling {
   /// Tile extents. k: a multiple of the operands' groups or the whole K; n: a multiple of the output's group or the
   /// whole N.
@@ -62,6 +65,11 @@ class TileSchedule {
   /// nullopt: no more.
   std::optional<TileJob> next();
   void restart();
+  /// Forgets the walk and stands before the last job, or one further back than at the last call; false (and where it
+  /// stood) when there is none. next() continues from there, as a walk that starts with that job.
+  bool step_back();
+  /// The job that next() gives, its loads, spill and refill not yet filled in; nullptr: none.
+  const TileJob* peek() const { return ahead_ ? &*ahead_ : nullptr; }
   const GemmShape& shape() const { return shape_; }
   /// With extents cut to the shape.
   const Tiling& tiling() const { return tiling_; }
@@ -76,10 +84,14 @@ class TileSchedule {
   std::array<std::uint64_t, 3> index_{};  ///< of the job that produce() makes next, per axis
   bool masked_axis_inside_m_ = false;     ///< the masked axis (n or k) is looped inside m
   std::optional<TileJob> previous_, ahead_;
+  std::uint64_t back_instance_ = 0;  ///< where step_back() stands
+  std::array<std::uint64_t, 3> back_{};
+  bool backwards_ = false;
 
   std::optional<TileJob> produce();
   TileJob job_here() const;
   void advance();
+  void to_last_inside(std::size_t depth);
   std::uint64_t first_tile(Axis axis) const;
   std::uint64_t end_tile(Axis axis) const;
 };

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "dataflow/array_passes.h"
+#include "dataflow/array_timeline.h"
 #include "dataflow/schedule_search.h"
 
 namespace nibble {
@@ -59,12 +60,11 @@ inline ScheduleProblem small_problem(const GemmShape& shape) {
   return problem;
 }
 
-/// Traffic, jobs and array cycles by walking every job and every pass.
+/// Traffic, jobs and array cycles by walking every job and placing it on the array's timeline, operands in time.
 inline ScheduleCost walked(const ScheduleProblem& problem, const Tiling& tiling) {
-  const std::uint64_t load = problem.array.weight_load_cycles();
   const std::uint64_t group = pass_group(problem.activation, problem.weight);
   ScheduleCost cost;
-  std::uint64_t previous_rows = 0, stalls = 0;
+  ArrayTimeline array(0);
   TileSchedule schedule(problem.shape, tiling);
   while (const auto job = schedule.next()) {
     ++cost.jobs;
@@ -74,15 +74,10 @@ inline ScheduleCost walked(const ScheduleProblem& problem, const Tiling& tiling)
     if (job->spill) cost.traffic.partial_write += job->m * job->n * problem.partial_bytes;
     if (job->refill) cost.traffic.partial_read += job->m * job->n * problem.partial_bytes;
     const ArrayPasses passes(job->m, job->k, job->n, problem.array, group);
-    for (std::uint64_t i = 0; i < passes.count(); ++i) {
-      if (previous_rows != 0) stalls += load > previous_rows ? load - previous_rows : 0;
-      previous_rows = job->m;
-      cost.compute_cycles += job->m;
-    }
-    if (job->last) cost.fill_drain_cycles = load + problem.array.rows - 1 + passes.last_columns() - 1 + 1;
+    cost.compute_cycles += array.place(problem.array, passes, 0, job->last_k).compute;
   }
-  cost.fill_drain_cycles += problem.array.foot_latency - 1;
-  cost.weight_load_cycles = stalls;
+  cost.fill_drain_cycles = problem.array.preload_cycles() + array.result() - array.end();
+  cost.weight_load_cycles = array.result() - cost.compute_cycles - cost.fill_drain_cycles;
   return cost;
 }
 
