@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "accelerators/accelerator_config.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/units.h"
-#include "pe/mant_pe.h"
+#include "pe/mant_gemm.h"
+#include "pe/pe_library.h"
 
 namespace nibble {
 namespace {
@@ -21,15 +24,8 @@ Format format_at(ConfigNode& node, const std::string& key) {
   }
 }
 
-void check_format(const ConfigNode& node, const std::string& key, const Format& format, FormatFamily family,
-                  unsigned bits) {
-  if (format.family != family || format.bits != bits || format.grouping != Grouping::group || format.group_n != 1) {
-    node.fail(key,
-              "'" + format.name() + "' does not run on PE mant; supported: activations int8-g<k>, weights mant4-g<k>");
-  }
-}
-
-FormatsConfig formats_from(ConfigNode node) {
+/// The pairs that meet in the array: linear layers, scores, context.
+FormatsConfig formats_from(ConfigNode node, const PeUnit& pe) {
   FormatsConfig formats;
   formats.weight = format_at(node, "weight");
   formats.activation = format_at(node, "activation");
@@ -37,21 +33,16 @@ FormatsConfig formats_from(ConfigNode node) {
   formats.key = format_at(node, "key");
   formats.value = format_at(node, "value");
   formats.probability = format_at(node, "probability");
-  for (const auto& [key, format] :
-       {std::pair<const char*, Format*>{"weight", &formats.weight}, {"key", &formats.key}, {"value", &formats.value}}) {
-    check_format(node, key, *format, FormatFamily::mant4, 4);
-    if (format->group_k != formats.activation.group_k)
-      node.fail(
-          key, "groups must have the extent of the activations' groups, " + std::to_string(formats.activation.group_k));
-  }
-  for (const auto& [key, format] : {std::pair<const char*, Format*>{"activation", &formats.activation},
-                                    {"query", &formats.query},
-                                    {"probability", &formats.probability}}) {
-    check_format(node, key, *format, FormatFamily::integer, 8);
-    if (format->group_k != formats.activation.group_k)
-      node.fail(
-          key, "groups must have the extent of the activations' groups, " + std::to_string(formats.activation.group_k));
-  }
+  const auto check_pair = [&](const char* key, const Format& activations, const Format& weights) {
+    try {
+      check_formats(pe, activations, weights);
+    } catch (const InputError& error) {
+      node.fail(key, error.what());
+    }
+  };
+  check_pair("weight", formats.activation, formats.weight);
+  check_pair("key", formats.query, formats.key);
+  check_pair("value", formats.probability, formats.value);
   node.reject_unknown();
   return formats;
 }
@@ -80,16 +71,51 @@ BufferCapacity buffers_from(ConfigNode node, std::uint64_t& access_bits) {
   return buffers;
 }
 
-ArrayGeometry array_from(ConfigNode node, std::string& pe) {
-  node.choice("dataflow", {"weight_stationary"});
-  pe = node.choice("pe", {"mant"});
-  ArrayGeometry array;
-  array.rows = count(node, "rows", 1, 1024);
-  array.columns = count(node, "columns", 1, 1024);
-  array.foot_latency = mant_pe_timing().foot_latency;
-  if (array.rows % 2 != 0) node.fail("rows", "must be even: INT8 weights occupy two vertically adjacent PEs");
+bool quantizes(const FormatsConfig& formats) {
+  for (const Format* format :
+       {&formats.activation, &formats.query, &formats.key, &formats.value, &formats.probability}) {
+    if (format->grouping != Grouping::none) return true;
+  }
+  return false;
+}
+
+QuantizerConfig quantizer_from(ConfigNode node) {
+  QuantizerConfig quantizer;
+  quantizer.pipeline_cycles = count(node, "pipeline_cycles", 0, 4096);
+  quantizer.elements_per_cycle = count(node, "elements_per_cycle", 1, 65536);
   node.reject_unknown();
-  return array;
+  return quantizer;
+}
+
+/// The PE and the geometry that does not depend on formats.
+void read_array(ConfigNode node, SystolicConfig& config) {
+  node.choice("dataflow", {"weight_stationary"});
+  const std::string name = node.string("pe");
+  try {
+    config.pe = &find_pe(name);
+  } catch (const InputError& error) {
+    node.fail("pe", error.what());
+  }
+  const PeTiming& timing = config.pe->timing();
+  for (const PeMode& mode : timing.modes) {
+    if (mode.outputs != 1)
+      node.fail("pe", "PE " + name + " computes several outputs at a time; a systolic array takes PEs of one output");
+  }
+  config.array.rows = count(node, "rows", 1, 1024);
+  config.array.columns = count(node, "columns", 1, 1024);
+  for (const PeMode& mode : timing.modes) {
+    const std::uint64_t across = mode.pes_fused >= 4 ? 2 : 1, down = mode.pes_fused / across;
+    const auto check_multiple = [&](const char* key, std::uint64_t extent, std::uint64_t fused) {
+      if (extent % fused == 0) return;
+      node.fail(key, "must be a multiple of " + std::to_string(fused) + ": in mode " + mode.name + " of PE " + name +
+                         " so many neighbours work as one");
+    };
+    check_multiple("rows", config.array.rows, down);
+    check_multiple("columns", config.array.columns, across);
+  }
+  if (config.pe->has_option("accumulate"))
+    config.options.accumulate_fp32 = node.choice("accumulate", {"fp16", "fp32"}, "fp16") == "fp32";
+  node.reject_unknown();
 }
 
 }  // namespace
@@ -99,37 +125,73 @@ SystolicConfig SystolicConfig::from(ConfigNode node) {
   node.choice("kind", {"systolic"});
   config.name = node.string("name");
   config.clock_mhz = node.number("clock_mhz", 1, 10000);
-  config.array = array_from(node.child("array"), config.pe);
+  read_array(node.child("array"), config);
   config.buffers = buffers_from(node.child("buffers"), config.sram_access_bits);
-  config.formats = formats_from(node.child("formats"));
-  config.quantized_group = config.formats.activation.group_k;
+  config.formats = formats_from(node.child("formats"), *config.pe);
+  config.array = config.array_for(config.formats.activation, config.formats.weight);
   ConfigNode layout = node.child("layout");
   config.activation_block_rows = count(layout, "activation_block_rows", 1, 65536);
   config.weight_block_rows = count(layout, "weight_block_rows", 1, 65536);
   layout.reject_unknown();
   config.vector_unit = vector_unit_from(node.child("vector_unit"));
-  ConfigNode quantizer = node.child("quantizer");
-  config.quantizer.pipeline_cycles = count(quantizer, "pipeline_cycles", 0, 4096);
-  config.quantizer.groups_per_cycle = count(quantizer, "groups_per_cycle", 1, 4096);
-  quantizer.reject_unknown();
+  if (quantizes(config.formats)) config.quantizer = quantizer_from(node.child("quantizer"));
   config.dma = DmaConfig::from(node.child("dma"));
   config.fidelity = node.choice("fidelity", {"transaction", "cycle"}, "transaction") == "cycle" ? Fidelity::cycle
                                                                                                 : Fidelity::transaction;
+  if (config.fidelity == Fidelity::cycle && config.pe != &mant_unit())
+    node.fail("fidelity", "the array is modelled register by register with PE mant only; use transaction");
   ConfigNode schedule = node.child_or_empty("schedule");
   config.traffic_price = schedule.number("traffic_price", 0, 1000, 0.1);
   schedule.reject_unknown();
   return config;
 }
 
-ArrayGeometry SystolicConfig::wide_weight_array() const {
-  ArrayGeometry wide = array;
-  wide.rows_fused = 2;
-  return wide;
+ArrayGeometry SystolicConfig::array_for(const Format& activations, const Format& weights) const {
+  const PeTiming& timing = pe->timing();
+  const PeMode& mode = mode_of(*pe, activations, weights);
+  ArrayGeometry geometry = array;
+  geometry.k_per_row = mode.lanes;
+  // Pairs of PEs are one above the other, fours are squares.
+  geometry.columns_fused = mode.pes_fused >= 4 ? 2 : 1;
+  geometry.rows_fused = mode.pes_fused / geometry.columns_fused;
+  geometry.initiation_interval = mode.initiation_interval;
+  geometry.foot_latency = timing.foot_latency;
+  geometry.longest_pass = timing.longest_sum;
+  return geometry;
 }
 
-std::uint64_t SystolicConfig::accumulator_bytes(std::uint64_t group, bool wide) const {
-  const bool several_passes = group > (wide ? wide_weight_array() : array).pass_k();
+std::uint64_t SystolicConfig::accumulator_bytes(const Format& activations, const Format& weights) const {
+  const std::uint64_t extent = sum_extent(activations, weights);
+  const bool several_passes = extent > array_for(activations, weights).pass_k();
   return buffers.accumulator_bytes + (several_passes ? sizeof(std::int32_t) : 0);
+}
+
+bool SystolicConfig::scales_at_the_end(const Format& activations, const Format& weights) const {
+  constexpr std::size_t one = 4096, other = 8192;  // what a tile keeps together grows with the reduction
+  return pe->tile_extent(activations, weights, one) != pe->tile_extent(activations, weights, other);
+}
+
+bool SystolicConfig::encodes(const Format& format) const {
+  if (format.grouping == Grouping::tensor || format.group_n != 1 || format.tensor_bits() != 0) return false;
+  for (const Format* own : {&formats.activation, &formats.query, &formats.key, &formats.value, &formats.probability}) {
+    if (own->grouping != Grouping::none && own->family == format.family && own->bits == format.bits) return true;
+  }
+  return false;
+}
+
+double SystolicConfig::macs_per_cycle(const Format& activations, const Format& weights) const {
+  const PeMode& mode = mode_of(*pe, activations, weights);
+  return static_cast<double>(array.rows * array.columns * mode.lanes) / (mode.pes_fused * mode.initiation_interval);
+}
+
+std::uint64_t sum_extent(const Format& activations, const Format& weights) {
+  std::uint64_t extent = 0;
+  for (const Format* format : {&activations, &weights}) {
+    if (format->grouping != Grouping::group) continue;
+    const std::uint64_t own = format->cluster != 0 ? format->cluster : format->group_k;
+    extent = extent == 0 ? own : std::min(extent, own);
+  }
+  return extent;
 }
 
 }  // namespace nibble

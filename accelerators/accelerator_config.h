@@ -10,6 +10,7 @@
 #include "dataflow/gemm_shape.h"
 #include "formats/format.h"
 #include "memory/dma_engine.h"
+#include "pe/gemm.h"
 #include "workloads/operator.h"
 
 namespace nibble {
@@ -26,10 +27,11 @@ struct VectorUnitConfig {
   std::array<double, vector_function_count> operations_per_element{};
 };
 
-/// Real-time quantizer at the edge of the array (M-ANT RQU).
+/// Unit behind the accumulators that encodes results: M-ANT's real-time quantizer, Harmonia's converter, Amove's
+/// quantizer.
 struct QuantizerConfig {
-  std::uint64_t pipeline_cycles = 0;   ///< from the last element of a group to its scale and type
-  std::uint64_t groups_per_cycle = 1;  ///< encoded after that
+  std::uint64_t pipeline_cycles = 0;     ///< from the last element of a group to its metadata
+  std::uint64_t elements_per_cycle = 1;  ///< encoded after that
 };
 
 struct FormatsConfig {
@@ -39,11 +41,11 @@ struct FormatsConfig {
 struct SystolicConfig {
   std::string name;
   double clock_mhz = 0;
-  std::string pe;       ///< pe/ entry: "mant"
-  ArrayGeometry array;  ///< in the PE's native mode
+  const PeUnit* pe = nullptr;  ///< of pe_library
+  GemmOptions options;         ///< of the PE, where a command does not say otherwise
+  ArrayGeometry array;         ///< of the mode for linear layers
   BufferCapacity buffers;
   std::uint64_t sram_access_bits = 256;  ///< width of one buffer access
-  std::uint64_t quantized_group = 64;    ///< elements per group of all operands
   FormatsConfig formats;
   std::uint64_t activation_block_rows = 0, weight_block_rows = 0;
   VectorUnitConfig vector_unit;
@@ -55,11 +57,22 @@ struct SystolicConfig {
   /// Reads and checks `node` except the sections `memory` and `technology`, which the platform reads.
   static SystolicConfig from(ConfigNode node);
   double bytes_per_cycle(double bytes_per_second) const { return bytes_per_second / (clock_mhz * 1e6); }
-  /// Array geometry when weights are INT8 (two PEs fused).
-  ArrayGeometry wide_weight_array() const;
-  /// Bytes of the output buffer per element of a tile: the FP32 accumulator, and beside it the integer sum of a group
-  /// that takes several passes (`group` beyond what a pass holds; an INT8 value window is read in the fused mode).
-  std::uint64_t accumulator_bytes(std::uint64_t group, bool wide) const;
+  /// The array as the PE's mode for a supported pair of formats makes it.
+  ArrayGeometry array_for(const Format& activations, const Format& weights) const;
+  /// Bytes of the output buffer per element of a tile: the sum, and beside it the sum of a group that takes several
+  /// passes.
+  std::uint64_t accumulator_bytes(const Format& activations, const Format& weights) const;
+  /// The PE scales a supported pair once, behind the whole reduction: its sums are no values before.
+  bool scales_at_the_end(const Format& activations, const Format& weights) const;
+  /// The machine's quantizer writes results in this format: family and width of one that it reads as an activation, key
+  /// or value, with any groups of single rows.
+  bool encodes(const Format& format) const;
+  /// Multiply-accumulates per cycle of the whole array for a supported pair.
+  double macs_per_cycle(const Format& activations, const Format& weights) const;
 };
+
+/// Reduction extent that one sum of the PE spans before it is scaled: the group, or an Amove cluster, of the operand
+/// that has the smaller ones; 0: the whole reduction.
+std::uint64_t sum_extent(const Format& activations, const Format& weights);
 
 }  // namespace nibble

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "accelerators/descriptor.h"
@@ -10,7 +11,17 @@
 
 namespace nibble {
 
+constexpr std::size_t most_modes = 16;
+
 struct CommandCounters {
+  /// Products in all modes.
+  std::uint64_t macs() const {
+    std::uint64_t sum = 0;
+    for (const std::uint64_t in_mode : macs_by_mode)
+      sum += in_mode;
+    return sum;
+  }
+
   // Cycles by cause; their sum is `cycles`.
   std::uint64_t cycles = 0;
   std::uint64_t compute_cycles = 0;  ///< activation rows stream through the array, or elements through the vector unit
@@ -24,8 +35,7 @@ struct CommandCounters {
   std::array<std::uint64_t, stream_count> stall_by_stream{};
 
   // Work.
-  std::uint64_t macs_narrow = 0;  ///< PE operations in the native mode (W4A8), padding excluded
-  std::uint64_t macs_wide = 0;    ///< PE operations in the fused mode (W8A8)
+  std::array<std::uint64_t, most_modes> macs_by_mode{};  ///< products, padding excluded; by index in PeTiming::modes
   std::uint64_t passes = 0;
   std::uint64_t jobs = 0;
   std::uint64_t group_results = 0;  ///< group sums scaled at the column foot
@@ -38,7 +48,8 @@ struct CommandCounters {
   std::uint64_t activation_buffer_read = 0, activation_buffer_write = 0;
   std::uint64_t output_buffer_read = 0, output_buffer_write = 0;
 
-  std::uint64_t overflows = 0;  ///< results that became infinite in FP16
+  std::uint64_t overflows = 0;         ///< results that became infinite in FP16
+  std::uint64_t saturated_groups = 0;  ///< groups of quantized results that their scale does not hold (amove)
   CommandStatus status = CommandStatus::pending;
 };
 

@@ -16,12 +16,7 @@ std::uint8_t weight_slice(std::uint8_t code, bool wide, std::uint64_t array_row)
 }  // namespace
 
 CycleController::CycleController(const SystolicConfig& config, TileLoader& loader, GemmProgress& progress)
-    : loader_(loader),
-      progress_(progress),
-      native_(config.array),
-      wide_(config.wide_weight_array()),
-      group_(progress.command.a.format.group_k),
-      array_(config.array) {}
+    : loader_(loader), progress_(progress), native_(config.array), array_(config.array) {}
 
 bool CycleController::step(std::uint64_t now) {
   activation_.valid = weight_.valid = false;
@@ -84,7 +79,7 @@ void CycleController::enter_row() {
   const ArrayPass pass = streaming_->passes.at(pass_);
   activation_.valid = true;
   activation_.first = row_ == 0;
-  activation_.wide = streaming_->loaded.wide;
+  activation_.wide = wide(streaming_->loaded);
   activation_.tag = next_tag_++;
   activation_.x.assign(native_.rows, 0);
   if (const QuantizedTensor* tile = streaming_->activation) {
@@ -114,9 +109,11 @@ void CycleController::load(std::uint64_t now) {
     const QuantizedTensor& tile = *shadow_job_->weight;
     for (std::uint64_t c = 0; c < pass.n; ++c) {
       const std::int16_t code = tile.codes[(pass.n0 + c) * tile.columns() + pass.k0 + row / fused];
-      weight_.codes[c] = weight_slice(static_cast<std::uint8_t>(code), shadow_job_->loaded.wide, row);
+      weight_.codes[c] = weight_slice(static_cast<std::uint8_t>(code), wide(shadow_job_->loaded), row);
       if (!tile.types.empty())
-        weight_.int4[c] = tile.types[(pass.n0 + c) * tile.groups_per_row() + pass.k0 / group_] == mant_int4_type;
+        weight_.int4[c] =
+            tile.types[(pass.n0 + c) * tile.groups_per_row() + pass.k0 / plan(shadow_job_->loaded).sum_extent] ==
+            mant_int4_type;
     }
   }
   if (++loaded_rows_ == native_.rows) {
@@ -141,12 +138,12 @@ bool CycleController::next_pass(std::uint64_t now) {
 
 std::shared_ptr<ArrayJob> CycleController::make_job(const LoadedJob& loaded) {
   auto job = std::make_shared<ArrayJob>(
-      loaded, ArrayPasses(loaded.job.m, loaded.job.k, loaded.job.n, geometry(loaded), group_));
+      loaded, ArrayPasses(loaded.job.m, loaded.job.k, loaded.job.n, geometry(loaded), plan(loaded).sum_extent));
   job->results_left = loaded.job.m * loaded.job.n * job->passes.per_column_block();
   if (progress_.command.timing_only) return job;
   job->activation = &loader_.activation(loaded);
   job->weight = &loader_.weight(loaded);
-  if (!valid_types(*job->weight)) {
+  if (!is_encoding(*job->activation) || !is_encoding(*job->weight)) {
     progress_.bad_operand = true;
     job->activation = job->weight = nullptr;
     return job;
@@ -163,7 +160,7 @@ std::shared_ptr<ArrayJob> CycleController::make_job(const LoadedJob& loaded) {
     accumulators_ = std::make_shared<std::vector<float>>(loaded.job.m * loaded.job.n, 0.0f);
   }
   job->accumulators = accumulators_;
-  if (group_ > geometry(loaded).pass_k()) job->group_sums.assign(loaded.job.m * loaded.job.n, 0);
+  if (plan(loaded).sum_extent > geometry(loaded).pass_k()) job->group_sums.assign(loaded.job.m * loaded.job.n, 0);
   return job;
 }
 
@@ -188,14 +185,15 @@ void CycleController::collect(const SystolicArrayCycle::Result& result, std::uin
 void CycleController::scale(ArrayJob& job, const RowTag& tag, const ArrayPass& pass,
                             const SystolicArrayCycle::Result& result) {
   const TileJob& tile = job.loaded.job;
-  const std::uint64_t g = pass.k0 / group_;
+  const std::uint64_t group = plan(job.loaded).sum_extent;
+  const std::uint64_t g = pass.k0 / group;
   const std::uint64_t column = pass.n0 + result.column;
   const std::uint64_t at = tag.row * tile.n + column;
   const std::uint64_t weight_at = column * job.weight_groups + (job.weight_groups == job.groups ? g : 0);
-  std::int32_t sum = job.loaded.wide ? result.sums.mac : mant_group_sum(result.sums, job.weight_types[weight_at]);
+  std::int32_t sum = wide(job.loaded) ? result.sums.mac : mant_group_sum(result.sums, job.weight_types[weight_at]);
   if (!job.group_sums.empty()) {
     sum += job.group_sums[at];
-    const bool group_complete = pass.k0 + pass.k == std::min((g + 1) * group_, tile.k);
+    const bool group_complete = pass.k0 + pass.k == std::min((g + 1) * group, tile.k);
     job.group_sums[at] = group_complete ? 0 : sum;
     if (!group_complete) return;
   }

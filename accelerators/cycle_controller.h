@@ -52,7 +52,9 @@ class CycleController {
     std::shared_ptr<ArrayJob> job;
     std::uint64_t pass = 0, row = 0;
   };
-  const ArrayGeometry& geometry(const LoadedJob& job) const { return job.wide ? wide_ : native_; }
+  const SegmentPlan& plan(const LoadedJob& job) const { return progress_.segments[job.segment]; }
+  const ArrayGeometry& geometry(const LoadedJob& job) const { return plan(job).array; }
+  bool wide(const LoadedJob& job) const { return geometry(job).rows_fused > 1; }
   bool stream(std::uint64_t now);
   void account_start(std::uint64_t now);
   void enter_row();
@@ -65,8 +67,7 @@ class CycleController {
 
   TileLoader& loader_;
   GemmProgress& progress_;
-  const ArrayGeometry native_, wide_;
-  const std::uint64_t group_;
+  const ArrayGeometry native_;
   SystolicArrayCycle array_;
   SystolicArrayCycle::ActivationRow activation_;
   SystolicArrayCycle::WeightRow weight_;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "accelerators/descriptor.h"
 
+#include "core/error.h"
+#include "core/units.h"
+#include "formats/packed_operand.h"
+
 namespace nibble {
 namespace {
 
@@ -34,21 +38,21 @@ class Unpacker {
   std::size_t at_ = 0;
 };
 
-/// Format codes of the descriptor: family, bits, grouping, group extent.
+/// Group extent, cluster, then family, bits, grouping.
 void put_format(Packer& packer, const Format& format) {
+  packer.put(format.group_k, 4);
+  packer.put(format.cluster, 4);
   packer.put(static_cast<std::uint64_t>(format.family), 1);
   packer.put(format.bits, 1);
   packer.put(static_cast<std::uint64_t>(format.grouping), 1);
   packer.put(0, 1);
-  packer.put(format.group_k, 4);
 }
 
-bool get_format(Unpacker& unpacker, Format& format) {
+bool get_enumerations(Unpacker& unpacker, Format& format) {
   const auto family = unpacker.get(1);
   const auto bits = unpacker.get(1);
   const auto grouping = unpacker.get(1);
   unpacker.get(1);
-  format.group_k = unpacker.get(4);
   if (family > static_cast<std::uint64_t>(FormatFamily::olive4) || bits == 0 || bits > 32 ||
       grouping > static_cast<std::uint64_t>(Grouping::tensor)) {
     return false;
@@ -56,7 +60,25 @@ bool get_format(Unpacker& unpacker, Format& format) {
   format.family = static_cast<FormatFamily>(family);
   format.bits = static_cast<unsigned>(bits);
   format.grouping = static_cast<Grouping>(grouping);
-  return format.grouping != Grouping::group || format.group_k > 0;
+  return true;
+}
+
+/// A format that has a name, that is one that an encoder may have written.
+bool is_complete(const Format& format) {
+  try {
+    return Format::parse(format.name()) == format;
+  } catch (const InputError&) {
+    return false;
+  }
+}
+
+bool get_format(Unpacker& unpacker, Format& format) {
+  format.group_k = unpacker.get(4);
+  format.cluster = unpacker.get(4);
+  if (!get_enumerations(unpacker, format)) return false;
+  if (format.grouping != Grouping::group) format.group_k = 0;
+  if (format.family != FormatFamily::amove) format.cluster = 0;
+  return is_complete(format);
 }
 
 void put_operand(Packer& packer, const OperandDescriptor& operand) {
@@ -75,6 +97,36 @@ bool get_operand(Unpacker& unpacker, OperandDescriptor& operand) {
   operand.columns = unpacker.get32();
   operand.block_rows = unpacker.get32();
   return get_format(unpacker, operand.format);
+}
+
+/// A continuation has W's groups, or one per channel.
+void put_continuation(Packer& packer, const Continuation& part) {
+  packer.put(part.address, 8);
+  packer.put(part.instance_stride, 8);
+  packer.put(part.k, 4);
+  packer.put(static_cast<std::uint64_t>(part.format.family), 1);
+  packer.put(part.format.bits, 1);
+  packer.put(static_cast<std::uint64_t>(part.format.grouping), 1);
+  packer.put(0, 1);
+}
+
+bool get_continuation(Unpacker& unpacker, const Format& weight, Continuation& part) {
+  part.address = unpacker.get(8);
+  part.instance_stride = unpacker.get(8);
+  part.k = unpacker.get32();
+  if (!get_enumerations(unpacker, part.format)) return false;
+  if (part.format.grouping == Grouping::group) {
+    part.format.group_k = weight.group_k;
+    part.format.cluster = weight.cluster;
+  }
+  return part.k == 0 || is_complete(part.format);
+}
+
+std::uint64_t exponent_bits(std::int32_t exponent) {
+  return static_cast<std::uint16_t>(static_cast<std::int16_t>(exponent));
+}
+std::int32_t exponent_of(std::uint64_t bits) {
+  return bits < 0x8000 ? static_cast<std::int32_t>(bits) : static_cast<std::int32_t>(bits) - 0x10000;
 }
 
 }  // namespace
@@ -108,16 +160,13 @@ OperandLayout OperandDescriptor::layout(std::uint64_t instance) const {
   layout.base = address + instance * instance_stride;
   layout.rows = rows;
   layout.columns = columns;
-  layout.bits = format.bits;
+  layout.bits = element_bits(format);
   layout.block_rows = block_rows;
-  if (format.grouping == Grouping::group) {
-    layout.group = format.group_k;
-    layout.metadata_bytes = static_cast<unsigned>(format.metadata_bits() / 8);
-  } else {
-    // A channel's scale is stored with each of its blocks, so that a tile along k is complete.
-    layout.group = column_blocking;
-    layout.metadata_bytes = format.grouping == Grouping::none ? 0 : static_cast<unsigned>(format.metadata_bits() / 8);
-  }
+  layout.metadata_bytes = metadata_bytes(format);
+  // A scale of a whole row is stored with each of its blocks of columns, so that a tile along k is complete.
+  layout.group = format.grouping == Grouping::group ? format.group_k : column_blocking;
+  // An Amove record is complete in memory, also a last, shorter one.
+  if (format.family == FormatFamily::amove) layout.columns = round_up(layout.columns, layout.group);
   return layout;
 }
 
@@ -131,6 +180,33 @@ GemmShape shape_of(const Descriptor& command) {
   shape.past = command.past;
   shape.rows_per_token = command.rows_per_token;
   return shape;
+}
+
+std::uint64_t segment_extent(const Descriptor& command, std::size_t segment) {
+  return segment == 0 ? command.k : command.continuations.at(segment - 1).k;
+}
+
+std::uint64_t segment_begin(const Descriptor& command, std::size_t segment) {
+  std::uint64_t begin = 0;
+  for (std::size_t i = 0; i < segment; ++i)
+    begin += segment_extent(command, i);
+  return begin;
+}
+
+std::uint64_t reduction_of(const Descriptor& command) {
+  return segment_begin(command, continuation_count + 1);
+}
+
+OperandDescriptor weight_segment(const Descriptor& command, std::size_t segment) {
+  OperandDescriptor operand = command.w;
+  if (segment == 0) return operand;
+  const Continuation& part = command.continuations.at(segment - 1);
+  operand.address = part.address;
+  operand.instance_stride = part.instance_stride;
+  operand.rows = operand.block_rows = command.n;
+  operand.columns = part.k;
+  operand.format = part.format;
+  return operand;
 }
 
 Format window_format() {
@@ -158,14 +234,16 @@ std::array<std::uint8_t, descriptor_bytes> Descriptor::pack() const {
   put_operand(packer, w);
   put_operand(packer, c);
   if (opcode == Opcode::gemm) {
-    packer.put(window_k, 4);
-    packer.put(0, 4);
-    packer.put(window.address, 8);
-    packer.put(window.instance_stride, 8);
+    for (const auto* operand : {&a, &w, &c})
+      packer.put(exponent_bits(operand->exponent), 2);
+    packer.put((options.accumulate_fp32 ? 1u : 0u) | (options.product_fp16 ? 2u : 0u), 2);
     packer.put(scratch_address, 8);
     packer.put(stream_bytes, 8);
     for (const auto extent : {tiling.m, tiling.k, tiling.n})
       packer.put(extent, 4);
+    packer.put(0, 4);
+    for (const auto& part : continuations)
+      put_continuation(packer, part);
   } else {
     packer.put(elements, 8);
     packer.put(input_bytes[0], 8);
@@ -198,18 +276,19 @@ bool Descriptor::unpack(const std::array<std::uint8_t, descriptor_bytes>& bytes,
   out.function = unpacker.get32();
   if (!get_operand(unpacker, out.a) || !get_operand(unpacker, out.w) || !get_operand(unpacker, out.c)) return false;
   if (out.opcode == Opcode::gemm) {
-    out.window_k = unpacker.get32();
-    unpacker.get32();
-    out.window.address = unpacker.get(8);
-    out.window.instance_stride = unpacker.get(8);
+    for (auto* operand : {&out.a, &out.w, &out.c})
+      operand->exponent = exponent_of(unpacker.get(2));
+    const auto options = unpacker.get(2);
+    out.options.accumulate_fp32 = (options & 1u) != 0;
+    out.options.product_fp16 = (options & 2u) != 0;
     out.scratch_address = unpacker.get(8);
     out.stream_bytes = unpacker.get(8);
     for (auto* extent : {&out.tiling.m, &out.tiling.k, &out.tiling.n})
       *extent = unpacker.get32();
-    out.window.rows = out.n;
-    out.window.columns = out.window_k;
-    out.window.block_rows = out.n;
-    out.window.format = window_format();
+    unpacker.get32();
+    for (auto& part : out.continuations) {
+      if (!get_continuation(unpacker, out.w.format, part)) return false;
+    }
   } else {
     out.elements = unpacker.get(8);
     out.input_bytes[0] = unpacker.get(8);

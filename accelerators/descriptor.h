@@ -4,12 +4,14 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
 #include "dataflow/operand_layout.h"
 #include "dataflow/tile_schedule.h"
 #include "formats/format.h"
+#include "pe/gemm.h"
 
 namespace nibble {
 
@@ -49,8 +51,8 @@ enum class CommandStatus : std::uint32_t {
   tile_too_large = 0x80000004,  ///< a tile exceeds its buffer
   bus_error = 0x80000005,       ///< an error response on the memory socket
   no_data_path = 0x80000006,    ///< a functional command that this machine models in time only
-  bad_operand =
-      0x80000007,  ///< data that no encoder produces (an unknown MANT type), or results beyond FP16 to be quantized
+  bad_operand = 0x80000007,  ///< data that no encoder produces (an unknown type, infinity), or results beyond FP16 to
+                             ///< be quantized
 };
 const char* to_string(CommandStatus status);
 
@@ -60,10 +62,21 @@ struct OperandDescriptor {
   std::uint64_t instance_stride = 0;  ///< bytes between the operands of consecutive instances; 0: shared
   std::uint32_t rows = 0, columns = 0;
   std::uint32_t block_rows = 1;
-  Format format;  ///< fp16, fp32, int8-g<k>, mant4-g<k>, int8-channel
+  Format format;              ///< rows never share a group: of int<b>-g<k>x<n> each row has a record of its own
+  std::int32_t exponent = 0;  ///< amove: p
   /// Layout of instance `i`.
   OperandLayout layout(std::uint64_t instance) const;
 };
+
+/// A part of W behind its `k` along the reduction, in another format: the open INT8 window of M-ANT's values, blocks of
+/// another mantissa width in Harmonia's. It has W's `n` rows in one block.
+struct Continuation {
+  std::uint32_t k = 0;  ///< 0: none
+  std::uint64_t address = 0, instance_stride = 0;
+  Format format;
+};
+
+constexpr std::size_t continuation_count = 2;
 
 /// int8-channel: the open value window.
 Format window_format();
@@ -80,9 +93,9 @@ struct Descriptor {
   std::uint32_t past = 0, rows_per_token = 1;
 
   OperandDescriptor a, w, c;
-  /// The open INT8 value window that continues W along k: its tokens follow the k of `w`; 0: none.
-  std::uint32_t window_k = 0;
-  OperandDescriptor window;
+  /// Parts that continue W along k, in this order; the second only behind the first.
+  std::array<Continuation, continuation_count> continuations{};
+  GemmOptions options;
   std::uint64_t scratch_address = 0;  ///< spilled partial sums, m * n * 4 bytes
   /// Output of the temporal (value) quantizer: the result is written as this many bytes in a row at c.address, spread
   /// over the output tiles in proportion; 0: the result is written tile by tile in C's layout.
@@ -104,7 +117,13 @@ struct Descriptor {
   static constexpr std::uint64_t status_offset = descriptor_bytes - 8;
 };
 
-/// The GEMM of a command, without its value window.
+/// The GEMM of a command, without continuations.
 GemmShape shape_of(const Descriptor& command);
+/// The whole reduction, continuations included.
+std::uint64_t reduction_of(const Descriptor& command);
+/// Part `segment` of W: 0 is `w`, then the continuations; its reduction extent, and where it begins.
+OperandDescriptor weight_segment(const Descriptor& command, std::size_t segment);
+std::uint64_t segment_extent(const Descriptor& command, std::size_t segment);
+std::uint64_t segment_begin(const Descriptor& command, std::size_t segment);
 
 }  // namespace nibble

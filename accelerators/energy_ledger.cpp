@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "accelerators/energy_ledger.h"
 
-#include "pe/mant_pe.h"
-
 namespace nibble {
 namespace {
 
@@ -44,11 +42,11 @@ EnergyFigures EnergyLedger::energy(const CommandCounters& c) const {
   };
   const double seconds = static_cast<double>(c.cycles) / (config_.clock_mhz * 1e6);
   const double leakage_mw = weight_.cost.leakage_mw + activation_.cost.leakage_mw + output_.cost.leakage_mw;
-  const auto& timing = mant_pe_timing();
+  const PeTiming& timing = config_.pe->timing();
   EnergyFigures energy;
-  energy.pe = sum(sum(cost(book_, timing.mode("w4a8").energy_key, c.macs_narrow),
-                      cost(book_, timing.mode("w8a8").energy_key, c.macs_wide)),
-                  cost(book_, "foot.element", c.group_results));
+  energy.pe = timing.foot_key.empty() ? 0.0 : cost(book_, timing.foot_key, c.group_results);
+  for (std::size_t mode = 0; mode < timing.modes.size(); ++mode)
+    energy.pe = sum(energy.pe, cost(book_, timing.modes[mode].energy_key, c.macs_by_mode.at(mode)));
   energy.quantizer = cost(book_, "quantizer.element", c.quantized_elements);
   energy.vector = cost(book_, "vector.operation", c.vector_operations);
   energy.sram = bytes(weight_, c.weight_buffer_read, c.weight_buffer_write) +
@@ -62,7 +60,7 @@ EnergyFigures EnergyLedger::energy(const CommandCounters& c) const {
 
 AreaFigures EnergyLedger::area() const {
   AreaFigures area;
-  area.pe_um2 = cost(book_, mant_pe_timing().area_key, config_.array.rows * config_.array.columns);
+  area.pe_um2 = cost(book_, config_.pe->timing().area_key, config_.array.rows * config_.array.columns);
   area.sram_um2 = (weight_.cost.area_mm2 + activation_.cost.area_mm2 + output_.cost.area_mm2) * um2_per_mm2;
   area.quantizer_um2 = cost(book_, "quantizer.area", 1);
   area.vector_um2 = cost(book_, "vector.lane.area", config_.vector_unit.lanes);
@@ -70,16 +68,18 @@ AreaFigures EnergyLedger::area() const {
 }
 
 std::vector<std::pair<std::string, std::string>> EnergyLedger::sources() const {
-  const auto& timing = mant_pe_timing();
+  const PeTiming& timing = config_.pe->timing();
+  const PeMode& mode = mode_of(*config_.pe, config_.formats.activation, config_.formats.weight);
   std::vector<std::pair<std::string, std::string>> out;
-  for (const auto& [component, key] : {std::pair<const char*, std::string>{"pe", timing.mode("w4a8").energy_key},
-                                       {"column foot", "foot.element"},
-                                       {"quantizer", "quantizer.element"},
-                                       {"vector unit", "vector.operation"},
-                                       {"PE area", timing.area_key}}) {
+  const auto add = [&](const char* component, const std::string& key) {
     const CostEntry& entry = book_.at(key);
     out.emplace_back(component, entry.source + (entry.value ? "" : " [unknown]"));
-  }
+  };
+  add("pe", mode.energy_key);
+  if (!timing.foot_key.empty()) add("column foot", timing.foot_key);
+  add("quantizer", "quantizer.element");
+  add("vector unit", "vector.operation");
+  add("PE area", timing.area_key);
   out.emplace_back("SRAM and its leakage (static)", book_.sram_source());
   out.emplace_back("not included", "PE leakage and idle energy, clock tree, control: no published number");
   return out;

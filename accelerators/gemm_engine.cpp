@@ -6,91 +6,138 @@
 #include <deque>
 #include <utility>
 
-#include "accelerators/array_timing.h"
 #include "core/error.h"
 #include "core/units.h"
-#include "pe/mant_gemm.h"
-#include "pe/mant_pe.h"
 
 namespace nibble {
 namespace {
 
-bool is_mant(const Format& format) {
-  return format.family == FormatFamily::mant4 && format.grouping == Grouping::group;
+/// A result that does not pass the quantizer.
+bool is_plain(const Format& format) {
+  return format.grouping == Grouping::none;
 }
-bool is_int8(const Format& format) {
-  return format.family == FormatFamily::integer && format.bits == 8;
-}
-bool is_result(const Format& format) {
-  return format.family == FormatFamily::fp16 || format.family == FormatFamily::fp32;
+
+/// Parts of W that the command has: 1 or more.
+std::size_t segment_count(const Descriptor& command) {
+  std::size_t count = 1;
+  while (count <= continuation_count && segment_extent(command, count) > 0)
+    ++count;
+  return count;
 }
 
 }  // namespace
 
 GemmEngine::GemmEngine(const SystolicConfig& config, DmaEngine& dma, ResultWriter& writer, const MachineClock& clock)
-    : config_(config),
-      wide_array_(config.wide_weight_array()),
-      writer_(writer),
-      clock_(clock),
-      loader_(dma, writer, clock) {}
+    : config_(config), writer_(writer), clock_(clock), loader_(dma, writer, clock) {}
 
 std::uint64_t GemmEngine::output_tile_bytes(const Descriptor& command) const {
-  const bool wide = is_int8(command.w.format) || command.window_k > 0;
+  std::uint64_t per_element = 0;
+  for (std::size_t i = 0; i < segment_count(command); ++i) {
+    per_element = std::max(per_element, config_.accumulator_bytes(command.a.format, weight_segment(command, i).format));
+  }
   return std::min(command.tiling.m, std::uint64_t{command.m}) * std::min(command.tiling.n, std::uint64_t{command.n}) *
-         config_.accumulator_bytes(command.a.format.group_k, wide);
+         per_element;
+}
+
+/// What array and PE make of one part of W.
+SegmentPlan GemmEngine::plan(const Descriptor& command, std::size_t segment) const {
+  const Format& activations = command.a.format;
+  const Format weights = weight_segment(command, segment).format;
+  SegmentPlan plan;
+  plan.mode = mode_index(*config_.pe, activations, weights);
+  plan.array = config_.array_for(activations, weights);
+  plan.sum_extent = sum_extent(activations, weights);
+  plan.scaled_at_the_end =
+      command.tiling.k < segment_extent(command, segment) && config_.scales_at_the_end(activations, weights);
+  return plan;
+}
+
+CommandStatus GemmEngine::check_formats(const Descriptor& command) const {
+  if (command.options.accumulate_fp32 && !config_.pe->has_option("accumulate")) return CommandStatus::bad_format;
+  if (command.options.product_fp16 && !config_.pe->has_option("product")) return CommandStatus::bad_format;
+  const std::size_t segments = segment_count(command);
+  for (std::size_t i = 0; i < segments; ++i) {
+    const Format weights = weight_segment(command, i).format;
+    if (!config_.pe->supports(command.a.format, weights)) return CommandStatus::bad_format;
+    if (segments > 1 && config_.scales_at_the_end(command.a.format, weights)) return CommandStatus::bad_format;
+  }
+  const FormatFamily result = command.c.format.family;
+  const bool produced =
+      result == FormatFamily::fp16 || result == FormatFamily::fp32 || config_.encodes(command.c.format);
+  return produced ? CommandStatus::pending : CommandStatus::bad_format;
 }
 
 CommandStatus GemmEngine::check_shapes(const Descriptor& command) const {
   const Tiling& tiling = command.tiling;
   if (command.rows_per_token == 0 || tiling.m == 0 || tiling.k == 0 || tiling.n == 0) return CommandStatus::bad_shape;
   try {
-    check_shape(shape_of(command));
+    GemmShape shape = shape_of(command);
+    check_shape(shape);
+    shape.k = reduction_of(command);
+    check_shape(shape);
   } catch (const InputError&) {
     return CommandStatus::bad_shape;
   }
-  const std::uint64_t reduction = std::uint64_t{command.k} + command.window_k;
   for (const auto* operand : {&command.a, &command.w, &command.c}) {
     if (operand->block_rows == 0) return CommandStatus::bad_shape;
   }
-  if (command.a.rows < command.m || command.a.columns < reduction) return CommandStatus::bad_shape;
+  if (command.a.rows < command.m || command.a.columns < reduction_of(command)) return CommandStatus::bad_shape;
   if (command.w.rows < command.n || command.w.columns < command.k) return CommandStatus::bad_shape;
   if (command.stream_bytes == 0 && (command.c.rows < command.m || command.c.columns < command.n))
     return CommandStatus::bad_shape;
-  const std::uint64_t group = command.a.format.group_k;
-  if (tiling.k < command.k && tiling.k % group != 0) return CommandStatus::bad_shape;
-  if (command.window_k > 0 && (command.k % group != 0 || command.window_k > group)) return CommandStatus::bad_shape;
-  // Stores write whole blocks of columns.
-  const bool cuts_output = command.n > tiling.n && tiling.n % command.c.layout(0).group != 0;
-  return command.stream_bytes == 0 && cuts_output ? CommandStatus::bad_shape : CommandStatus::pending;
+  return check_tiles(command);
+}
+
+/// Tiles and parts of W cut no group: of the operands along k, of the output along n.
+CommandStatus GemmEngine::check_tiles(const Descriptor& command) const {
+  const Tiling& tiling = command.tiling;
+  const std::uint64_t group = command.a.layout(0).group;
+  const std::size_t segments = segment_count(command);
+  for (std::size_t i = 0; i < continuation_count; ++i) {
+    if (i + 1 >= segments && command.continuations[i].k != 0) return CommandStatus::bad_shape;  // behind a gap
+  }
+  for (std::size_t i = 0; i < segments; ++i) {
+    const std::uint64_t extent = segment_extent(command, i);
+    const std::uint64_t own = weight_segment(command, i).layout(0).group;
+    if (tiling.k < extent && (tiling.k % group != 0 || tiling.k % own != 0)) return CommandStatus::bad_shape;
+    if (i + 1 < segments && extent % group != 0) return CommandStatus::bad_shape;
+    const bool spills = tiling.order != LoopOrder::mnk && tiling.order != LoopOrder::nmk &&
+                        (tiling.m < command.m || tiling.n < command.n);
+    if (plan(command, i).scaled_at_the_end && spills) return CommandStatus::bad_shape;
+  }
+  if (command.stream_bytes != 0 || command.n <= tiling.n) return CommandStatus::pending;
+  // Stores write whole blocks of columns; a channel's scale needs all of its row.
+  const bool whole_rows = !is_plain(command.c.format) && command.c.format.grouping != Grouping::group;
+  return whole_rows || tiling.n % command.c.layout(0).group != 0 ? CommandStatus::bad_shape : CommandStatus::pending;
 }
 
 CommandStatus GemmEngine::check(const Descriptor& command) const {
-  if (command.a.format.grouping != Grouping::group || !mant_unit().supports(command.a.format, command.w.format))
-    return CommandStatus::bad_format;
-  if (command.window_k > 0 && !is_mant(command.w.format)) return CommandStatus::bad_format;
-  const bool quantized =
-      is_mant(command.c.format) || (is_int8(command.c.format) && command.c.format.grouping == Grouping::group);
-  if (!is_result(command.c.format) && !quantized) return CommandStatus::bad_format;
+  const CommandStatus formats = check_formats(command);
+  if (formats != CommandStatus::pending) return formats;
   const CommandStatus shapes = check_shapes(command);
   if (shapes != CommandStatus::pending) return shapes;
   if (!command.timing_only && command.stream_bytes != 0) return CommandStatus::no_data_path;
   const std::uint64_t m = std::min(command.tiling.m, std::uint64_t{command.m});
-  const std::uint64_t k = std::min(command.tiling.k, std::uint64_t{command.k});
   const std::uint64_t n = std::min(command.tiling.n, std::uint64_t{command.n});
-  const bool fits = command.a.layout(0).tile_bytes(m, 0, k) <= config_.buffers.activation_bytes / 2 &&
-                    command.w.layout(0).tile_bytes(n, 0, k) <= config_.buffers.weight_bytes / 2 &&
-                    output_tile_bytes(command) <= config_.buffers.output_bytes;
+  bool fits = output_tile_bytes(command) <= config_.buffers.output_bytes;
+  for (std::size_t i = 0; i < segment_count(command); ++i) {
+    const std::uint64_t k = std::min(command.tiling.k, segment_extent(command, i));
+    fits = fits && command.a.layout(0).tile_bytes(m, 0, k) <= config_.buffers.activation_bytes / 2 &&
+           weight_segment(command, i).layout(0).tile_bytes(n, 0, k) <= config_.buffers.weight_bytes / 2;
+  }
   return fits ? CommandStatus::pending : CommandStatus::tile_too_large;
 }
 
 std::uint64_t GemmEngine::quantizer_latency(const Descriptor& command) const {
-  return is_result(command.c.format) ? 0 : config_.quantizer.pipeline_cycles + 1;
+  return is_plain(command.c.format) ? 0 : config_.quantizer.pipeline_cycles + 1;
 }
 
 CommandStatus GemmEngine::run(const Descriptor& command, CommandCounters& counters, const bool& abort) {
   GemmProgress progress(command, counters, abort);
-  progress.begin = progress.end = progress.next_start = progress.result = clock_.now();
+  progress.begin = progress.end = progress.result = clock_.now();
   progress.elements_total = static_cast<std::uint64_t>(command.m) * command.n * command.count;
+  for (std::size_t i = 0; i < segment_count(command); ++i)
+    progress.segments[i] = plan(command, i);
   progress.output_tiles = config_.buffers.output_bytes / output_tile_bytes(command);
   writer_.start(counters);
   loader_.start(command, progress.output_tiles, counters);
@@ -105,31 +152,18 @@ CommandStatus GemmEngine::run(const Descriptor& command, CommandCounters& counte
 }
 
 void GemmEngine::run_transaction(GemmProgress& progress) {
-  CommandCounters& counters = progress.counters;
+  ArrayTimeline timeline(progress.begin);
   while (wait_for_operands(progress)) {
     const LoadedJob job = *loader_.front();
-    const ArrayGeometry& array = geometry(job);
-    const ArrayPasses passes(job.job.m, job.job.k, job.job.n, array, progress.command.a.format.group_k);
+    const ArrayPasses passes = passes_of(progress, job);
     const std::uint64_t operands = std::max(loader_.ready_cycle(job), progress.begin);
-    const ArrayInterval interval =
-        schedule_job(array, passes.count(), job.job.m, passes.last_columns(), progress.next_start, operands);
-    // A weight load that nothing hides is fill; every wait beyond it is memory's.
-    const std::uint64_t visible_load =
-        progress.started ? progress.next_start - progress.end : array.weight_load_cycles();
-    const std::uint64_t memory_stall = interval.start - progress.end - visible_load;
-    const std::uint64_t streamed = passes.count() * job.job.m;
-    const std::uint64_t between_passes = interval.end - interval.start - streamed;
-    counters.compute_cycles += streamed;
-    counters.fill_drain_cycles += visible_load + between_passes;
-    counters.weight_load_cycles += (progress.started ? visible_load : 0) + between_passes;
-    counters.memory_stall_cycles += memory_stall;
-    counters.stall_by_stream[static_cast<unsigned>(loader_.last_stream(job))] += memory_stall;
+    const ArrayInterval interval = timeline.place(progress.segments[job.segment].array, passes, operands, job.job.last_k);
+    account_interval(progress, job, interval);
     count_job(progress, job, passes.count());
     if (!progress.command.timing_only) compute(progress, job);
 
     progress.started = true;
     progress.end = interval.end;
-    progress.next_start = interval.next_start;
     progress.result = interval.result;
     clock_.wait_until(interval.end);
     const auto store = announce(progress, job.job);
@@ -137,9 +171,22 @@ void GemmEngine::run_transaction(GemmProgress& progress) {
     while (lacks_room(progress, job.job, store ? 1 : 0))
       sc_core::wait(writer_.changed());
     output_stall(progress);
+    timeline.hold(progress.end);
     loader_.finish_front();
     if (stopped(progress)) return;
   }
+}
+
+/// The cycles up to the end of a job by cause: a load that nothing hides is fill, every wait beyond it is memory's.
+void GemmEngine::account_interval(GemmProgress& progress, const LoadedJob& job, const ArrayInterval& interval) const {
+  CommandCounters& counters = progress.counters;
+  const std::uint64_t memory_stall = interval.start - progress.end - interval.structural;
+  const std::uint64_t between_passes = interval.end - interval.start - interval.compute;
+  counters.compute_cycles += interval.compute;
+  counters.fill_drain_cycles += interval.structural + between_passes;
+  counters.weight_load_cycles += (progress.started ? interval.structural : 0) + between_passes;
+  counters.memory_stall_cycles += memory_stall;
+  counters.stall_by_stream[static_cast<unsigned>(loader_.last_stream(job))] += memory_stall;
 }
 
 void GemmEngine::run_cycle(GemmProgress& progress) {
@@ -166,8 +213,7 @@ void GemmEngine::run_cycle(GemmProgress& progress) {
       const auto store = announce(progress, job.job);
       stores.push_back(store);
       next_edge();
-      count_job(progress, job,
-                ArrayPasses(job.job.m, job.job.k, job.job.n, geometry(job), progress.command.a.format.group_k).count());
+      count_job(progress, job, passes_of(progress, job).count());
       progress.end = now;
       const auto has_room = [&] { return !lacks_room(progress, job.job, store ? 1 : 0); };
       while (!settle(now, has_room)) {
@@ -219,29 +265,34 @@ void GemmEngine::output_stall(GemmProgress& progress) {
   if (now <= progress.end) return;
   progress.counters.output_stall_cycles += now - progress.end;
   progress.end = now;
-  progress.next_start = std::max(progress.next_start, now);
+}
+
+ArrayPasses GemmEngine::passes_of(const GemmProgress& progress, const LoadedJob& loaded) {
+  const SegmentPlan& plan = progress.segments[loaded.segment];
+  return {loaded.job.m, loaded.job.k, loaded.job.n, plan.array, plan.sum_extent};
 }
 
 void GemmEngine::count_job(const GemmProgress& progress, const LoadedJob& loaded, std::uint64_t passes) const {
   CommandCounters& counters = progress.counters;
+  const Descriptor& command = progress.command;
   const TileJob& job = loaded.job;
-  const ArrayGeometry& array = geometry(loaded);
-  const std::uint64_t group = progress.command.a.format.group_k;
-  const std::uint64_t column_tiles = ceil_div(job.n, array.columns);
+  const SegmentPlan& plan = progress.segments[loaded.segment];
+  const std::uint64_t column_tiles = ceil_div(job.n, plan.array.columns);
   const std::uint64_t passes_k = passes / column_tiles;
-  const std::uint64_t groups = ceil_div(job.k, group);
+  // A sum over the whole reduction is scaled once, with the last of it.
+  const std::uint64_t groups = plan.sum_extent != 0 ? ceil_div(job.k, plan.sum_extent) : job.last_k ? 1 : 0;
   ++counters.jobs;
   counters.passes += passes;
-  (loaded.wide ? counters.macs_wide : counters.macs_narrow) += job.m * job.k * job.n;
+  counters.macs_by_mode.at(plan.mode) += job.m * job.k * job.n;
   counters.group_results += job.m * job.n * groups;
   counters.weight_buffer_read +=
-      loaded.wide ? job.n * job.k : progress.command.w.layout(0).tile_bytes(job.n, loaded.weight_k0, job.k);
-  counters.activation_buffer_read += column_tiles * progress.command.a.layout(0).tile_bytes(job.m, job.k0, job.k);
+      weight_segment(command, loaded.segment).layout(0).tile_bytes(job.n, loaded.weight_k0, job.k);
+  counters.activation_buffer_read += column_tiles * command.a.layout(0).tile_bytes(job.m, job.k0, job.k);
   const std::uint64_t tile_bytes = job.m * job.n * config_.buffers.accumulator_bytes;
   counters.output_buffer_write += tile_bytes * passes_k;
   counters.output_buffer_read += tile_bytes * (job.first_k ? passes_k - 1 : passes_k);
   if (job.last_k || job.spill) counters.output_buffer_read += tile_bytes;
-  if (job.last_k && !is_result(progress.command.c.format)) counters.quantized_elements += job.m * job.n;
+  if (job.last_k && !is_plain(command.c.format)) counters.quantized_elements += job.m * job.n;
 }
 
 void GemmEngine::compute(GemmProgress& progress, const LoadedJob& loaded) {
@@ -252,14 +303,32 @@ void GemmEngine::compute(GemmProgress& progress, const LoadedJob& loaded) {
     std::memcpy(accumulators.data(), loader_.refill_bytes(loaded).data(), accumulators.size() * sizeof(float));
   } else if (job.first_k) {
     accumulators.assign(job.m * job.n, 0.0f);
+    progress.activation_parts.clear();
+    progress.weight_parts.clear();
   }
   const QuantizedTensor& activation = loader_.activation(loaded);
   const QuantizedTensor& weight = loader_.weight(loaded);
-  if (!valid_types(weight)) {
+  if (!is_encoding(activation) || !is_encoding(weight)) {
     progress.bad_operand = true;
     return;
   }
-  mant_gemm_tile(activation, weight, whole_gemm(activation, weight), accumulators.data(), job.n);
+  if (!progress.segments[loaded.segment].scaled_at_the_end) {
+    multiply(progress, activation, weight);
+    return;
+  }
+  progress.activation_parts.push_back(activation);
+  progress.weight_parts.push_back(weight);
+  if (job.last_k) multiply(progress, join_columns(progress.activation_parts), join_columns(progress.weight_parts));
+}
+
+/// Continues the output tile by the PE's own function.
+void GemmEngine::multiply(GemmProgress& progress, const QuantizedTensor& activation, const QuantizedTensor& weight) {
+  try {
+    gemm_tile(*config_.pe, activation, weight, whole_gemm(activation, weight), progress.accumulators.data(),
+              weight.rows(), progress.command.options);
+  } catch (const InputError&) {
+    progress.bad_operand = true;  // a weight that overflows where it is dequantized
+  }
 }
 
 /// Takes its place among the stores: what a finished tile, or the partial sums of one, will write. nullopt: nothing.
@@ -285,9 +354,10 @@ std::optional<std::uint64_t> GemmEngine::announce(GemmProgress& progress, const 
 std::vector<std::uint8_t> GemmEngine::result_bytes(GemmProgress& progress, const OperandLayout& layout,
                                                    const TileRange& range, const std::vector<float>& accumulators) {
   const Format& format = progress.command.c.format;
-  if (is_result(format)) return pack_results(layout, format, range, accumulators, progress.counters.overflows);
+  if (is_plain(format)) return pack_results(layout, format, range, accumulators, progress.counters.overflows);
   try {
-    return quantize_results(layout, format, range, accumulators);
+    return quantize_results(layout, format, range, accumulators, progress.command.c.exponent,
+                            progress.counters.saturated_groups);
   } catch (const InputError&) {
     progress.bad_operand = true;  // the write is not worth its bytes; the status says why
     return std::vector<std::uint8_t>(layout.tile_bytes(range.rows, range.column0, range.columns));

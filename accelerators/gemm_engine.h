@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "accelerators/accelerator_config.h"
+#include "accelerators/array_timing.h"
 #include "accelerators/command_counters.h"
 #include "accelerators/cycle_controller.h"
 #include "accelerators/descriptor.h"
@@ -19,6 +20,7 @@
 #include "accelerators/machine_clock.h"
 #include "accelerators/result_writer.h"
 #include "accelerators/tile_loader.h"
+#include "dataflow/array_passes.h"
 #include "memory/dma_engine.h"
 
 namespace nibble {
@@ -34,7 +36,10 @@ class GemmEngine {
   CommandStatus run(const Descriptor& command, CommandCounters& counters, const bool& abort);
 
  private:
+  CommandStatus check_formats(const Descriptor& command) const;
   CommandStatus check_shapes(const Descriptor& command) const;
+  CommandStatus check_tiles(const Descriptor& command) const;
+  SegmentPlan plan(const Descriptor& command, std::size_t segment) const;
   std::uint64_t output_tile_bytes(const Descriptor& command) const;
   void run_transaction(GemmProgress& progress);
   void run_cycle(GemmProgress& progress);
@@ -45,19 +50,20 @@ class GemmEngine {
   bool lacks_room(const GemmProgress& progress, const TileJob& job, std::uint64_t own_stores) const;
   void output_stall(GemmProgress& progress);
   bool settle(std::uint64_t edge, const std::function<bool()>& done);
+  void account_interval(GemmProgress& progress, const LoadedJob& job, const ArrayInterval& interval) const;
   void count_job(const GemmProgress& progress, const LoadedJob& job, std::uint64_t passes) const;
+  static ArrayPasses passes_of(const GemmProgress& progress, const LoadedJob& job);
   void compute(GemmProgress& progress, const LoadedJob& job);
+  void multiply(GemmProgress& progress, const QuantizedTensor& activation, const QuantizedTensor& weight);
   static std::vector<std::uint8_t> result_bytes(GemmProgress& progress, const OperandLayout& layout,
                                                 const TileRange& range, const std::vector<float>& accumulators);
   std::optional<std::uint64_t> announce(GemmProgress& progress, const TileJob& job);
   void release(GemmProgress& progress, std::uint64_t store, const TileJob& job, const std::vector<float>* accumulators,
                std::uint64_t result_cycle);
   void drain(GemmProgress& progress);
-  const ArrayGeometry& geometry(const LoadedJob& job) const { return job.wide ? wide_array_ : config_.array; }
   std::uint64_t quantizer_latency(const Descriptor& command) const;
 
   const SystolicConfig& config_;
-  const ArrayGeometry wide_array_;
   ResultWriter& writer_;
   const MachineClock& clock_;
   TileLoader loader_;

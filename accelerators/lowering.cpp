@@ -66,10 +66,16 @@ std::uint64_t Placement::allocate(std::uint64_t bytes, const std::string& what) 
 ScheduleProblem schedule_problem(const SystolicConfig& config, const MemoryRate& memory, const Descriptor& command) {
   ScheduleProblem problem;
   problem.shape = shape_of(command);
-  const bool wide = command.w.format.family == FormatFamily::integer;
-  problem.array = wide ? config.wide_weight_array() : config.array;
+  problem.array = config.array_for(command.a.format, command.w.format);
   problem.buffers = config.buffers;
-  problem.buffers.accumulator_bytes = config.accumulator_bytes(command.a.format.group_k, wide || command.window_k > 0);
+  problem.sum_extent = sum_extent(command.a.format, command.w.format);
+  problem.may_spill = !config.scales_at_the_end(command.a.format, command.w.format);
+  for (std::size_t i = 0; i <= continuation_count; ++i) {
+    if (segment_extent(command, i) == 0) continue;
+    problem.buffers.accumulator_bytes =
+        std::max(problem.buffers.accumulator_bytes,
+                 config.accumulator_bytes(command.a.format, weight_segment(command, i).format));
+  }
   problem.memory = memory;
   problem.activation = command.a.layout(0);
   problem.weight = command.w.layout(0);
@@ -91,7 +97,7 @@ Tiling Scheduler::schedule(const Descriptor& command) {
                 static_cast<unsigned>(command.causal),
                 command.past,
                 command.rows_per_token,
-                command.w.format.bits << 8 | command.c.format.bits};
+                command.a.format.name() + command.w.format.name() + command.c.format.name()};
   const auto known = known_.find(key);
   if (known != known_.end()) return known->second;
   const Tiling tiling = search_schedule(schedule_problem(config_, memory_, command)).tiling;
@@ -105,6 +111,7 @@ ModelLowering::ModelLowering(const SystolicConfig& config, const MemoryRate& mem
       model_(model),
       scenario_(scenario),
       max_tokens_(std::max(scenario.context, scenario.prefill) + scenario.decode),
+      value_group_(std::max<std::uint64_t>(config.formats.value.group_k, 1)),
       scheduler_(config, memory),
       placement_(first_address, capacity) {
   // Results of operators live in an arena that holds the largest four of them in turn.
@@ -172,13 +179,13 @@ std::uint64_t ModelLowering::cache_address(int layer, TensorRole role) {
   const auto known = caches_.find(key);
   if (known != caches_.end()) return known->second;
   // Whole groups of tokens, and for values an INT8 window of one group beside them.
-  const std::uint64_t tokens = round_up(max_tokens_, config_.quantized_group);
+  const std::uint64_t tokens = round_up(max_tokens_, value_group_);
   const std::uint64_t channels = model_.kv_heads * model_.head_dim;
   std::uint64_t bytes =
       scenario_.batch * (role == TensorRole::key
                              ? stream_bytes(config_.formats.key, tokens * model_.kv_heads, model_.head_dim)
                              : stream_bytes(config_.formats.value, channels, tokens));
-  if (role == TensorRole::value) bytes += scenario_.batch * channels * (config_.quantized_group + 2);
+  if (role == TensorRole::value) bytes += scenario_.batch * channels * (value_group_ + 2);
   const std::uint64_t address = placement_.allocate(bytes, "the KV cache of a layer");
   caches_.emplace(key, address);
   return address;
@@ -212,13 +219,13 @@ void ModelLowering::lower(const Operator& op, std::deque<LoweredCommand>& comman
 
 /// K and V operands lie in caches with room for max_tokens; values that do not fill a group are the INT8 window.
 void ModelLowering::set_cache_operand(const Operator& op, Descriptor& command) {
-  const std::uint64_t tokens = round_up(max_tokens_, config_.quantized_group);
+  const std::uint64_t tokens = round_up(max_tokens_, value_group_);
   const std::uint64_t address = cache_address(op.layer, op.w);
   if (op.w == TensorRole::key) {
     command.w = operand(config_.formats.key, tokens, op.k, config_.weight_block_rows, address, op.count);
     return;
   }
-  const std::uint64_t window = op.k % config_.quantized_group;
+  const std::uint64_t window = op.k % value_group_;
   const std::uint64_t finished = op.k - window;
   command.w = operand(config_.formats.value, op.n, tokens, config_.weight_block_rows, address, op.count);
   OperandDescriptor open = operand(Format::parse("int8-channel"), op.n, std::max<std::uint64_t>(window, 1), op.n,
@@ -228,8 +235,7 @@ void ModelLowering::set_cache_operand(const Operator& op, Descriptor& command) {
     return;
   }
   command.k = narrow(finished, "k");
-  command.window_k = narrow(window, "window");
-  command.window = open;
+  command.continuations[0] = {narrow(window, "window"), open.address, open.instance_stride, open.format};
 }
 
 void ModelLowering::lower_matrix(const Operator& op, std::deque<LoweredCommand>& commands) {
@@ -251,7 +257,7 @@ void ModelLowering::lower_matrix(const Operator& op, std::deque<LoweredCommand>&
     const std::uint64_t tokens = op.m / scenario_.batch;
     const std::uint64_t past =
         op.phase == Phase::prefill ? 0 : std::max(scenario_.prefill, scenario_.context) + op.step;
-    const std::uint64_t group = config_.quantized_group;
+    const std::uint64_t group = value_group_;
     const std::uint64_t finished = op.phase == Phase::prefill ? tokens / group * group : 0;
     const std::uint64_t window_scales = op.phase == Phase::prefill ? op.n * 2 : 0;
     d.stream_bytes = scenario_.batch *
@@ -275,12 +281,12 @@ void ModelLowering::lower_matrix(const Operator& op, std::deque<LoweredCommand>&
     if (op.c == TensorRole::score) d.c.block_rows = d.a.block_rows;
   }
   command.compulsory_bytes = bounds(schedule_problem(config_, {1, 0}, d)).compulsory_bytes;
-  if (d.window_k > 0) {
+  if (const std::uint64_t window = segment_extent(d, 1); window > 0) {
     // Under a causal mask only the rows of tokens behind the finished ones read the window.
     const bool masked = d.causal == CausalMask::context && d.k > d.past;
     const std::uint64_t rows_before = masked ? std::min<std::uint64_t>(op.m, (d.k - d.past) * op.rows_per_token) : 0;
     command.compulsory_bytes +=
-        op.count * (d.window.layout(0).bytes() + stream_bytes(d.a.format, op.m - rows_before, d.window_k));
+        op.count * (weight_segment(d, 1).layout(0).bytes() + stream_bytes(d.a.format, op.m - rows_before, window));
   }
   d.scratch_address = d.c.address;
   if (d.tiling.k < d.k && d.tiling.order != LoopOrder::mnk && d.tiling.order != LoopOrder::nmk) {
@@ -301,9 +307,9 @@ void ModelLowering::requantize_values(const Operator& op, std::deque<LoweredComm
   d.opcode = Opcode::vector;
   d.timing_only = true;
   d.function = static_cast<std::uint32_t>(VectorFunction::none);
-  d.elements = scenario_.batch * op.n * config_.quantized_group;
+  d.elements = scenario_.batch * op.n * value_group_;
   d.input_bytes[0] = d.elements + scenario_.batch * op.n * 2;
-  d.output_bytes = scenario_.batch * stream_bytes(config_.formats.value, op.n, config_.quantized_group);
+  d.output_bytes = scenario_.batch * stream_bytes(config_.formats.value, op.n, value_group_);
   d.a.address = d.c.address = cache_address(op.layer, TensorRole::value);
   d.c.format = config_.formats.value;
   command.compulsory_bytes = d.input_bytes[0] + d.output_bytes;

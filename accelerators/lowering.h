@@ -57,7 +57,7 @@ class Scheduler {
 
  private:
   using Key = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t, unsigned, std::uint64_t,
-                         std::uint64_t, unsigned>;
+                         std::uint64_t, std::string>;
   const SystolicConfig& config_;
   MemoryRate memory_;
   std::map<Key, Tiling> known_;
@@ -94,6 +94,7 @@ class ModelLowering {
   const LanguageModel& model_;
   const Scenario scenario_;
   std::uint64_t max_tokens_;
+  std::uint64_t value_group_;  ///< tokens that share a scale
   Scheduler scheduler_;
   Placement placement_;
   std::map<std::pair<int, std::string>, std::uint64_t> weights_;

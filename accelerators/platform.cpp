@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "accelerators/platform.h"
 
+#include <cmath>
 #include <deque>
 #include <exception>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "accelerators/run_records.h"
 #include "core/error.h"
 #include "core/table.h"
+#include "core/units.h"
 #include "transport/main_stack.h"
 
 namespace nibble {
@@ -35,6 +37,21 @@ TrafficFigures traffic_of(const CommandCounters& c) {
   return traffic;
 }
 
+/// The needed products at the peak rate of the modes that performed them.
+std::uint64_t ideal_cycles(const CommandCounters& c, const LoweredCommand& command, const SystolicConfig& config) {
+  const std::uint64_t pes = config.array.rows * config.array.columns;
+  if (c.macs() == 0) return ceil_div(command.macs, pes);
+  double slots = 0;  // PEs times cycles that the performed products take
+  const PeTiming& timing = config.pe->timing();
+  for (std::size_t i = 0; i < timing.modes.size(); ++i) {
+    const PeMode& mode = timing.modes[i];
+    slots += static_cast<double>(c.macs_by_mode.at(i)) * mode.pes_fused * mode.initiation_interval / mode.lanes;
+  }
+  const double slots_per_mac = slots / static_cast<double>(c.macs());
+  return static_cast<std::uint64_t>(
+      std::ceil(static_cast<double>(command.macs) * slots_per_mac / static_cast<double>(pes)));
+}
+
 ReportFigures figures_of(const CommandCounters& c, const LoweredCommand& command, const SystolicConfig& config,
                          const EnergyLedger& ledger) {
   ReportFigures f;
@@ -50,10 +67,8 @@ ReportFigures figures_of(const CommandCounters& c, const LoweredCommand& command
   f.other_stall_cycles = c.memory_stall_cycles - f.weight_stall_cycles - f.activation_stall_cycles;
   f.time_s = static_cast<double>(c.cycles) / (config.clock_mhz * 1e6);
   f.macs = command.macs;
-  f.pe_macs = c.macs_narrow + c.macs_wide;
-  // A wide MAC takes two PEs.
-  const std::uint64_t pes = config.array.rows * config.array.columns;
-  f.ideal_cycles = (command.macs + (f.pe_macs > 0 ? c.macs_wide : 0) + pes - 1) / pes;
+  f.pe_macs = c.macs();
+  f.ideal_cycles = ideal_cycles(c, command, config);
   f.traffic = traffic_of(c);
   f.compulsory_bytes = command.compulsory_bytes;
   f.sram_read_bytes = c.weight_buffer_read + c.activation_buffer_read + c.output_buffer_read;
@@ -117,7 +132,7 @@ void Platform::describe(Report& report) const {
   report.technology = config_.costs.name();
   report.memory = config_.memory_name;
   report.clock_mhz = machine.clock_mhz;
-  report.peak_macs_per_cycle = static_cast<double>(machine.array.rows * machine.array.columns);
+  report.peak_macs_per_cycle = machine.macs_per_cycle(machine.formats.activation, machine.formats.weight);
   report.peak_bytes_per_cycle = machine.bytes_per_cycle(memory_->peak_bandwidth());
   report.capacity_bytes = memory_->capacity_bytes();
   report.area = ledger_.area();

@@ -29,7 +29,7 @@ void RunRecords::record(const LoweredCommand& command, int layer, std::uint64_t 
   }
   ++entry.steps;
   entry.m = command.descriptor.m;
-  entry.k = command.descriptor.k + command.descriptor.window_k;
+  entry.k = reduction_of(command.descriptor);
   entry.n = command.descriptor.n;
   entry.count = command.descriptor.count;
   entry.schedule = command.schedule;

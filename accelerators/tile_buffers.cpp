@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "formats/adaptive_types.h"
 #include "formats/packed_operand.h"
 #include "formats/rounding.h"
 #include "pe/mant_pe.h"
@@ -82,20 +83,86 @@ QuantizedTensor unpack_tile(const OperandLayout& layout, const Format& format, c
                             const std::vector<std::uint8_t>& bytes) {
   const auto runs = layout.tile(range.row0, range.rows, range.column0, range.columns);
   RunIndex index(runs);
-  QuantizedTensor tile = blank_tensor(format, {range.rows, range.columns}, "tile");
+  Format own_rows = format;
+  own_rows.group_n = 1;  // every row brings its record
+  QuantizedTensor tile = blank_tensor(own_rows, {range.rows, range.columns}, "tile");
   for_each_part(
       layout, range, index,
       [&](std::uint64_t row, std::uint64_t group, std::uint64_t done, std::uint64_t length, std::uint64_t offset) {
         unpack_elements(&bytes[offset], row, done, length, tile);
+        if (layout.metadata_bytes == 0) return;
         unpack_metadata(&bytes[index.offset(layout.metadata_address(range.row0 + row, group))], row,
                         tensor_group(format, done / layout.group), tile);
       });
   return tile;
 }
 
-bool valid_types(const QuantizedTensor& tile) {
-  return std::all_of(tile.types.begin(), tile.types.end(),
-                     [](std::uint8_t type) { return type <= 127 || type == mant_int4_type; });
+bool is_encoding(const QuantizedTensor& tile) {
+  const auto is_type = [&](std::uint8_t type) {
+    switch (tile.format.family) {
+      case FormatFamily::mant4:
+        return type <= 127 || type == mant_int4_type;
+      case FormatFamily::ant4:
+        return type < ant_type_count;
+      default:
+        return type < olive_type_count;
+    }
+  };
+  const auto finite = [](float x) { return std::isfinite(x); };
+  return std::all_of(tile.types.begin(), tile.types.end(), is_type) &&
+         std::all_of(tile.scales.begin(), tile.scales.end(), finite) &&
+         std::all_of(tile.base_scales.begin(), tile.base_scales.end(), finite) &&
+         std::all_of(tile.residuals.begin(), tile.residuals.end(), finite) &&
+         std::all_of(tile.values.begin(), tile.values.end(), finite);
+}
+
+namespace {
+
+/// Per-group arrays of `tile`, whose first group is `group0` of `whole`'s rows; `per_group` entries each.
+template <class T>
+void join_metadata(const QuantizedTensor& tile, std::size_t group0, const std::vector<T>& from, std::vector<T>& to) {
+  if (from.empty()) return;
+  const std::size_t tile_groups = tile.groups_per_row(), entries = from.size() / tile.groups();
+  const std::size_t blocks = tile.groups() / tile_groups, row_entries = to.size() / blocks;
+  for (std::size_t block = 0; block < blocks; ++block) {
+    std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(block * tile_groups * entries), tile_groups * entries,
+                to.begin() + static_cast<std::ptrdiff_t>(block * row_entries + group0 * entries));
+  }
+}
+
+template <class T>
+void join_elements(const QuantizedTensor& tile, std::size_t column0, const std::vector<T>& from, std::vector<T>& to) {
+  if (from.empty()) return;
+  const std::size_t width = to.size() / tile.rows();
+  for (std::size_t row = 0; row < tile.rows(); ++row) {
+    std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(row * tile.columns()), tile.columns(),
+                to.begin() + static_cast<std::ptrdiff_t>(row * width + column0));
+  }
+}
+
+}  // namespace
+
+QuantizedTensor join_columns(const std::vector<QuantizedTensor>& tiles) {
+  const QuantizedTensor& first = tiles.front();
+  std::size_t columns = 0;
+  for (const auto& tile : tiles)
+    columns += tile.columns();
+  QuantizedTensor whole = blank_tensor(first.format, {first.rows(), columns}, first.name);
+  whole.tensor_exponent = first.tensor_exponent;
+  std::size_t column = 0;
+  for (const auto& tile : tiles) {
+    const std::size_t group = first.format.grouping == Grouping::group ? column / first.format.group_k : 0;
+    join_elements(tile, column, tile.codes, whole.codes);
+    join_elements(tile, column, tile.values, whole.values);
+    join_metadata(tile, group, tile.scales, whole.scales);
+    join_metadata(tile, group, tile.types, whole.types);
+    join_metadata(tile, group, tile.exponents, whole.exponents);
+    join_metadata(tile, group, tile.base_scales, whole.base_scales);
+    join_metadata(tile, group, tile.residuals, whole.residuals);
+    join_metadata(tile, group, tile.cluster_codes, whole.cluster_codes);
+    column += tile.columns();
+  }
+  return whole;
 }
 
 std::vector<std::uint8_t> pack_results(const OperandLayout& layout, const Format& format, const TileRange& range,
@@ -124,7 +191,8 @@ std::vector<std::uint8_t> pack_results(const OperandLayout& layout, const Format
 }
 
 std::vector<std::uint8_t> quantize_results(const OperandLayout& layout, const Format& format, const TileRange& range,
-                                           const std::vector<float>& values) {
+                                           const std::vector<float>& values, std::int32_t exponent,
+                                           std::uint64_t& saturated_groups) {
   Tensor results;
   results.name = "result tile";
   results.shape = {range.rows, range.columns};
@@ -136,7 +204,9 @@ std::vector<std::uint8_t> quantize_results(const OperandLayout& layout, const Fo
   }
   EncodeOptions options;
   if (format.family == FormatFamily::mant4) options.select = "variance";
+  if (format.family == FormatFamily::amove) options.exponent = exponent;
   const QuantizedTensor tile = encode(results, format, options);
+  saturated_groups += tile.saturated_groups;
   const auto runs = layout.tile(range.row0, range.rows, range.column0, range.columns);
   RunIndex index(runs);
   std::vector<std::uint8_t> bytes(total_bytes(runs));
@@ -144,7 +214,7 @@ std::vector<std::uint8_t> quantize_results(const OperandLayout& layout, const Fo
       layout, range, index,
       [&](std::uint64_t row, std::uint64_t group, std::uint64_t done, std::uint64_t length, std::uint64_t offset) {
         pack_elements(tile, row, done, length, &bytes[offset]);
-        pack_metadata(tile, row, done / layout.group,
+        pack_metadata(tile, row, tensor_group(format, done / layout.group),
                       &bytes[index.offset(layout.metadata_address(range.row0 + row, group))]);
       });
   return bytes;
@@ -155,7 +225,7 @@ std::vector<std::uint8_t> pack_operand(const OperandLayout& layout, const Quanti
   for (std::uint64_t row = 0; row < tensor.rows(); ++row) {
     for (std::uint64_t g = 0; g < layout.groups(); ++g) {
       const std::uint64_t column = g * layout.group;
-      pack_elements(tensor, row, column, std::min(layout.group, layout.columns - column),
+      pack_elements(tensor, row, column, std::min<std::uint64_t>(layout.group, tensor.columns() - column),
                     &bytes[layout.code_address(row, g) - layout.base]);
       pack_metadata(tensor, row, tensor_group(tensor.format, g), &bytes[layout.metadata_address(row, g) - layout.base]);
     }

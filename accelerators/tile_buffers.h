@@ -21,19 +21,25 @@ struct TileRange {
 QuantizedTensor unpack_tile(const OperandLayout& layout, const Format& format, const TileRange& range,
                             const std::vector<std::uint8_t>& bytes);
 
-/// False when a type byte stands for no MANT type (they come from memory, whoever wrote it).
-bool valid_types(const QuantizedTensor& tile);
+/// False when the tile holds what no encoder writes (it comes from memory, whoever wrote it): a type byte that stands
+/// for no type, a value or scale that is not finite.
+bool is_encoding(const QuantizedTensor& tile);
+
+/// Tiles side by side along the columns, in order; each but the last ends with a whole group.
+QuantizedTensor join_columns(const std::vector<QuantizedTensor>& tiles);
 
 /// The bytes of layout.tile(range) for FP16 or FP32 results (row-major). Counts results that overflow to infinity in
 /// FP16.
 std::vector<std::uint8_t> pack_results(const OperandLayout& layout, const Format& format, const TileRange& range,
                                        const std::vector<float>& values, std::uint64_t& overflows);
 
-/// The real-time quantizer: results (row-major) are rounded to FP16, encoded by groups along the columns (MANT types by
-/// `variance`) and packed into the bytes of layout.tile(range); range.column0 is a multiple of the group. Throws
-/// InputError when a result is not finite in FP16.
+/// The real-time quantizer: results (row-major) are rounded to FP16, encoded along the columns by the format's online
+/// rule (MANT types by `variance`; `exponent`: Amove's p) and packed into the bytes of layout.tile(range);
+/// range.column0 is a multiple of the group, a channel is there as a whole. Adds to `saturated_groups`. Throws
+/// InputError when a result is not finite in FP16, or cannot be encoded.
 std::vector<std::uint8_t> quantize_results(const OperandLayout& layout, const Format& format, const TileRange& range,
-                                           const std::vector<float>& values);
+                                           const std::vector<float>& values, std::int32_t exponent,
+                                           std::uint64_t& saturated_groups);
 
 /// The whole of a quantized operand in its memory layout, as a host places it.
 std::vector<std::uint8_t> pack_operand(const OperandLayout& layout, const QuantizedTensor& tensor);

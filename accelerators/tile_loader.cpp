@@ -5,13 +5,6 @@
 #include <utility>
 
 namespace nibble {
-namespace {
-
-bool has_wide_weights(const OperandDescriptor& operand) {
-  return operand.format.family == FormatFamily::integer;
-}
-
-}  // namespace
 
 MemoryRun partial_sum_run(const Descriptor& command, const TileJob& job) {
   MemoryRun run;
@@ -29,7 +22,7 @@ void TileLoader::start(const Descriptor& command, std::uint64_t output_tiles, Co
   counters_ = &counters;
   failed_ = false;
   output_tiles_ = output_tiles;
-  after_window_ = false;
+  after_continuation_ = false;
   schedule_.emplace(shape_of(command), command.tiling);
   for (auto& slot : slots_)
     slot.users = 0;
@@ -40,43 +33,52 @@ void TileLoader::cancel() {
   ++generation_;
   jobs_.clear();
   queued_.reset();
-  window_.reset();
+  behind_.reset();
   schedule_.reset();
 }
 
 std::optional<LoadedJob> TileLoader::produce() {
-  if (window_) {
-    auto job = *window_;
-    window_.reset();
-    return job;
-  }
+  if (behind_) return produce_continuation();
   if (!schedule_) return std::nullopt;
   const auto tile = schedule_->next();
   if (!tile) return std::nullopt;
   LoadedJob job;
   job.job = *tile;
   job.weight_k0 = tile->k0;
-  job.wide = has_wide_weights(command_.w);
-  const std::uint64_t last_token = command_.past + (tile->m0 + tile->m - 1) / command_.rows_per_token;
-  const bool reaches_window = command_.causal != CausalMask::context || last_token >= command_.k;
-  if (command_.window_k > 0 && tile->last_k && reaches_window) {
-    job.job.last_k = false;
-    job.job.last = false;
-    LoadedJob window = job;
-    window.job = *tile;
-    window.job.k0 = command_.k;
-    window.job.k = command_.causal == CausalMask::context
-                       ? std::min<std::uint64_t>(command_.window_k, last_token + 1 - command_.k)
-                       : command_.window_k;
-    window.job.first_k = false;
-    window.job.refill = false;
-    window.job.load_activation = window.job.load_weight = true;
-    window.weight_k0 = 0;
-    window.wide = true;
-    job.job.spill = false;
-    window_ = window;
+  if (tile->last_k && visible_reduction(*tile) > command_.k) {
+    behind_ = *tile;
+    behind_->k0 = command_.k;
+    job.job.last_k = job.job.last = job.job.spill = false;
   }
   return job;
+}
+
+/// The reduction that the tile's last row sees, continuations included.
+std::uint64_t TileLoader::visible_reduction(const TileJob& tile) const {
+  const std::uint64_t all = reduction_of(command_);
+  if (command_.causal != CausalMask::context) return all;
+  return std::min(all, command_.past + (tile.m0 + tile.m - 1) / command_.rows_per_token + 1);
+}
+
+/// The next part of the continuations of the tile behind_, from its k0 on, in tiles of the schedule's extent along k.
+LoadedJob TileLoader::produce_continuation() {
+  const std::uint64_t visible = visible_reduction(*behind_);
+  LoadedJob next;
+  next.job = *behind_;
+  next.segment = 1;
+  while (segment_begin(command_, next.segment + 1) <= behind_->k0)
+    ++next.segment;
+  const std::uint64_t segment_end = segment_begin(command_, next.segment + 1);
+  const std::uint64_t end = std::min({behind_->k0 + command_.tiling.k, segment_end, visible});
+  next.job.k = end - behind_->k0;
+  next.job.first_k = next.job.refill = next.job.spill = false;
+  next.job.load_activation = next.job.load_weight = true;
+  next.job.last_k = end == visible;
+  next.job.last = behind_->last && next.job.last_k;
+  next.weight_k0 = behind_->k0 - segment_begin(command_, next.segment);
+  behind_->k0 = end;
+  if (next.job.last_k) behind_.reset();
+  return next;
 }
 
 void TileLoader::issue() {
@@ -89,16 +91,16 @@ void TileLoader::issue() {
 
 bool TileLoader::issue_one(LoadedJob next) {
   const TileJob& job = next.job;
-  // After a window job the slots hold the window's tiles, whatever the schedule says of its own previous job.
-  const bool load_activation = job.load_activation || after_window_;
-  const bool load_weight = job.load_weight || after_window_;
+  // After a continuation the slots hold its tiles, whatever the schedule says of its own previous job.
+  const bool load_activation = job.load_activation || after_continuation_;
+  const bool load_weight = job.load_weight || after_continuation_;
   const unsigned activation_slot = load_activation ? activation_slot_ ^ 1u : activation_slot_;
   const unsigned weight_slot = load_weight ? weight_slot_ ^ 1u : weight_slot_;
   if (load_activation && slots_[activation_slot].users > 0) return false;
   if (load_weight && slots_[weight_slot].users > 0) return false;
   if (job.refill && !may_refill(job)) return false;
 
-  after_window_ = command_.window_k > 0 && next.wide;
+  after_continuation_ = next.segment > 0;
   next.activation_slot = activation_slot_ = activation_slot;
   next.weight_slot = weight_slot_ = weight_slot;
   ++slots_[activation_slot].users;
@@ -112,8 +114,7 @@ bool TileLoader::issue_one(LoadedJob next) {
     load(activation_slot, command_.a.layout(job.instance).tile(job.m0, job.m, job.k0, job.k), Stream::activation);
   }
   if (load_weight) {
-    const bool window = command_.window_k > 0 && next.wide;
-    const OperandLayout layout = (window ? command_.window : command_.w).layout(job.instance);
+    const OperandLayout layout = weight_segment(command_, next.segment).layout(job.instance);
     load(weight_slot, layout.tile(job.n0, job.n, next.weight_k0, job.k), Stream::weight);
   }
   if (job.refill) load(next.refill_slot, {partial_sum_run(command_, job)}, Stream::partial_sum);
@@ -203,8 +204,7 @@ const QuantizedTensor& TileLoader::activation(const LoadedJob& job) {
 }
 
 const QuantizedTensor& TileLoader::weight(const LoadedJob& job) {
-  const bool window = command_.window_k > 0 && job.wide;
-  return unpacked(slots_[job.weight_slot], window ? command_.window : command_.w,
+  return unpacked(slots_[job.weight_slot], weight_segment(command_, job.segment),
                   {job.job.n0, job.job.n, job.weight_k0, job.job.k}, job.job.instance);
 }
 
@@ -212,6 +212,7 @@ const QuantizedTensor& TileLoader::unpacked(Slot& slot, const OperandDescriptor&
                                             std::uint64_t instance) {
   if (!slot.unpacked) {
     slot.tile = unpack_tile(operand.layout(instance), operand.format, range, slot.bytes);
+    slot.tile.tensor_exponent = operand.exponent;
     slot.unpacked = true;
   }
   return slot.tile;

@@ -26,8 +26,8 @@ MemoryRun partial_sum_run(const Descriptor& command, const TileJob& job);
 /// One job with its operands on the way into the buffers, or there.
 struct LoadedJob {
   TileJob job;
-  bool wide = false;            ///< INT8 weights: the array runs in its fused mode
-  std::uint64_t weight_k0 = 0;  ///< first reduction index inside the weight operand
+  std::size_t segment = 0;      ///< part of W: 0 is the operand itself, then its continuations
+  std::uint64_t weight_k0 = 0;  ///< first reduction index inside that part
   unsigned activation_slot = 0, weight_slot = 0, refill_slot = 0;
 };
 
@@ -80,6 +80,8 @@ class TileLoader final : public DmaListener {
     std::vector<MemoryRun> runs;
   };
   std::optional<LoadedJob> produce();
+  LoadedJob produce_continuation();
+  std::uint64_t visible_reduction(const TileJob& tile) const;
   void issue();
   bool issue_one(LoadedJob next);
   bool may_refill(const TileJob& job) const;
@@ -95,14 +97,14 @@ class TileLoader final : public DmaListener {
   CommandCounters* counters_ = nullptr;
   std::optional<TileSchedule> schedule_;
   std::optional<LoadedJob> queued_;  ///< produced, but no slot was free
-  std::optional<LoadedJob> window_;  ///< the value window's job that follows the one produced last
+  std::optional<TileJob> behind_;    ///< the tile whose continuations come next, from its k0 on
   std::deque<LoadedJob> jobs_;
   std::array<Slot, 6> slots_;  ///< activation 0, 1; weight 2, 3; refilled partial sums 4, 5
   unsigned activation_slot_ = 0, weight_slot_ = 2, refill_slot_ = 4;
   std::uint64_t output_tiles_ = 1;
   std::uint64_t in_flight_ = 0;
   std::uint64_t generation_ = 0;  ///< of the command; completions of a cancelled one are dropped
-  bool after_window_ = false, failed_ = false;
+  bool after_continuation_ = false, failed_ = false;
 };
 
 }  // namespace nibble

@@ -100,8 +100,7 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
     const auto chunk_operations = static_cast<std::uint64_t>(std::llround(static_cast<double>(elements) * operations));
     // Results of a group enter the quantizer no faster than it encodes groups.
     const std::uint64_t vector_cycles = ceil_div(chunk_operations, config_.vector_unit.lanes);
-    const std::uint64_t quantizer_cycles =
-        quantizes ? ceil_div(ceil_div(elements, config_.quantized_group), config_.quantizer.groups_per_cycle) : 0;
+    const std::uint64_t quantizer_cycles = quantizes ? ceil_div(elements, config_.quantizer.elements_per_cycle) : 0;
     end = start + std::max(vector_cycles, quantizer_cycles);
     counters.compute_cycles += vector_cycles;
     counters.exposed_quantizer_cycles += end - start - vector_cycles;

@@ -26,7 +26,7 @@ struct RunOptions {
 void run_model(const RunOptions& options, std::ostream& out);
 
 struct GemmCommandOptions {
-  std::string accelerator;
+  std::string accelerator, pe;  ///< one of them
   std::optional<std::int64_t> m, k, n;
   std::string activations, weights;  ///< .npy files; both or neither
   std::string activation_format, weight_format, weight_select, calibration;
@@ -40,6 +40,8 @@ struct GemmCommandOptions {
   bool json = false;
 };
 void run_gemm(const GemmCommandOptions& options, std::ostream& out);
+/// With options.pe: the PE's function alone.
+void run_pe_gemm(const GemmCommandOptions& options, std::ostream& out);
 
 struct CatalogOptions {
   std::string kind, name;

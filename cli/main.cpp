@@ -76,7 +76,10 @@ struct CommandLine {
 
   void add_gemm() {
     CLI::App* command = app.add_subcommand("gemm", "Simulate one GEMM, C[M,N] = A[M,K] x W[N,K]^T");
-    command->add_option("--accelerator", gemm.accelerator, "name or file (nibble list accelerators)")->required();
+    CLI::Option_group* what = command->add_option_group("one of");
+    what->add_option("--accelerator", gemm.accelerator, "name or file (nibble list accelerators)");
+    what->add_option("--pe", gemm.pe, "the PE's function alone, without time (nibble list pes)");
+    what->require_option(1);
     command->add_option("--m", gemm.m, "rows of A");
     command->add_option("--k", gemm.k, "reduction");
     command->add_option("--n", gemm.n, "rows of W");
@@ -95,7 +98,11 @@ struct CommandLine {
     set_option(command, gemm.overrides);
     command->add_flag("--json", gemm.json, "one JSON document on standard output");
     command->footer("Example: nibble gemm --accelerator mant --m 2048 --k 4096 --n 4096 --explain");
-    command->callback([this] { action = [this](std::ostream& out) { nibble::run_gemm(gemm, out); }; });
+    command->callback([this] {
+      action = [this](std::ostream& out) {
+        gemm.pe.empty() ? nibble::run_gemm(gemm, out) : nibble::run_pe_gemm(gemm, out);
+      };
+    });
   }
 
   void add_quantize() {

@@ -72,6 +72,7 @@ struct Report {
   std::string command, accelerator, model, technology, memory;
   std::vector<std::pair<std::string, std::uint64_t>> scenario;  ///< "batch", "prefill", "decode", "context"
   std::vector<std::pair<std::string, std::string>> attributes;  ///< further top-level texts: "activation_format", ...
+  std::vector<std::pair<std::string, std::uint64_t>> counts;    ///< further top-level numbers: "saturated_groups"
   double clock_mhz = 0;
   double peak_macs_per_cycle = 0, peak_bytes_per_cycle = 0;
   std::uint64_t footprint_bytes = 0, capacity_bytes = 0;  ///< of the operands, and of the memory

@@ -56,6 +56,8 @@ std::string report_json(const Report& report) {
   for (const auto& [name, value] : report.attributes)
     json.field(name, value);
   json.field("overflows", report.totals().overflows);
+  for (const auto& [name, value] : report.counts)
+    json.field(name, value);
   json.field("technology", report.technology).field("memory", report.memory).field("clock_mhz", report.clock_mhz);
   json.field("peak_macs_per_cycle", report.peak_macs_per_cycle)
       .field("peak_bytes_per_cycle", report.peak_bytes_per_cycle);

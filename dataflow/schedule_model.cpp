@@ -141,7 +141,7 @@ ScheduleModel::ScheduleModel(const ScheduleProblem& problem) : problem_(problem)
   if (problem.buffers.accumulator_bytes == 0 || problem.buffers.accumulator_bytes > 64 || problem.partial_bytes > 64) {
     throw InputError("schedule: an accumulator has 1 to 64 bytes, a spilled partial sum at most 64");
   }
-  group_ = pass_group(problem.activation, problem.weight);
+  group_ = problem.sum_extent.value_or(pass_group(problem.activation, problem.weight));
   k_step_ = common_step(problem.activation.group, problem.weight.group, shape.k);
   n_step_ = std::min(problem.output.group, shape.n);
   n_needed_ = shape.columns_needed(0, shape.m);

@@ -103,6 +103,7 @@ class Comparison {
     for (const LoopOrder order : orders_[many]) {
       if (!model_.allows(order, tile.k)) continue;
       const ScheduleCost cost = model_.cost(order, figures, sums);
+      if (!problem.may_spill && cost.traffic.partial_write > 0) continue;
       candidate.tiling.order = order;
       candidate.cycles = cost.cycles;
       candidate.objective = (cost.cycles + problem.traffic_price * cost.memory_cycles +

@@ -29,7 +29,10 @@ struct ScheduleProblem {
   BufferCapacity buffers;
   MemoryRate memory;
   OperandLayout activation, weight, output;  ///< m x k, n x k, m x n, of one instance
-  unsigned partial_bytes = 4;                ///< per spilled partial sum
+  /// Reduction extent that one sum of the array may span; 0: any. Empty: pass_group of the layouts.
+  std::optional<std::uint64_t> sum_extent;
+  bool may_spill = true;       ///< partial sums may leave the chip; else the reduction is finished tile by tile
+  unsigned partial_bytes = 4;  ///< per spilled partial sum
   double traffic_price = 0.1;  ///< cycles charged per cycle's worth of memory traffic, beside the cycles themselves
   double job_price = 2;  ///< cycles charged per job: issuing its transfers; keeps jobs from becoming needlessly small
   OrderPolicy order = OrderPolicy::any;

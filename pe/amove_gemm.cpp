@@ -20,6 +20,13 @@ std::size_t tile_extent(const Format& a, const Format&, std::size_t) {
   return a.group_k;
 }
 
+/// Clusters below 4 come faster than one GIPU serves its four PEs.
+std::size_t mode(const Format& a, const Format&) {
+  if (a.cluster >= 16) return 1;
+  if (a.cluster >= 4) return 0;
+  return a.cluster >= 2 ? 2 : 3;
+}
+
 /// Decoded scale of the cluster that begins at element k of a row.
 float scale_at(const QuantizedTensor& tensor, std::size_t row, std::size_t k) {
   const std::size_t group = tensor.group_index(row, k / tensor.format.group_k);
@@ -112,7 +119,11 @@ const PeUnit& amove_unit() {
                               supports,
                               tile_extent,
                               tile,
-                              amove_pe_timing};
+                              amove_pe_timing,
+                              mode,
+                              "amove4-g128c16",
+                              "amove4-g128c16",
+                              {"accumulate"}};
   return unit;
 }
 

@@ -38,7 +38,10 @@ const PeTiming& amove_pe_timing() {
     t.name = "amove";
     t.area_key = "pe.amove.c4.area";
     t.foot_latency = 4;
-    t.modes = {{"c4", 1, 1, 1, 1, "pe.amove.c4.mac"}, {"c16", 1, 1, 1, 1, "pe.amove.c16.mac"}};
+    t.modes = {{"c4", 1, 1, 1, 1, "pe.amove.c4.mac"},
+               {"c16", 1, 1, 1, 1, "pe.amove.c16.mac"},
+               {"c2", 1, 2, 1, 1, "pe.amove.c2.mac"},
+               {"c1", 1, 4, 1, 1, "pe.amove.c1.mac"}};
     return t;
   }();
   return timing;

@@ -67,6 +67,7 @@ const PeTiming& ant_pe_timing() {
     t.name = "ant";
     t.area_key = "pe.ant.area";
     t.foot_latency = 3;
+    t.foot_key = "foot.int8.element";
     t.modes = {{"w4a4", 1, 1, 1, 1, "pe.ant.w4a4.mac"},
                {"w4a8", 1, 1, 1, 2, "pe.ant.w4a8.mac"},
                {"w8a4", 1, 1, 1, 2, "pe.ant.w4a8.mac"},
@@ -83,7 +84,12 @@ const PeUnit& ant_unit() {
                               [](const Format& a, const Format& w) { return supports(a) && supports(w); },
                               integer_tile_extent,
                               tile,
-                              ant_pe_timing};
+                              ant_pe_timing,
+                              [](const Format& a, const Format& w) -> std::size_t {
+                                return (a.bits == 8 ? 1 : 0) + (w.bits == 8 ? 2 : 0);
+                              },
+                              "ant4-channel",
+                              "ant4-channel"};
   return unit;
 }
 

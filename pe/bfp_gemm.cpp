@@ -61,7 +61,13 @@ const PeUnit& bfp_unit() {
       supports,
       tile_extent,
       tile,
-      bfp_pe_timing};
+      bfp_pe_timing,
+      [](const Format&, const Format& w) -> std::size_t {
+        if (w.family == FormatFamily::integer) return 0;
+        return w.bits == 4 ? 1 : 2;
+      },
+      "bfp8-g32",
+      "int4-g128"};
   return unit;
 }
 

@@ -66,6 +66,7 @@ const PeTiming& bitfusion_pe_timing() {
     t.name = "bitfusion";
     t.area_key = "pe.bitfusion.area";
     t.foot_latency = 3;
+    t.foot_key = "foot.int8.element";
     for (const unsigned w : {8U, 4U, 2U}) {
       for (const unsigned a : {8U, 4U, 2U}) {
         const std::string mode = bitfusion_mode(a, w);
@@ -86,7 +87,16 @@ const PeUnit& bitfusion_unit() {
       [](const Format& a, const Format& w) { return is_integer(a) && is_integer(w) && integer_runs_agree(a, w); },
       integer_tile_extent,
       tile,
-      bitfusion_pe_timing};
+      bitfusion_pe_timing,
+      [](const Format& a, const Format& w) -> std::size_t {
+        const auto index = [](unsigned bits) -> std::size_t {
+          const unsigned width = bitfusion_width(bits);
+          return width == 8 ? 0 : width == 4 ? 1 : 2;
+        };
+        return 3 * index(w.bits) + index(a.bits);
+      },
+      "int8-channel",
+      "int4-channel"};
   return unit;
 }
 

@@ -109,7 +109,8 @@ const PeUnit& fp16_unit() {
       "fp16",           "baseline: FP16 products accumulated in binary32",
       "fp16 with fp16", [](const Format& a, const Format& w) { return is_fp16(a) && is_fp16(w); },
       single,           fp16_tile,
-      fp16_pe_timing};
+      fp16_pe_timing,   nullptr,
+      "fp16",           "fp16"};
   return unit;
 }
 
@@ -121,7 +122,10 @@ const PeUnit& fp16_dequant_unit() {
       [](const Format& a, const Format& w) { return is_fp16(a) && w.family == FormatFamily::integer; },
       single,
       dequant_tile,
-      fp16_pe_timing};
+      fp16_pe_timing,
+      nullptr,
+      "fp16",
+      "int4-g128"};
   return unit;
 }
 

@@ -122,6 +122,7 @@ const PeTiming& fp_int_aligned_pe_timing() {
     t.name = "fp_int_aligned";
     t.area_key = "pe.figna.area";
     t.foot_latency = 3;
+    t.longest_sum = aligned_group;
     for (const char* variant : {"", "m11", "m8"}) {
       for (const char* weight : {"w4", "w8"}) {
         const std::string mode = std::string(weight) + variant;
@@ -141,7 +142,11 @@ const PeUnit& fp_int_aligned_unit() {
                               supports,
                               tile_extent,
                               tile,
-                              fp_int_aligned_pe_timing};
+                              fp_int_aligned_pe_timing,
+                              [](const Format&, const Format& w) -> std::size_t { return w.bits <= 4 ? 0 : 1; },
+                              "fp16",
+                              "int4-g128",
+                              {"aligned_bits"}};
   return unit;
 }
 

@@ -95,7 +95,11 @@ const PeUnit& fp_int_unit() {
                               supports,
                               tile_extent,
                               tile,
-                              fp_int_pe_timing};
+                              fp_int_pe_timing,
+                              [](const Format&, const Format& w) -> std::size_t { return w.bits == 4 ? 0 : 2; },
+                              "fp16",
+                              "int4-g32x4",
+                              {"product"}};
   return unit;
 }
 
@@ -113,6 +117,7 @@ const PeUnit& fp_int_k_unit() {
       }();
       return timing;
     };
+    twin.mode = [](const Format&, const Format& w) -> std::size_t { return w.bits == 4 ? 0 : 1; };
     return twin;
   }();
   return unit;

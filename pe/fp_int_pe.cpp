@@ -85,7 +85,7 @@ PeTiming fp_int_pe_timing(unsigned duplication) {
                        "; expected 1, 2 or 4");
     }
     const std::string mode = "int" + std::to_string(bits);
-    t.modes.push_back({mode, 4 * lanes, lanes / duplication, 4, 1, "pe.fp_int." + mode + ".mac"});
+    t.modes.push_back({mode, 4 * lanes, lanes / duplication, 4, 1, "pe.fp_int." + mode + ".mac", lanes});
     t.modes.push_back({mode + "-k", 4, 1, 4, 1, "pe.fp_int." + mode + "-k.mac"});
   }
   return t;

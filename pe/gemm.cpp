@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pe/gemm.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "formats/rounding.h"
 
@@ -10,6 +12,18 @@ void check_formats(const PeUnit& pe, const Format& activations, const Format& we
   if (pe.supports(activations, weights)) return;
   throw InputError("the " + pe.name + " PE does not multiply activations in " + activations.name() +
                    " with weights in " + weights.name() + "; supported: " + pe.supported);
+}
+
+bool PeUnit::has_option(const std::string& option) const {
+  return std::find(options.begin(), options.end(), option) != options.end();
+}
+
+std::size_t mode_index(const PeUnit& pe, const Format& activations, const Format& weights) {
+  return pe.mode == nullptr ? 0 : pe.mode(activations, weights);
+}
+
+const PeMode& mode_of(const PeUnit& pe, const Format& activations, const Format& weights) {
+  return pe.timing().modes.at(mode_index(pe, activations, weights));
 }
 
 void check_operands(const PeUnit& pe, const QuantizedTensor& activations, const QuantizedTensor& weights) {

@@ -38,7 +38,16 @@ struct PeUnit {
   void (*tile)(const QuantizedTensor& activations, const QuantizedTensor& weights, const GemmRange& range,
                const GemmOptions& options, float* accumulators, std::size_t stride);
   const PeTiming& (*timing)();
+  /// Index into timing().modes of the mode in which the PE multiplies a supported pair; null: it has one mode.
+  std::size_t (*mode)(const Format& activations, const Format& weights) = nullptr;
+  std::string activation_format = {}, weight_format = {};  ///< the pair that it is published with
+  std::vector<std::string> options = {};  ///< members of GemmOptions that change its results: "accumulate", "product"
+  bool has_option(const std::string& option) const;
 };
+
+/// Index of the mode for a supported pair, and the mode.
+std::size_t mode_index(const PeUnit& pe, const Format& activations, const Format& weights);
+const PeMode& mode_of(const PeUnit& pe, const Format& activations, const Format& weights);
 
 /// Throws InputError that lists the supported pairs, or names both tensors when their reductions differ.
 void check_operands(const PeUnit& pe, const QuantizedTensor& activations, const QuantizedTensor& weights);

@@ -33,6 +33,7 @@ const PeTiming& int4_pe_timing() {
     t.name = "int4";
     t.area_key = "pe.int4.area";
     t.foot_latency = 3;
+    t.foot_key = "foot.int8.element";
     t.modes = {{"w4a4", 1, 1, 1, 1, "pe.int4.w4a4.mac"}};
     return t;
   }();
@@ -48,7 +49,10 @@ const PeUnit& int4_unit() {
       [](const Format& a, const Format& w) { return is_int4(a) && is_int4(w) && integer_runs_agree(a, w); },
       integer_tile_extent,
       tile,
-      int4_pe_timing};
+      int4_pe_timing,
+      nullptr,
+      "int4-g64",
+      "int4-g64"};
   return unit;
 }
 

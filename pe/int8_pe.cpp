@@ -57,6 +57,7 @@ const PeTiming& int8_pe_timing() {
     t.name = "int8";
     t.area_key = "pe.int8.area";
     t.foot_latency = 3;
+    t.foot_key = "foot.int8.element";
     t.modes = {{"int8", 1, 1, 1, 1, "pe.int8.mac"}};
     return t;
   }();
@@ -70,7 +71,10 @@ const PeUnit& int8_unit() {
                               [](const Format& a, const Format& w) { return is_int8_channel(a) && is_int8_channel(w); },
                               [](const Format&, const Format&, std::size_t columns) { return columns; },
                               tile,
-                              int8_pe_timing};
+                              int8_pe_timing,
+                              nullptr,
+                              "int8-channel",
+                              "int8-channel"};
   return unit;
 }
 

@@ -61,7 +61,10 @@ const PeUnit& mant_unit() {
       supports,
       tile_extent,
       tile,
-      mant_pe_timing};
+      mant_pe_timing,
+      [](const Format&, const Format& w) -> std::size_t { return w.family == FormatFamily::mant4 ? 0 : 1; },
+      "int8-g64",
+      "mant4-g64"};
   return unit;
 }
 

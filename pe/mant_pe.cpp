@@ -93,6 +93,8 @@ const PeTiming& mant_pe_timing() {
     t.name = "mant";
     t.area_key = "pe.mant.area";
     t.foot_latency = 4;
+    t.foot_key = "foot.element";
+    t.longest_sum = mant_pass_elements;
     t.modes = {{"w4a8", 1, 1, 1, 1, "pe.mant.w4a8.mac"}, {"w8a8", 1, 1, 1, 2, "pe.mant.w8a8.mac"}};
     return t;
   }();

@@ -64,6 +64,7 @@ const PeTiming& olive_pe_timing() {
     t.name = "olive";
     t.area_key = "pe.olive.area";
     t.foot_latency = 3;
+    t.foot_key = "foot.int8.element";
     t.modes = {{"w4a4", 1, 1, 1, 1, "pe.olive.w4a4.mac"},
                {"w4a8", 1, 1, 1, 2, "pe.olive.w4a8.mac"},
                {"w8a4", 1, 1, 1, 2, "pe.olive.w4a8.mac"},
@@ -80,7 +81,12 @@ const PeUnit& olive_unit() {
                               [](const Format& a, const Format& w) { return supports(a) && supports(w); },
                               integer_tile_extent,
                               tile,
-                              olive_pe_timing};
+                              olive_pe_timing,
+                              [](const Format& a, const Format& w) -> std::size_t {
+                                return (a.bits == 8 ? 1 : 0) + (w.bits == 8 ? 2 : 0);
+                              },
+                              "olive4-channel",
+                              "olive4-channel"};
   return unit;
 }
 

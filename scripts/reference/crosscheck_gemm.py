@@ -3,6 +3,7 @@
 """Random GEMMs through `nibble gemm` and through the reference, compared bit for bit.
 
 crosscheck_gemm.py --nibble build/release/cli/nibble --accelerator mant --cases 100 [--seed 1] [--set KEY=VALUE ...]
+crosscheck_gemm.py --nibble build/release/cli/nibble --pe fp_int --cases 100
 
 Shapes, formats, selections and fidelity levels are drawn at random from what the PE multiplies. Exits with 1 and one
 line per case that differs.
@@ -21,6 +22,8 @@ HERE = pathlib.Path(__file__).parent
 PES = {"harmonia": "bfp", "pacq": "fp_int", "amove-array": "amove", "amove-tensor-core": "amove", "fp16-array": "fp16",
        "int8-array": "int8", "simt-dequant": "fp16_dequant"}
 
+CYCLE_FIDELITY = ("mant",)  # machines whose array is also modelled register by register
+
 
 def formats(pe, random):
     """Options of one random case: activation format, weight format, further options."""
@@ -38,7 +41,7 @@ def formats(pe, random):
         exponent = int(random.randint(-8, 1))
         return name, name, ["--exponent", exponent, "--accumulate", random.choice(["fp16", "fp32"])]
     return {"fp16": ("fp16", "fp16", []), "int8": ("int8-channel", "int8-channel", []),
-            "fp16_dequant": ("fp16", "int4-g128", [])}[pe]
+            "fp16_dequant": ("fp16", random.choice(["int4-g128", "int3-g32x4", "int8-channel"]), [])}[pe]
 
 
 def tensor(random, rows, columns, exponents):
@@ -57,22 +60,25 @@ def compare_case(options, random, directory):
     m, k, n = (int(random.randint(1, limit)) for limit in (48, 800, 100))
     for name, rows, exponents in (("a", m, (-4, 5)), ("w", n, (-8, 5))):
         np.save(directory / f"{name}.npy", tensor(random, rows, k, exponents))
-    activation, weight, more = formats(PES.get(options.accelerator, options.accelerator), random)
+    pe = options.pe or PES.get(options.accelerator, options.accelerator)
+    activation, weight, more = formats(pe, random)
     shared = ["--activations", str(directory / "a.npy"), "--weights", str(directory / "w.npy")]
-    shared += ["--accelerator", options.accelerator, "--activation-format", activation, "--weight-format", weight]
+    shared += ["--activation-format", activation, "--weight-format", weight]
     shared += [str(v) for v in more]
-    fidelity = random.choice(["transaction", "cycle"])
+    cycle = options.accelerator in CYCLE_FIDELITY
+    fidelity = random.choice(["transaction", "cycle"]) if cycle else "transaction"
     case = f"{m}x{k}x{n} {activation} {weight} {' '.join(map(str, more))} {fidelity}"
 
     def outputs(side):
         return ["--output", str(directory / f"c-{side}.npy"), "--accumulator", str(directory / f"acc-{side}.npy")]
 
     settings = [part for value in options.settings for part in ("--set", value)]
-    settings += ["--fidelity", fidelity, "--json"]
-    failure = run([options.nibble, "gemm"] + shared + settings + outputs("nibble"), 0)
+    settings += ["--pe", pe] if options.pe else ["--accelerator", options.accelerator, "--fidelity", fidelity]
+    failure = run([options.nibble, "gemm", "--json"] + shared + settings + outputs("nibble"), 0)
     if failure:
         return f"{case}: nibble: {failure}"
-    failure = run([sys.executable, "-B", str(HERE / "gemm_reference.py")] + shared + outputs("reference"), 0)
+    failure = run([sys.executable, "-B", str(HERE / "gemm_reference.py"), "--accelerator", pe] + shared +
+                  outputs("reference"), 0)
     if failure:
         return f"{case}: reference: {failure}"
     for name in ("acc", "c"):
@@ -87,6 +93,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nibble", required=True)
     parser.add_argument("--accelerator", default="mant")
+    parser.add_argument("--pe", help="the PE's function alone instead of a machine")
     parser.add_argument("--cases", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--set", dest="settings", action="append", default=[])

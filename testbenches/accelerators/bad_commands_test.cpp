@@ -111,24 +111,33 @@ TEST_CASE("GEMM descriptors that make no sense get the status that says why") {
           {"C in blocks of no rows", shape, [](Descriptor& d) { d.c.block_rows = 0; }},
           {"a tile that cuts a group", shape, [](Descriptor& d) { d.tiling.k = 96; }},
           {"a tile that cuts a block of the output", shape, [](Descriptor& d) { d.tiling.n = 32; }},
-          {"a window beyond a group", shape,
+          {"a window and operands that end before it", shape,
            [](Descriptor& d) {
-             d.window_k = 65;
-             d.a.columns = 193;
+             d.continuations[0] = {1, d.w.address, 0, window_format()};
            }},
-          {"a window and operands that end before it", shape, [](Descriptor& d) { d.window_k = 1; }},
-          {"a window whose end wraps around", shape, [](Descriptor& d) { d.window_k = ~0u; }},
+          {"a window whose end wraps around", shape,
+           [](Descriptor& d) {
+             d.continuations[0] = {~0u, d.w.address, 0, window_format()};
+           }},
           {"a window behind a cut group", shape,
            [](Descriptor& d) {
              d.k = 100;
-             d.window_k = 8;
+             d.continuations[0] = {8, d.w.address, 0, window_format()};
            }},
-          {"a window behind INT8 weights", format,
+          {"a second continuation without the first", shape,
            [](Descriptor& d) {
-             d.w.format = Format::parse("int8-g64");
-             d.window_k = 8;
+             d.continuations[1] = {8, d.w.address, 0, window_format()};
              d.a.columns = 136;
            }},
+          {"an FP16 window", format,
+           [](Descriptor& d) {
+             d.continuations[0] = {8, d.w.address, 0, Format::parse("fp16")};
+             d.a.columns = 136;
+           }},
+          {"a choice of accumulator that the PE does not have", format,
+           [](Descriptor& d) { d.options.accumulate_fp32 = true; }},
+          {"a choice of product that the PE does not have", format,
+           [](Descriptor& d) { d.options.product_fp16 = true; }},
           {"FP16 activations", format, [](Descriptor& d) { d.a.format = Format::parse("fp16"); }},
           {"MANT activations", format, [](Descriptor& d) { d.a.format = Format::parse("mant4-g64"); }},
           {"activations per channel", format, [](Descriptor& d) { d.a.format = Format::parse("int8-channel"); }},
@@ -207,7 +216,7 @@ TEST_CASE("vector descriptors that make no sense get the status that says why") 
 TEST_CASE("descriptors of another version or with unknown enumerators are refused as such") {
   Machines machines;
   for (const auto& [offset, value] : std::vector<std::pair<std::size_t, unsigned>>{
-           {0, 0}, {0, 2}, {0, 255}, {1, 3}, {1, 255}, {32, 3}, {33, 6}, {68, 200}, {69, 0}, {70, 9}}) {
+           {0, 0}, {0, 2}, {0, 255}, {1, 3}, {1, 255}, {32, 3}, {33, 6}, {76, 200}, {77, 0}, {78, 9}}) {
     machines.add(mant_config({"buffers.output_kib=16"}), [offset = offset, value = value](MachineBench& bench) {
       CAPTURE(offset, value);
       auto bytes = good_gemm(bench.machine.config()).pack();

@@ -20,8 +20,10 @@ std::uint32_t word(Random& random) {
 }
 
 OperandDescriptor random_operand(Random& random) {
-  static const char* const formats[] = {"fp16",        "fp32",      "int8-g64", "int8-channel",
-                                        "int8-g65521", "mant4-g64", "mant4-g1"};
+  static const char* const formats[] = {"fp16",       "fp32",           "bf16",         "int8-g64",      "int8-channel",
+                                        "int2-g32",   "int8-g65521",    "int5-tensor",  "mant4-g64",     "mant4-g1",
+                                        "bfp8-g32",   "bfp4-g65536",    "ant4-channel", "olive4-tensor", "mxfp6-g32",
+                                        "mxint8-g32", "amove4-g128c16", "amove2-g4c1",  "nvfp4-g16"};
   OperandDescriptor operand;
   operand.address = random.next();
   operand.instance_stride = random.next();
@@ -48,9 +50,15 @@ Descriptor random_descriptor(Random& random, Opcode opcode) {
   d.inputs = word(random) & 0xFFFF;
   d.function = word(random);
   if (opcode == Opcode::gemm) {
-    d.window_k = word(random);
-    d.window.address = random.next();
-    d.window.instance_stride = random.next();
+    for (auto* operand : {&d.a, &d.w, &d.c})
+      operand->exponent = static_cast<std::int32_t>(random.below(65536)) - 32768;
+    d.options.accumulate_fp32 = random.below(2) != 0;
+    d.options.product_fp16 = random.below(2) != 0;
+    for (auto& part : d.continuations) {
+      // Its groups are W's.
+      const Format format = random.below(2) != 0 ? d.w.format : window_format();
+      part = {1 + word(random) / 2, random.next(), random.next(), format};
+    }
     d.scratch_address = random.next();
     d.stream_bytes = random.next();
     for (auto* extent : {&d.tiling.m, &d.tiling.k, &d.tiling.n})
@@ -71,6 +79,7 @@ void check_equal(const OperandDescriptor& a, const OperandDescriptor& b) {
   CHECK(a.columns == b.columns);
   CHECK(a.block_rows == b.block_rows);
   CHECK(a.format == b.format);
+  CHECK(a.exponent == b.exponent);
 }
 
 void check_equal(const Descriptor& a, const Descriptor& b) {
@@ -88,9 +97,14 @@ void check_equal(const Descriptor& a, const Descriptor& b) {
   check_equal(a.a, b.a);
   check_equal(a.w, b.w);
   check_equal(a.c, b.c);
-  CHECK(a.window_k == b.window_k);
-  CHECK(a.window.address == b.window.address);
-  CHECK(a.window.instance_stride == b.window.instance_stride);
+  CHECK(a.options.accumulate_fp32 == b.options.accumulate_fp32);
+  CHECK(a.options.product_fp16 == b.options.product_fp16);
+  for (std::size_t i = 0; i < continuation_count; ++i) {
+    CHECK(a.continuations[i].k == b.continuations[i].k);
+    CHECK(a.continuations[i].address == b.continuations[i].address);
+    CHECK(a.continuations[i].instance_stride == b.continuations[i].instance_stride);
+    CHECK(a.continuations[i].format == b.continuations[i].format);
+  }
   CHECK(a.scratch_address == b.scratch_address);
   CHECK(a.stream_bytes == b.stream_bytes);
   CHECK(a.tiling.m == b.tiling.m);
@@ -119,7 +133,8 @@ bool accepts(std::size_t offset, std::uint8_t value) {
 
 /// Offsets of single-byte fields; the format of operand i starts at operand_formats + i * operand_bytes.
 constexpr std::size_t version_at = 0, opcode_at = 1, causal_at = 32, order_at = 33;
-constexpr std::size_t operand_formats = 40 + 28, operand_bytes = 36;
+constexpr std::size_t operand_bytes = 40, operand_formats = 40 + 28, group_at = 0, cluster_at = 4, family_at = 8,
+                      bits_at = 9, grouping_at = 10;
 
 }  // namespace
 
@@ -136,17 +151,68 @@ TEST_CASE("a descriptor survives its bytes, field by field") {
   }
 }
 
-TEST_CASE("the open window of an unpacked GEMM is INT8 per channel, n rows of window_k") {
+TEST_CASE("parts of W: their extents, where they begin, and their layout of one block") {
   Descriptor d;
   d.opcode = Opcode::gemm;
   d.n = 96;
-  d.window_k = 17;
+  d.k = 32;
+  d.w.format = Format::parse("bfp8-g32");
+  d.continuations[0] = {640, 4096, 7, Format::parse("bfp4-g32")};
+  d.continuations[1] = {17, 8192, 0, window_format()};
   Descriptor out;
   REQUIRE(Descriptor::unpack(d.pack(), out));
-  CHECK(out.window.rows == 96);
-  CHECK(out.window.columns == 17);
-  CHECK(out.window.block_rows == 96);
-  CHECK(out.window.format == Format::parse("int8-channel"));
+  CHECK(reduction_of(out) == 32 + 640 + 17);
+  CHECK(segment_begin(out, 0) == 0);
+  CHECK(segment_begin(out, 1) == 32);
+  CHECK(segment_begin(out, 2) == 672);
+  const OperandDescriptor middle = weight_segment(out, 1), window = weight_segment(out, 2);
+  CHECK(middle.format == Format::parse("bfp4-g32"));
+  CHECK(middle.address == 4096);
+  CHECK(middle.instance_stride == 7);
+  CHECK(window.rows == 96);
+  CHECK(window.columns == 17);
+  CHECK(window.block_rows == 96);
+  CHECK(window.format == Format::parse("int8-channel"));
+}
+
+TEST_CASE("fields of 8 bytes lie at multiples of 8, of 4 bytes at multiples of 4") {
+  // Each address and stride differs from a blank descriptor in eight aligned bytes of its own.
+  Descriptor blank;
+  blank.opcode = Opcode::gemm;
+  const Packed before = blank.pack();
+  const auto check = [&](const Descriptor& changed, std::size_t bytes) {
+    const Packed after = changed.pack();
+    std::size_t first = 0;
+    while (before[first] == after[first])
+      ++first;
+    CHECK(first % bytes == 0);
+    for (std::size_t i = 0; i < descriptor_bytes; ++i)
+      CHECK((before[i] != after[i]) == (i >= first && i < first + bytes));
+  };
+  for (const auto operand : {&Descriptor::a, &Descriptor::w, &Descriptor::c}) {
+    Descriptor d = blank;
+    (d.*operand).address = ~std::uint64_t{0};
+    check(d, 8);
+    d = blank;
+    (d.*operand).instance_stride = ~std::uint64_t{0};
+    check(d, 8);
+    d = blank;
+    (d.*operand).columns = ~0u;
+    check(d, 4);
+  }
+  for (const auto field : {&Descriptor::scratch_address, &Descriptor::stream_bytes}) {
+    Descriptor d = blank;
+    d.*field = ~std::uint64_t{0};
+    check(d, 8);
+  }
+  for (std::size_t i = 0; i < continuation_count; ++i) {
+    Descriptor d = blank;
+    d.continuations[i].address = ~std::uint64_t{0};
+    check(d, 8);
+    d = blank;
+    d.continuations[i].k = ~0u;
+    check(d, 4);
+  }
 }
 
 TEST_CASE("the status word is not part of what a host packs") {
@@ -171,10 +237,14 @@ TEST_CASE("unknown versions, opcodes, masks, orders and formats are refused") {
     CHECK(accepts(order_at, byte) == (value <= 5));
     for (std::size_t operand = 0; operand < 3; ++operand) {
       const std::size_t format = operand_formats + operand * operand_bytes;
-      CHECK(accepts(format, byte) == (value <= static_cast<unsigned>(FormatFamily::olive4)));
-      CHECK(accepts(format + 1, byte) == (value >= 1 && value <= 32));
-      CHECK(accepts(format + 2, byte) == (value <= static_cast<unsigned>(Grouping::tensor)));
-      CHECK(accepts(format + 4, byte) == (value != 0));  // groups of no elements
+      // Of 8 bits in groups of 64 there are INT8 and BFP8.
+      CHECK(accepts(format + family_at, byte) == (value == static_cast<unsigned>(FormatFamily::integer) ||
+                                                  value == static_cast<unsigned>(FormatFamily::bfp)));
+      CHECK(accepts(format + bits_at, byte) == (value >= 2 && value <= 8));
+      const bool grouping = value >= 1 && value <= static_cast<unsigned>(Grouping::tensor);
+      CHECK(accepts(format + grouping_at, byte) == grouping);
+      CHECK(accepts(format + group_at, byte) == (value != 0));  // groups of no elements
+      CHECK(accepts(format + cluster_at, byte));                // INT has no clusters
     }
   }
 }
@@ -192,10 +262,20 @@ TEST_CASE("100000 random byte patterns unpack or are refused, and what unpacks p
       bytes[causal_at] %= 3;
       bytes[order_at] %= 6;
       for (std::size_t operand = 0; operand < 3; ++operand) {
-        std::uint8_t* format = &bytes[operand_formats + operand * operand_bytes];
-        format[0] %= static_cast<unsigned>(FormatFamily::olive4) + 1;
-        format[1] = static_cast<std::uint8_t>(format[1] % 32 + 1);
-        format[2] %= static_cast<unsigned>(Grouping::tensor) + 1;
+        static const char* const names[] = {"fp16", "int8-g64", "amove4-g32c4", "bfp4-g32", "olive4-channel"};
+        Descriptor d;
+        d.opcode = Opcode::gemm;
+        d.a.format = Format::parse(names[random.below(std::size(names))]);
+        const Packed good = d.pack();
+        const std::size_t format = operand_formats + operand * operand_bytes;
+        std::copy_n(&good[operand_formats], 12, &bytes[format]);
+      }
+      // Continuations of nothing, with known enumerators.
+      for (const std::size_t part : {std::size_t{200}, std::size_t{224}}) {
+        std::fill_n(&bytes[part + 16], 4, std::uint8_t{0});
+        bytes[part + 20] %= static_cast<unsigned>(FormatFamily::olive4) + 1;
+        bytes[part + 21] = static_cast<std::uint8_t>(bytes[part + 21] % 32 + 1);
+        bytes[part + 22] %= static_cast<unsigned>(Grouping::tensor) + 1;
       }
     }
     Descriptor out, again;

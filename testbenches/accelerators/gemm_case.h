@@ -20,7 +20,7 @@ constexpr std::uint64_t operands_begin = 0x10000;  ///< behind the descriptor ri
 
 struct GemmCase {
   Descriptor command;
-  QuantizedTensor activations, weights, window;  ///< empty for timing only; window: with command.window_k
+  QuantizedTensor activations, weights, window;  ///< empty for timing only; window: continuation 0
   std::vector<float> expected;                   ///< accumulators
 
   /// C as the machine left it in memory.
@@ -31,7 +31,10 @@ struct GemmCase {
   void place(MachineBench& bench) const {
     bench.put(command.a.address, pack_operand(command.a.layout(0), activations));
     bench.put(command.w.address, pack_operand(command.w.layout(0), weights));
-    if (command.window_k > 0) bench.put(command.window.address, pack_operand(command.window.layout(0), window));
+    if (segment_extent(command, 1) > 0) {
+      const OperandDescriptor behind = weight_segment(command, 1);
+      bench.put(behind.address, pack_operand(behind.layout(0), window));
+    }
   }
 };
 
@@ -50,6 +53,12 @@ inline OperandDescriptor placed(const std::string& format, std::uint64_t rows, s
   operand.instance_stride = instances > 1 ? operand.layout(0).bytes() : 0;
   next = round_up(next + operand.layout(0).bytes() * instances, 4096);
   return operand;
+}
+
+/// The open value window of a command, placed behind its operands.
+inline void add_window(Descriptor& command, std::uint32_t tokens, std::uint64_t& next) {
+  const OperandDescriptor window = placed("int8-channel", command.n, tokens, command.n, command.count, next);
+  command.continuations[0] = {tokens, window.address, window.instance_stride, window.format};
 }
 
 /// Shapes, layouts and places; the tiling is left to the caller. Timing only.

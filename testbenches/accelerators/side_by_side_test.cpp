@@ -77,7 +77,7 @@ void check_same(const CommandCounters& a, const CommandCounters& b) {
   CHECK(a.output_stall_cycles == b.output_stall_cycles);
   CHECK(a.read_bytes == b.read_bytes);
   CHECK(a.write_bytes == b.write_bytes);
-  CHECK(a.macs_narrow == b.macs_narrow);
+  CHECK(a.macs_by_mode == b.macs_by_mode);
   CHECK(a.passes == b.passes);
 }
 

@@ -181,10 +181,10 @@ TEST_CASE("fp32 results keep every bit and count what would overflow in fp16") {
 TEST_CASE("types that no encoder produces are recognized") {
   Random random(7);
   QuantizedTensor tile = random_coded("mant4-g64", 4, 64, random);
-  CHECK(valid_types(tile));
+  CHECK(is_encoding(tile));
   for (unsigned type = 0; type < 256; ++type) {
     tile.types[2] = static_cast<std::uint8_t>(type);
-    CHECK(valid_types(tile) == (type <= 127 || type == 255));
+    CHECK(is_encoding(tile) == (type <= 127 || type == 255));
   }
-  CHECK(valid_types(random_coded("int8-g64", 4, 64, random)));
+  CHECK(is_encoding(random_coded("int8-g64", 4, 64, random)));
 }

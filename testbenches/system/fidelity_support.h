@@ -72,8 +72,7 @@ class FidelityPair {
     CHECK(a.exposed_quantizer_cycles == b.exposed_quantizer_cycles);
     CHECK(a.weight_load_cycles == b.weight_load_cycles);
     CHECK(a.stall_by_stream == b.stall_by_stream);
-    CHECK(a.macs_narrow == b.macs_narrow);
-    CHECK(a.macs_wide == b.macs_wide);
+    CHECK(a.macs_by_mode == b.macs_by_mode);
     CHECK(a.passes == b.passes);
     CHECK(a.jobs == b.jobs);
     CHECK(a.group_results == b.group_results);

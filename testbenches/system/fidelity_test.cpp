@@ -47,15 +47,15 @@ void add_random_tiling(FidelityPair& pair, Random& random, const GemmFormats& fo
 GemmCase windowed(const Descriptor& command, Random& random) {
   GemmCase out;
   out.command = command;
-  out.activations = random_coded("int8-g64", command.m, command.k + command.window_k, random);
+  out.activations = random_coded("int8-g64", command.m, reduction_of(command), random);
   out.weights = random_coded("mant4-g64", command.n, command.k, random);
-  out.window = random_coded("int8-channel", command.n, command.window_k, random);
+  out.window = random_coded("int8-channel", command.n, segment_extent(command, 1), random);
   out.expected.assign(std::size_t{command.m} * command.n, 0.0f);
   const std::uint64_t k = command.k;
   GemmRange range{0, command.m, 0, k, 0, command.n};
   mant_gemm_tile(columns_of(out.activations, 0, k), out.weights, range, out.expected.data(), command.n);
-  range.k = command.window_k;
-  mant_gemm_tile(columns_of(out.activations, k, command.window_k), out.window, range, out.expected.data(), command.n);
+  range.k = segment_extent(command, 1);
+  mant_gemm_tile(columns_of(out.activations, k, range.k), out.window, range, out.expected.data(), command.n);
   return out;
 }
 
@@ -129,6 +129,25 @@ TEST_CASE("both fidelities agree with INT8 weights, INT8 channels and other grou
   run_pairs(pairs);
 }
 
+TEST_CASE("columns longer than a partial sum can hold take groups in passes of 64") {
+  Random random(28);
+  Pairs pairs;
+  FidelityPair& tall = pair(pairs, "256 rows", {"array.rows=256", "array.columns=4"}, flat_memory(64, 50));
+  for (const char* weight : {"mant4-g256", "int8-g256"}) {
+    Descriptor command = gemm_command(tall.config(), 3, 512, 9, {"int8-g256", weight, "fp32"});
+    command.tiling = searched(tall.config(), command);
+    GemmCase extreme = functional(command, random);
+    std::fill(extreme.activations.codes.begin(), extreme.activations.codes.end(), std::int16_t{-128});
+    const std::int16_t largest = extreme.weights.types.empty() ? 127 : 7;
+    std::fill(extreme.weights.codes.begin(), extreme.weights.codes.end(), largest);
+    mant_gemm(extreme.activations, extreme.weights, extreme.expected);
+    tall.add(extreme);
+  }
+  run_pairs(pairs);
+  CHECK(tall.cycle(0).passes == 3 * (512 / 64));
+  CHECK(tall.cycle(1).passes == 3 * (512 / 64));
+}
+
 TEST_CASE("both fidelities agree on any tiling in any loop order, spilled partial sums included") {
   Random random(24);
   Pairs pairs;
@@ -189,8 +208,7 @@ TEST_CASE("both fidelities agree on attention: masks, heads, the open window, qu
       Descriptor context = gemm_command(config, m, 128, 64, {"int8-g64", "mant4-g64", "int8-g64"}, 2);
       std::uint64_t next = round_up(context.scratch_address + m * 64 * 4, 4096);
       context.a = placed("int8-g64", m, 147, config.activation_block_rows, 2, next);
-      context.window_k = 19;
-      context.window = placed("int8-channel", 64, 19, 64, 2, next);
+      add_window(context, 19, next);
       context.causal = CausalMask::context;
       context.past = 147 - m;
       context.tiling = searched(config, context);
@@ -221,8 +239,7 @@ TEST_CASE("a window of data gives the same result in both fidelities") {
     Descriptor command = gemm_command(config, 21, 64, 40, {"int8-g64", "mant4-g64", "fp32"});
     std::uint64_t next = round_up(command.scratch_address + 21 * 40 * 4, 4096);
     command.a = placed("int8-g64", 21, 64 + window, config.activation_block_rows, 1, next);
-    command.window_k = window;
-    command.window = placed("int8-channel", 40, window, 40, 1, next);
+    add_window(command, window, next);
     command.timing_only = false;
     command.tiling = {21, 64, 64, LoopOrder::mnk};
     machine.add(windowed(command, random));

@@ -85,6 +85,17 @@ void add_operand(std::map<std::string, Change>& fields, const std::string& name,
   fields[name + ".format.bits"] = [=](Descriptor& d) { (d.*operand).format.bits = 7; };
   fields[name + ".format.grouping"] = [=](Descriptor& d) { (d.*operand).format.grouping = Grouping::group; };
   fields[name + ".format.group_k"] = [=](Descriptor& d) { (d.*operand).format.group_k = word; };
+  fields[name + ".format.cluster"] = [=](Descriptor& d) { (d.*operand).format.cluster = word; };
+}
+
+void add_continuation(std::map<std::string, Change>& fields, std::size_t index) {
+  const std::string name = "continuation[" + std::to_string(index) + "].";
+  fields[name + "address"] = [=](Descriptor& d) { d.continuations[index].address = long_word; };
+  fields[name + "instance_stride"] = [=](Descriptor& d) { d.continuations[index].instance_stride = long_word; };
+  fields[name + "k"] = [=](Descriptor& d) { d.continuations[index].k = word; };
+  fields[name + "format.family"] = [=](Descriptor& d) { d.continuations[index].format.family = FormatFamily::mant4; };
+  fields[name + "format.bits"] = [=](Descriptor& d) { d.continuations[index].format.bits = 7; };
+  fields[name + "format.grouping"] = [=](Descriptor& d) { d.continuations[index].format.grouping = Grouping::group; };
 }
 
 std::map<std::string, Change> fields() {
@@ -100,9 +111,9 @@ std::map<std::string, Change> fields() {
       {"order", [](Descriptor& d) { d.tiling.order = LoopOrder::knm; }},
       {"inputs", [](Descriptor& d) { d.inputs = 0xA5A6; }},
       {"function", [](Descriptor& d) { d.function = word; }},
-      {"window_k", [](Descriptor& d) { d.window_k = word; }},
-      {"window.address", [](Descriptor& d) { d.window.address = long_word; }},
-      {"window.instance_stride", [](Descriptor& d) { d.window.instance_stride = long_word; }},
+      {"exponent.a", [](Descriptor& d) { d.a.exponent = -0x5A5B; }},
+      {"exponent.w", [](Descriptor& d) { d.w.exponent = -0x5A5B; }},
+      {"exponent.c", [](Descriptor& d) { d.c.exponent = -0x5A5B; }},
       {"scratch_address", [](Descriptor& d) { d.scratch_address = long_word; }},
       {"stream_bytes", [](Descriptor& d) { d.stream_bytes = long_word; }},
       {"tiling.m", [](Descriptor& d) { d.tiling.m = word; }},
@@ -116,6 +127,8 @@ std::map<std::string, Change> fields() {
   add_operand(out, "a", &Descriptor::a);
   add_operand(out, "w", &Descriptor::w);
   add_operand(out, "c", &Descriptor::c);
+  for (std::size_t i = 0; i < continuation_count; ++i)
+    add_continuation(out, i);
   return out;
 }
 
@@ -131,7 +144,8 @@ void check_field(const std::string& name, const Change& change, std::size_t offs
   Descriptor changed = blank;
   change(changed);
   const auto before = blank.pack(), after = changed.pack();
-  const bool number = name.find("format.") == std::string::npos || name.find("group_k") != std::string::npos;
+  const bool number = name.find("format.") == std::string::npos || name.find("group_k") != std::string::npos ||
+                      name.find("cluster") != std::string::npos;
   for (std::size_t i = 0; i < before.size(); ++i) {
     CAPTURE(i);
     const bool inside = i >= offset && i < offset + bytes;
@@ -160,7 +174,7 @@ TEST_CASE("docs: every field of the descriptor stands where the tables say") {
     const std::size_t offset = std::stoul(row[0]), bytes = std::stoul(row[1]);
     const std::string& name = row[2];
     if (name == "a" || name == "w" || name == "c") {
-      CHECK(bytes == 36);
+      CHECK(bytes == 40);
       operand_offset[name] = offset;
       continue;
     }
@@ -171,13 +185,13 @@ TEST_CASE("docs: every field of the descriptor stands where the tables say") {
       parts.push_back(row);
       continue;
     }
-    if (name == "reserved" || name == "version" || name == "opcode" || name == "flags") continue;
+    if (name == "reserved" || name == "version" || name == "opcode" || name == "flags" || name == "options") continue;
     INFO(name);
     REQUIRE(left.count(name) == 1);
     check_field(name, left[name], offset, bytes);
     left.erase(name);
   }
-  CHECK(in_operand == 36);
+  CHECK(in_operand == 40);
   for (const auto& [operand, base] : operand_offset) {
     for (const auto& row : parts) {
       if (row[2] == "reserved") continue;
