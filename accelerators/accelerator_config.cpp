@@ -115,6 +115,8 @@ void read_array(ConfigNode node, SystolicConfig& config) {
   }
   if (config.pe->has_option("accumulate"))
     config.options.accumulate_fp32 = node.choice("accumulate", {"fp16", "fp32"}, "fp16") == "fp32";
+  if (config.pe->has_option("aligned_bits"))
+    config.options.aligned_bits = static_cast<unsigned>(node.integer("aligned_bits", 4, 15));
   node.reject_unknown();
 }
 

@@ -236,7 +236,8 @@ std::array<std::uint8_t, descriptor_bytes> Descriptor::pack() const {
   if (opcode == Opcode::gemm) {
     for (const auto* operand : {&a, &w, &c})
       packer.put(exponent_bits(operand->exponent), 2);
-    packer.put((options.accumulate_fp32 ? 1u : 0u) | (options.product_fp16 ? 2u : 0u), 2);
+    packer.put(
+        (options.accumulate_fp32 ? 1u : 0u) | (options.product_fp16 ? 2u : 0u) | (options.aligned_bits & 15u) << 8, 2);
     packer.put(scratch_address, 8);
     packer.put(stream_bytes, 8);
     for (const auto extent : {tiling.m, tiling.k, tiling.n})
@@ -281,6 +282,7 @@ bool Descriptor::unpack(const std::array<std::uint8_t, descriptor_bytes>& bytes,
     const auto options = unpacker.get(2);
     out.options.accumulate_fp32 = (options & 1u) != 0;
     out.options.product_fp16 = (options & 2u) != 0;
+    out.options.aligned_bits = static_cast<unsigned>(options >> 8 & 15u);
     out.scratch_address = unpacker.get(8);
     out.stream_bytes = unpacker.get(8);
     for (auto* extent : {&out.tiling.m, &out.tiling.k, &out.tiling.n})

@@ -55,6 +55,8 @@ SegmentPlan GemmEngine::plan(const Descriptor& command, std::size_t segment) con
 CommandStatus GemmEngine::check_formats(const Descriptor& command) const {
   if (command.options.accumulate_fp32 && !config_.pe->has_option("accumulate")) return CommandStatus::bad_format;
   if (command.options.product_fp16 && !config_.pe->has_option("product")) return CommandStatus::bad_format;
+  const unsigned aligned = command.options.aligned_bits;
+  if (aligned != 0 && (aligned < 4 || !config_.pe->has_option("aligned_bits"))) return CommandStatus::bad_format;
   const std::size_t segments = segment_count(command);
   for (std::size_t i = 0; i < segments; ++i) {
     const Format weights = weight_segment(command, i).format;
@@ -157,7 +159,8 @@ void GemmEngine::run_transaction(GemmProgress& progress) {
     const LoadedJob job = *loader_.front();
     const ArrayPasses passes = passes_of(progress, job);
     const std::uint64_t operands = std::max(loader_.ready_cycle(job), progress.begin);
-    const ArrayInterval interval = timeline.place(progress.segments[job.segment].array, passes, operands, job.job.last_k);
+    const ArrayInterval interval =
+        timeline.place(progress.segments[job.segment].array, passes, operands, job.job.last_k);
     account_interval(progress, job, interval);
     count_job(progress, job, passes.count());
     if (!progress.command.timing_only) compute(progress, job);

@@ -32,7 +32,6 @@ struct GemmProgress {
   std::uint64_t output_tiles = 1;  ///< tiles of the output that its buffer holds
   std::uint64_t begin = 0;         ///< first edge of the command
   std::uint64_t end = 0;           ///< edge after the last activation row so far
-  std::uint64_t next_start = 0;    ///< earliest start of the next pass (transaction fidelity)
   std::uint64_t result = 0;        ///< edge at which the last result so far is in the accumulators
   bool started = false;            ///< the first pass has started
   bool bad_operand = false;        ///< a tile holds what no encoder produces

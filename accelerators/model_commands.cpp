@@ -9,7 +9,9 @@ namespace nibble {
 namespace {
 
 Descriptor without_addresses(Descriptor d) {
-  d.a.address = d.w.address = d.c.address = d.window.address = d.scratch_address = 0;
+  d.a.address = d.w.address = d.c.address = d.scratch_address = 0;
+  for (auto& part : d.continuations)
+    part.address = 0;
   return d;
 }
 

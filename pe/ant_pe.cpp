@@ -78,18 +78,17 @@ const PeTiming& ant_pe_timing() {
 }
 
 const PeUnit& ant_unit() {
-  static const PeUnit unit = {"ant",
-                              "ANT: integers, powers of two and flints of 4 bits, decoded to integer and exponent",
-                              "ant4-(channel|tensor) or int8-(channel|tensor) with either of them",
-                              [](const Format& a, const Format& w) { return supports(a) && supports(w); },
-                              integer_tile_extent,
-                              tile,
-                              ant_pe_timing,
-                              [](const Format& a, const Format& w) -> std::size_t {
-                                return (a.bits == 8 ? 1 : 0) + (w.bits == 8 ? 2 : 0);
-                              },
-                              "ant4-channel",
-                              "ant4-channel"};
+  static const PeUnit unit = {
+      "ant",
+      "ANT: integers, powers of two and flints of 4 bits, decoded to integer and exponent",
+      "ant4-(channel|tensor) or int8-(channel|tensor) with either of them",
+      [](const Format& a, const Format& w) { return supports(a) && supports(w); },
+      integer_tile_extent,
+      tile,
+      ant_pe_timing,
+      [](const Format& a, const Format& w) -> std::size_t { return (a.bits == 8 ? 1 : 0) + (w.bits == 8 ? 2 : 0); },
+      "ant4-channel",
+      "ant4-channel"};
   return unit;
 }
 

@@ -75,18 +75,17 @@ const PeTiming& olive_pe_timing() {
 }
 
 const PeUnit& olive_unit() {
-  static const PeUnit unit = {"olive",
-                              "OliVe: outlier-victim pairs of 4 bits, decoded to integer and exponent",
-                              "olive4-(channel|tensor) or int8-(channel|tensor) with either of them",
-                              [](const Format& a, const Format& w) { return supports(a) && supports(w); },
-                              integer_tile_extent,
-                              tile,
-                              olive_pe_timing,
-                              [](const Format& a, const Format& w) -> std::size_t {
-                                return (a.bits == 8 ? 1 : 0) + (w.bits == 8 ? 2 : 0);
-                              },
-                              "olive4-channel",
-                              "olive4-channel"};
+  static const PeUnit unit = {
+      "olive",
+      "OliVe: outlier-victim pairs of 4 bits, decoded to integer and exponent",
+      "olive4-(channel|tensor) or int8-(channel|tensor) with either of them",
+      [](const Format& a, const Format& w) { return supports(a) && supports(w); },
+      integer_tile_extent,
+      tile,
+      olive_pe_timing,
+      [](const Format& a, const Format& w) -> std::size_t { return (a.bits == 8 ? 1 : 0) + (w.bits == 8 ? 2 : 0); },
+      "olive4-channel",
+      "olive4-channel"};
   return unit;
 }
 

@@ -54,6 +54,7 @@ Descriptor random_descriptor(Random& random, Opcode opcode) {
       operand->exponent = static_cast<std::int32_t>(random.below(65536)) - 32768;
     d.options.accumulate_fp32 = random.below(2) != 0;
     d.options.product_fp16 = random.below(2) != 0;
+    d.options.aligned_bits = static_cast<unsigned>(random.below(16));
     for (auto& part : d.continuations) {
       // Its groups are W's.
       const Format format = random.below(2) != 0 ? d.w.format : window_format();
@@ -99,6 +100,7 @@ void check_equal(const Descriptor& a, const Descriptor& b) {
   check_equal(a.c, b.c);
   CHECK(a.options.accumulate_fp32 == b.options.accumulate_fp32);
   CHECK(a.options.product_fp16 == b.options.product_fp16);
+  CHECK(a.options.aligned_bits == b.options.aligned_bits);
   for (std::size_t i = 0; i < continuation_count; ++i) {
     CHECK(a.continuations[i].k == b.continuations[i].k);
     CHECK(a.continuations[i].address == b.continuations[i].address);
