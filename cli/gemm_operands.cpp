@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "core/error.h"
-#include "formats/npy.h"
+#include "formats/tensor_file.h"
 
 namespace nibble {
 namespace {
@@ -19,7 +19,7 @@ Format format_or(const std::string& name, const std::string& fallback, const cha
 }
 
 Tensor matrix(const std::string& file) {
-  Tensor tensor = read_npy(file);
+  Tensor tensor = read_tensor(file);
   if (tensor.shape.size() != 2)
     throw InputError(file + ": has " + std::to_string(tensor.shape.size()) + " axes, a GEMM operand has 2");
   return tensor;
@@ -59,7 +59,7 @@ void read_tensors(const GemmCommandOptions& options, GemmJob& job) {
   weight_options.slot = TensorSlot::offline;
   weight_options.select = options.weight_select;
   if (!options.calibration.empty()) {
-    calibration = read_npy(options.calibration);
+    calibration = read_tensor(options.calibration);
     weight_options.calibration = &*calibration;
   }
   job.activations = encode(activations, job.activation_format, activation_options);

@@ -83,12 +83,12 @@ struct CommandLine {
     command->add_option("--m", gemm.m, "rows of A");
     command->add_option("--k", gemm.k, "reduction");
     command->add_option("--n", gemm.n, "rows of W");
-    command->add_option("--activations", gemm.activations, "A as .npy");
-    command->add_option("--weights", gemm.weights, "W as .npy");
+    command->add_option("--activations", gemm.activations, "A: .npy or .safetensors, FILE or FILE:TENSOR");
+    command->add_option("--weights", gemm.weights, "W, in the same forms");
     command->add_option("--activation-format", gemm.activation_format, "overrides the accelerator's");
     command->add_option("--weight-format", gemm.weight_format, "overrides the accelerator's");
     command->add_option("--weight-select", gemm.weight_select, "how the weight encoder chooses types");
-    command->add_option("--calibration", gemm.calibration, "activations for --weight-select output-mse, .npy");
+    command->add_option("--calibration", gemm.calibration, "activations for --weight-select output-mse, in the same forms");
     command->add_option("--exponent", gemm.exponent, "power-of-two exponent of the activations (amove)");
     command->add_option("--accumulate", gemm.accumulate, "fp16 or fp32 (amove)");
     command->add_option("--output", gemm.output, "C as .npy, float16");
