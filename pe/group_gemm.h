@@ -32,6 +32,6 @@ struct GroupShape {
 /// accumulators[r][c] of the range, rows `stride` apart, continued over its groups in ascending k. A group's sum must
 /// fit 31 bits.
 void group_gemm(const GroupOperand& x, const GroupOperand& w, const GroupShape& shape, const GemmRange& range,
-                float* accumulators, std::size_t stride, GroupKernel kernel = best_group_kernel());
+                float* accumulators, std::size_t stride, GroupKernel kernel = chosen_group_kernel());
 
 }  // namespace nibble

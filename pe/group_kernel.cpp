@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "pe/group_kernel_body.h"
+#include "pe/instruction_set.h"
 
 namespace nibble {
 namespace {
@@ -45,13 +46,17 @@ void group_kernel_portable(const GroupBlock& block) {
   run_group_kernel<PortableVector>(block);
 }
 
-GroupKernel best_group_kernel() {
+GroupKernel chosen_group_kernel() {
+  switch (instruction_set()) {
 #if defined(__x86_64__)
-  static const GroupKernel best = __builtin_cpu_supports("avx2") ? group_kernel_avx2 : group_kernel_sse2;
-  return best;
-#else
-  return group_kernel_portable;
+    case InstructionSet::avx2:
+      return group_kernel_avx2;
+    case InstructionSet::sse2:
+      return group_kernel_sse2;
 #endif
+    default:
+      return group_kernel_portable;
+  }
 }
 
 }  // namespace nibble

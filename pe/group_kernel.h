@@ -45,7 +45,7 @@ void group_kernel_sse2(const GroupBlock& block);
 void group_kernel_avx2(const GroupBlock& block);
 #endif
 
-/// The fastest variant of this processor.
-GroupKernel best_group_kernel();
+/// The variant of instruction_set().
+GroupKernel chosen_group_kernel();
 
 }  // namespace nibble

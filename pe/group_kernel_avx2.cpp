@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiled with -mavx2; reached only through best_group_kernel() or after a look at the processor.
+// Compiled with -mavx2; reached only through chosen_group_kernel() or after a look at the processor.
 #include "pe/group_kernel.h"
 
 #if defined(__x86_64__)

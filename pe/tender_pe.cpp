@@ -71,8 +71,8 @@ void tile(const QuantizedTensor& activations, const QuantizedTensor& weights, co
           add_block(&x[m * range.k + k], panel, k, std::min(block_elements, end - k), sums);
         for (std::size_t c = 0; c < width; ++c) {
           float& target = accumulators[m * stride + n + c];
-          target = tender_foot(target, sums[c], scale, activations.format.decomposition,
-                               weights.scales[range.n0 + n + c]);
+          target =
+              tender_foot(target, sums[c], scale, activations.format.decomposition, weights.scales[range.n0 + n + c]);
         }
       }
     }

@@ -81,7 +81,7 @@ TEST_CASE("every kernel of this machine gives the same bits, narrow and wide") {
   kernels.push_back(group_kernel_sse2);
   if (__builtin_cpu_supports("avx2")) kernels.push_back(group_kernel_avx2);
 #endif
-  kernels.push_back(best_group_kernel());
+  kernels.push_back(chosen_group_kernel());
   Random random(22);
   for (const Shape& s : {Shape{11, 320, 50, 64}, Shape{3, 77, 16, 10}, Shape{2, 45, 35, 9}, Shape{6, 1030, 21, 256}}) {
     const QuantizedTensor a = random_coded("int8-g" + std::to_string(s.group), s.m, s.k, random);
