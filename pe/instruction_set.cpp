@@ -28,8 +28,8 @@ InstructionSet initial() {
     if (to_string(set) == wanted) return set;
     names.push_back(to_string(set));
   }
-  throw InputError("NIBBLE_INSTRUCTION_SET: '" + std::string(wanted) + "' is not one that this processor runs: " +
-                   join(names));
+  throw InputError("NIBBLE_INSTRUCTION_SET: '" + std::string(wanted) +
+                   "' is not one that this processor runs: " + join(names));
 }
 
 }  // namespace

@@ -38,6 +38,23 @@ TEST_CASE("an FP16 step rounds the product and the sum once each") {
   }
 }
 
+TEST_CASE("every FP16 activation with every INT4 and INT2 weight, dequantized") {
+  for (const float scale : {1.0F, 0x1.994p-5F, 0x1p-24F, 9216.0F}) {
+    for (int q = -8; q < 8; ++q) {
+      const float w = fp16_dequantized(static_cast<std::int16_t>(q), scale);
+      REQUIRE(w == test::nearest_fp16(Exact{q, 0} * Exact::of(scale)));
+      if (!std::isfinite(w)) continue;
+      for (std::uint32_t code = 0; code < 0x10000; ++code) {
+        if ((code & 0x7C00) == 0x7C00) continue;
+        const float a = fp16_value(static_cast<std::uint16_t>(code));
+        // 22 bits: binary64 holds the product, the conversion rounds it once (it fits binary32 anyway).
+        const auto product = static_cast<float>(static_cast<double>(a) * static_cast<double>(w));
+        if (fp16_step(0.0F, a, w) != product) FAIL(code << " * " << q << " * " << scale);
+      }
+    }
+  }
+}
+
 TEST_CASE("FP16 GEMMs accumulate in ascending k, also in tiles") {
   Random random(62);
   const QuantizedTensor a = random_fp16(5, 70, random), w = random_fp16(19, 70, random);

@@ -19,7 +19,11 @@ struct Exact {
   static Exact of(double value) {
     int e = 0;
     const double fraction = std::frexp(value, &e);  // fraction * 2^53 is an integer
-    return {cpp_int(static_cast<long long>(std::ldexp(fraction, 53))), e - 53};
+    auto integer = static_cast<long long>(std::ldexp(fraction, 53));
+    if (integer == 0) return {};
+    const int zeros = __builtin_ctzll(static_cast<unsigned long long>(integer));
+    integer /= 1LL << zeros;  // short mantissas keep products and sums short
+    return {cpp_int(integer), e - 53 + zeros};
   }
   friend Exact operator*(const Exact& a, const Exact& b) { return {a.mantissa * b.mantissa, a.exponent + b.exponent}; }
   friend Exact operator+(const Exact& a, const Exact& b) {

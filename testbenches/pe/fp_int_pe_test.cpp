@@ -79,6 +79,33 @@ TEST_CASE("a lane's product is exact for every FP16 activation and every weight"
   REQUIRE(fp_int_lane(2047, 15) < 1U << 22);
 }
 
+TEST_CASE("every FP16 activation with every weight, from the packed word to the foot") {
+  for (std::uint32_t code = 0; code < 0x10000; ++code) {
+    if ((code & 0x7C00) == 0x7C00) continue;
+    const float a = fp16_value(static_cast<std::uint16_t>(code));
+    const float sum = fp_int_activation_sum(0.0F, &a, 1);
+    for (const unsigned bits : {4U, 2U}) {
+      const int zero = 1 << (bits - 1);
+      std::uint16_t word = 0;  // the weights -8 .. -5 and, for INT2, all of them twice
+      for (unsigned lane = 0; lane < fp_int_lanes(bits); ++lane)
+        word = static_cast<std::uint16_t>(word | (lane & (2U * static_cast<unsigned>(zero) - 1)) << (lane * bits));
+      for (int base = 0; base < 2 * zero; base += static_cast<int>(fp_int_lanes(bits))) {
+        float accumulators[8] = {};
+        fp_int_dp4_n_packed(accumulators, &a, &word, 1, bits, false);
+        for (unsigned lane = 0; lane < fp_int_lanes(bits); ++lane) {
+          const int q = fp_int_lane_weight(word, lane, bits) - zero;
+          // 22 bits of product, 22 of offset: nothing is rounded, so a * q itself remains.
+          const float out = fp_int_group_foot(0.0F, 1.0F, accumulators[lane], sum, bits);
+          const float twin = fp_int_dp4_k_packed(0.0F, &a, word, lane, 1, bits, false);
+          if (out != a * static_cast<float>(q) || float_bits(twin) != float_bits(accumulators[lane]))
+            FAIL(code << " * " << q << " of " << bits << " bits");
+        }
+        word = static_cast<std::uint16_t>(word + 0x4444 * (bits == 4 ? 1 : 0));  // the next four weights
+      }
+    }
+  }
+}
+
 TEST_CASE("words hold 4 or 8 weights, the first in the low bits") {
   REQUIRE(fp_int_lanes(4) == 4);
   REQUIRE(fp_int_lanes(2) == 8);

@@ -31,8 +31,8 @@ TEST_CASE("the environment forces an instruction set") {
 TEST_CASE("an environment that names no instruction set is one clear error, at every use") {
   setenv("NIBBLE_INSTRUCTION_SET", "avx3", 1);
   for (int i = 0; i < 2; ++i) {
-    REQUIRE_THROWS_WITH(instruction_set(), Catch::Contains("NIBBLE_INSTRUCTION_SET: 'avx3'") &&
-                                               Catch::Contains("portable"));
+    REQUIRE_THROWS_WITH(instruction_set(),
+                        Catch::Contains("NIBBLE_INSTRUCTION_SET: 'avx3'") && Catch::Contains("portable"));
   }
 }
 
@@ -41,13 +41,20 @@ TEST_CASE("every instruction set gives every PE the same bits") {
   struct Pair {
     const char *pe, *a, *w;
   };
-  for (const Pair& pair : {Pair{"mant", "int8-g64", "mant4-g64"}, {"mant", "int8-g256", "mant4-g256"},
-                           {"mant", "int8-g7", "int8-channel"}, {"bfp", "bfp8-g32", "int4-g128"},
-                           {"bfp", "bfp8-g32", "bfp8-g32"}, {"int4", "int4-g33", "int4-g33"},
-                           {"bitfusion", "int8-channel", "int8-tensor"}, {"ant", "ant4-channel", "ant4-channel"},
-                           {"olive", "olive4-channel", "olive4-channel"}, {"fp_int_aligned", "fp16", "int8-g192"},
-                           {"amove", "amove4-g32c4", "amove4-g32c4"}, {"fp_int", "fp16", "int4-g32x4"},
-                           {"fp16", "fp16", "fp16"}, {"int8", "int8-channel", "int8-channel"},
+  for (const Pair& pair : {Pair{"mant", "int8-g64", "mant4-g64"},
+                           {"mant", "int8-g256", "mant4-g256"},
+                           {"mant", "int8-g7", "int8-channel"},
+                           {"bfp", "bfp8-g32", "int4-g128"},
+                           {"bfp", "bfp8-g32", "bfp8-g32"},
+                           {"int4", "int4-g33", "int4-g33"},
+                           {"bitfusion", "int8-channel", "int8-tensor"},
+                           {"ant", "ant4-channel", "ant4-channel"},
+                           {"olive", "olive4-channel", "olive4-channel"},
+                           {"fp_int_aligned", "fp16", "int8-g192"},
+                           {"amove", "amove4-g32c4", "amove4-g32c4"},
+                           {"fp_int", "fp16", "int4-g32x4"},
+                           {"fp16", "fp16", "fp16"},
+                           {"int8", "int8-channel", "int8-channel"},
                            {"tender", "tender8-d8", "int8-channel"}}) {
     const QuantizedTensor a = test::random_operand(pair.a, 7, 515, random, false);
     const QuantizedTensor w = test::random_operand(pair.w, 37, 515, random, false);

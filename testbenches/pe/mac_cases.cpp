@@ -76,7 +76,8 @@ bool integer_foot_differs(Random& random, std::int64_t sum, unsigned groups) {
   const Exact t = Exact::of(nearest_f32(Exact::of(sx) * Exact::of(sw) * Exact{1, 1 - static_cast<int>(groups)}));
   const Exact product = Exact::of(nearest_f32({sum, 0})) * t;
   const float accumulator = accumulator_near(random, nearest_f32(product));
-  const float got = groups == 1 ? integer_foot(accumulator, sum, sx, sw) : tender_foot(accumulator, sum, sx, groups, sw);
+  const float got =
+      groups == 1 ? integer_foot(accumulator, sum, sx, sw) : tender_foot(accumulator, sum, sx, groups, sw);
   return differs(got, add(accumulator, product));
 }
 
@@ -175,8 +176,8 @@ bool fp_int_case_of(Random& random, bool k_packed) {
   if (differs(sum, add(start, activations))) return true;
   const int offset = 1024 + (1 << (bits - 1));
   const float s = scale(random), out = static_cast<float>(random.normal());
-  const float corrected = nearest_f32(Exact::of(accumulators[lane]) +
-                                      Exact::of(-nearest_f32(Exact{offset, 0} * Exact::of(sum))));
+  const float corrected =
+      nearest_f32(Exact::of(accumulators[lane]) + Exact::of(-nearest_f32(Exact{offset, 0} * Exact::of(sum))));
   const float expected = add(out, Exact::of(s) * Exact::of(corrected));
   return differs(fp_int_group_foot(out, s, accumulators[lane], sum, bits), expected);
 }
@@ -189,7 +190,8 @@ bool fp_int_k_case(Random& random) {
 
 bool amove_case(Random& random) {
   const std::size_t cluster = random.below(2) == 0 ? 4 : 16;
-  const int x = integer(random, 7), w = integer(random, 7), start = symmetric(random, static_cast<int>(cluster - 1) * 56);
+  const int x = integer(random, 7), w = integer(random, 7),
+            start = symmetric(random, static_cast<int>(cluster - 1) * 56);
   const std::int32_t sum = amove_step(start, static_cast<std::int8_t>(x), static_cast<std::int8_t>(w), cluster);
   if (sum != start + x * w) return true;
   const float S = e4m3_value(static_cast<std::uint8_t>(random.below(0x7F)));
@@ -203,7 +205,8 @@ bool amove_case(Random& random) {
   const float t32 = nearest_f32(scales), t16 = nearest_fp16(scales);
   const float v32 = nearest_f32(Exact::of(t32) * Exact{sum, 0});
   const float accumulator = accumulator_near(random, v32);
-  if (differs(amove_foot(accumulator, sum, sa, sw, exponent, true), nearest_f32(Exact::of(accumulator) + Exact::of(v32))))
+  if (differs(amove_foot(accumulator, sum, sa, sw, exponent, true),
+              nearest_f32(Exact::of(accumulator) + Exact::of(v32))))
     return true;
   if (!std::isfinite(t16)) return false;  // infinities have a test of their own
   const float v16 = nearest_fp16(Exact::of(t16) * Exact{sum, 0});
@@ -295,8 +298,7 @@ bool olive_case(Random& random) {
 bool tender_case(Random& random) {
   const int x = integer(random, 127), w = integer(random, 127);
   const std::int64_t start = std::int64_t{symmetric(random, 1 << 29)} * (directed(random) ? 32 : 1);
-  const std::int64_t sum =
-      tender_step(tender_rescale(start), static_cast<std::int8_t>(x), static_cast<std::int8_t>(w));
+  const std::int64_t sum = tender_step(tender_rescale(start), static_cast<std::int8_t>(x), static_cast<std::int8_t>(w));
   return sum != 2 * start + x * w || integer_foot_differs(random, sum, static_cast<unsigned>(1 + random.below(8)));
 }
 

@@ -106,8 +106,8 @@ std::uint64_t prove_gemm(const Pair& pair, const QuantizedTensor& a, const Quant
     for (std::size_t i = 0; i < accumulators.size(); ++i)
       wrong += float_bits(accumulators[i]) != float_bits(reference[i]);
   }
-  const std::string formats =
-      std::string(pair.activations) + " x " + pair.weights + (*pair.option != '\0' ? std::string(" ") + pair.option : "");
+  const std::string formats = std::string(pair.activations) + " x " + pair.weights +
+                              (*pair.option != '\0' ? std::string(" ") + pair.option : "");
   std::printf("gemm  %-15s %-44s %-8s %zux%zux%zu  outputs %zu  mismatches %llu  (%s; %.1f s)\n", pair.pe,
               formats.c_str(), operands, a.rows(), a.columns(), w.rows(), reference.size() / every,
               static_cast<unsigned long long>(wrong), sets.c_str(), seconds_since(start));
