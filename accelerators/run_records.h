@@ -36,8 +36,8 @@ class RunRecords {
 
   Report& report_;
   std::map<std::tuple<std::string, int, Phase>, std::size_t> index_;
-  std::vector<Entry> repeated_;     ///< the layer that is being collected
-  std::uint64_t layer_cycles_ = 0;  ///< of the layer that commands belong to
+  std::vector<Entry> repeated_;      ///< the layer that is being collected
+  std::uint64_t layer_cycles_ = 0;   ///< of the layer that commands belong to
   std::uint64_t cycles_before_ = 0;  ///< of the layer before
   int layer_ = -1;
   std::uint64_t shift_ = 0, end_ = 0;

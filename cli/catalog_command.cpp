@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "formats/format.h"
+#include "formats/format_layout.h"
 #include "memory/memory_system.h"
 #include "workloads/language_model.h"
 
@@ -81,7 +82,12 @@ void list_catalog(const CatalogOptions& options, std::ostream& out) {
 
 void show_configuration(const CatalogOptions& options, std::ostream& out) {
   const std::string kind = plural(options.kind);
-  if (kind == "formats") throw InputError("formats have no configuration; see docs/formats.md");
+  if (kind == "formats") {
+    if (!options.overrides.empty()) throw InputError("--set is not used with formats, which have no configuration");
+    const Format format = Format::parse(options.name);
+    out << (options.json ? layout_json(format) : layout_text(format));
+    return;
+  }
   ConfigNode node = ConfigNode::load(find_config(kind, options.name));
   for (const auto& assignment : options.overrides)
     node.apply_override(assignment);

@@ -149,8 +149,8 @@ struct CommandLine {
     command->callback([this] { action = [this](std::ostream& out) { nibble::list_catalog(list, out); }; });
 
     command = app.add_subcommand("show", "Print a configuration with every default and the source of its numbers");
-    command->add_option("kind", show.kind, "accelerator, model, memory or technology")->required();
-    command->add_option("name", show.name, "name or file")->required();
+    command->add_option("kind", show.kind, "accelerator, model, memory, technology or format")->required();
+    command->add_option("name", show.name, "name or file; of a format its name: the bits of it are drawn")->required();
     set_option(command, show.overrides);
     command->add_flag("--json", show.json, "one JSON document on standard output");
     command->footer("Example: nibble show accelerator mant");
