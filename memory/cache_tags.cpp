@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "memory/cache_tags.h"
 
+#include <string>
+
 #include "core/error.h"
 #include "core/units.h"
 
 namespace nibble {
 namespace {
+
+constexpr std::uint64_t most_lines = 1 << 24;  // 2 GiB of 128-byte lines; the host spends some 40 bytes on each
 
 unsigned log2_of(std::uint64_t power) {
   unsigned shift = 0;
@@ -38,6 +42,8 @@ CacheGeometry CacheGeometry::from(ConfigNode node) {
   if (geometry.capacity_bytes % (geometry.line_bytes * geometry.ways) != 0) {
     node.fail("capacity_kib", "must be a multiple of line_bytes x ways");
   }
+  if (geometry.lines() > most_lines)
+    node.fail("capacity_kib", "makes more than " + std::to_string(most_lines) + " lines");
   if (geometry.replacement == Replacement::tree && (!is_power_of_two(geometry.ways) || geometry.ways > 64)) {
     node.fail("ways", "must be a power of two up to 64 for replacement: tree");
   }

@@ -191,6 +191,7 @@ TEST_CASE("impossible geometries are refused") {
   CHECK_THROWS_WITH(read("{capacity_kib: 3, line_bytes: 128, ways: 3, replacement: tree}"),
                     Catch::Contains("power of two up to 64"));
   CHECK_THROWS_WITH(read("{capacity_kib: 1, replacement: fifo}"), Catch::Contains("c.yaml:1"));
+  CHECK_THROWS_WITH(read("{capacity_kib: 4194304, line_bytes: 4}"), Catch::Contains("more than 16777216 lines"));
   CacheGeometry odd = small();
   odd.capacity_bytes = 300;
   CHECK_THROWS_AS(CacheTags(odd), InternalError);

@@ -8,6 +8,8 @@
 
 #include "core/error.h"
 #include "core/random.h"
+#include "memory/dma_engine.h"
+#include "memory/flat_memory.h"
 #include "memory/scratchpad_buffer.h"
 
 using namespace nibble;
@@ -169,6 +171,114 @@ TEST_CASE("circular pieces never overlap, stay in order and fill the whole room"
       if (held.empty()) REQUIRE(buffer.bytes_held() == 0);
     }
   }
+}
+
+namespace {
+
+/// Tiles of 64 bytes through a buffer: a DMA engine fills, a unit consumes one in `drain` ns.
+class TileStream : public sc_core::sc_module, public DmaListener {
+ public:
+  TileStream(sc_core::sc_module_name name, unsigned slots, unsigned tiles, double drain)
+      : sc_module(name),
+        buffer({slots * 64ULL, slots}),
+        memory("memory", flat(), nullptr),
+        dma("dma", {8, 4096}, nullptr),
+        bytes_(slots * 64ULL),
+        tiles_(tiles),
+        drain_(drain, sc_core::SC_NS) {
+    dma.memory.bind(memory.target);
+    SC_HAS_PROCESS(TileStream);
+    SC_METHOD(drained);
+    sensitive << end_;
+    dont_initialize();
+    for (unsigned i = 0; i < tiles; ++i)
+      debug_write(i * 1000ULL, static_cast<std::uint8_t>(i + 1));
+    produce();
+  }
+  // excerpt: stream
+  /// As many tiles as there are credits for are on their way.
+  void produce() {
+    while (issued_ < tiles_) {
+      const auto piece = buffer.reserve(64, now());
+      if (!piece) return;  // drained() tries again
+      DmaTransfer tile;
+      tile.address = issued_++ * 1000;
+      tile.row_bytes = 64;
+      tile.data = bytes_.data() + piece->offset;
+      dma.submit(tile, *this, piece->ticket);
+    }
+  }
+  void dma_done(std::uint64_t ticket, tlm::tlm_response_status) override {
+    buffer.filled(ticket, now());
+    consume();
+  }
+  void consume() {
+    if (draining_) return;
+    const auto piece = buffer.front(now());
+    if (!piece) return;  // dma_done() tries again
+    use(bytes_.data() + piece->offset, piece->bytes);
+    draining_ = true;
+    end_.notify(drain_);
+  }
+  void drained() {
+    draining_ = false;
+    buffer.release(now());
+    produce();
+    if (consumed < tiles_) consume();
+  }
+  // end excerpt
+  ScratchpadBuffer buffer;
+  FlatMemory memory;
+  DmaEngine dma;
+  unsigned consumed = 0, wrong = 0;
+
+ private:
+  static FlatConfig flat() {
+    FlatConfig config;
+    config.bandwidth_gbps = 1;
+    config.latency_ns = 10;
+    config.capacity_bytes = 1 << 20;
+    return config;
+  }
+  static std::uint64_t now() { return sc_core::sc_time_stamp().value() / 1000; }
+  void debug_write(std::uint64_t address, std::uint8_t value) {
+    std::vector<std::uint8_t> data(64, value);
+    tlm::tlm_generic_payload payload;
+    payload.set_command(tlm::TLM_WRITE_COMMAND);
+    payload.set_address(address);
+    payload.set_data_ptr(data.data());
+    payload.set_data_length(64);
+    memory.transport_dbg(payload);
+  }
+  void use(const std::uint8_t* data, std::uint64_t length) {
+    ++consumed;
+    wrong += std::count(data, data + length, static_cast<std::uint8_t>(consumed)) != 64;
+  }
+  std::vector<std::uint8_t> bytes_;
+  const unsigned tiles_;
+  const sc_core::sc_time drain_;
+  unsigned issued_ = 0;
+  bool draining_ = false;
+  sc_core::sc_event end_;
+};
+
+}  // namespace
+
+TEST_CASE("a DMA engine streams through a buffer and waits for credits when the consumer is slow") {
+  TileStream twice("twice", 2, 10, 100), once("once", 1, 10, 100);
+  sc_core::sc_start();
+  for (TileStream* stream : {&twice, &once}) {
+    CHECK(stream->consumed == 10);
+    CHECK(stream->wrong == 0);
+    CHECK(stream->buffer.pieces() == 0);
+    CHECK(stream->dma.idle());
+  }
+  // A fill takes 74 ns alone. Double: the first is exposed, then the consumer never waits. Single: both in turns.
+  CHECK(twice.buffer.consumer_stall() == 0);  // it first looks when the first tile is there
+  CHECK(twice.buffer.producer_stall() == 8 * 100 + 74);
+  CHECK(twice.buffer.peak_bytes() == 128);
+  CHECK(once.buffer.consumer_stall() == 9 * 74);
+  CHECK(sc_core::sc_time_stamp() == sc_core::sc_time(10 * 174, sc_core::SC_NS));
 }
 
 TEST_CASE("statistics have units and the occupancy is an integral over time") {
