@@ -88,7 +88,8 @@ struct CommandLine {
     command->add_option("--activation-format", gemm.activation_format, "overrides the accelerator's");
     command->add_option("--weight-format", gemm.weight_format, "overrides the accelerator's");
     command->add_option("--weight-select", gemm.weight_select, "how the weight encoder chooses types");
-    command->add_option("--calibration", gemm.calibration, "activations for --weight-select output-mse, in the same forms");
+    command->add_option("--calibration", gemm.calibration,
+                        "activations for --weight-select output-mse, in the same forms");
     command->add_option("--exponent", gemm.exponent, "power-of-two exponent of the activations (amove)");
     command->add_option("--accumulate", gemm.accumulate, "fp16 or fp32 (amove)");
     command->add_option("--output", gemm.output, "C as .npy, float16");

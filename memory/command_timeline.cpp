@@ -10,26 +10,38 @@ constexpr Cycle widest = 110;  // characters of a lane
 
 const char* name_of(DramCommand::Kind kind) {
   switch (kind) {
-    case DramCommand::Kind::activate: return "ACT";
-    case DramCommand::Kind::precharge: return "PRE";
-    case DramCommand::Kind::precharge_all: return "PREA";
-    case DramCommand::Kind::read: return "RD";
-    case DramCommand::Kind::write: return "WR";
-    case DramCommand::Kind::refresh_all: return "REFab";
-    case DramCommand::Kind::refresh_bank: return "REFpb";
+    case DramCommand::Kind::activate:
+      return "ACT";
+    case DramCommand::Kind::precharge:
+      return "PRE";
+    case DramCommand::Kind::precharge_all:
+      return "PREA";
+    case DramCommand::Kind::read:
+      return "RD";
+    case DramCommand::Kind::write:
+      return "WR";
+    case DramCommand::Kind::refresh_all:
+      return "REFab";
+    case DramCommand::Kind::refresh_bank:
+      return "REFpb";
   }
   return "";
 }
 
 char letter_of(DramCommand::Kind kind) {
   switch (kind) {
-    case DramCommand::Kind::activate: return 'A';
+    case DramCommand::Kind::activate:
+      return 'A';
     case DramCommand::Kind::precharge:
-    case DramCommand::Kind::precharge_all: return 'P';
-    case DramCommand::Kind::read: return 'R';
-    case DramCommand::Kind::write: return 'W';
+    case DramCommand::Kind::precharge_all:
+      return 'P';
+    case DramCommand::Kind::read:
+      return 'R';
+    case DramCommand::Kind::write:
+      return 'W';
     case DramCommand::Kind::refresh_all:
-    case DramCommand::Kind::refresh_bank: return 'F';
+    case DramCommand::Kind::refresh_bank:
+      return 'F';
   }
   return '?';
 }
@@ -53,7 +65,8 @@ std::string scale_line(Cycle first, Cycle columns, Cycle scale) {
   std::string line(static_cast<std::size_t>(columns), ' ');
   for (Cycle i = 0; i < columns; i += 10) {
     const std::string label = std::to_string(first + i * scale);
-    if (static_cast<std::size_t>(i) + label.size() <= line.size()) line.replace(static_cast<std::size_t>(i), label.size(), label);
+    if (static_cast<std::size_t>(i) + label.size() <= line.size())
+      line.replace(static_cast<std::size_t>(i), label.size(), label);
   }
   return line;
 }

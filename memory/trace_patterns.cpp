@@ -30,7 +30,8 @@ std::uint64_t number(const std::string& spec, const std::string& text) {
   const char* first = text.data() + (hex ? 2 : 0);
   const auto result = std::from_chars(first, text.data() + text.size(), value, hex ? 16 : 10);
   if (result.ec != std::errc() || result.ptr != text.data() + text.size() || first == result.ptr) {
-    throw InputError("pattern '" + spec + "': '" + text + "' is no number; expected decimal or 0x and hexadecimal digits");
+    throw InputError("pattern '" + spec + "': '" + text +
+                     "' is no number; expected decimal or 0x and hexadecimal digits");
   }
   return value;
 }
@@ -57,9 +58,9 @@ Pattern parse(const std::string& spec, const TraceShape& shape) {
   p.stride = 4096;
   p.turn = 256;
   p.seed = spaced ? 44 : p.name == "mix_random" ? 43 : 42;
-  const std::map<std::string, std::uint64_t*> known{{"requests", &p.requests}, {"bytes", &p.bytes},   {"span", &p.span},
-                                                    {"base", &p.base},         {"interval", &p.interval},
-                                                    {"stride", &p.stride},     {"turn", &p.turn},     {"seed", &p.seed}};
+  const std::map<std::string, std::uint64_t*> known{
+      {"requests", &p.requests}, {"bytes", &p.bytes},   {"span", &p.span}, {"base", &p.base},
+      {"interval", &p.interval}, {"stride", &p.stride}, {"turn", &p.turn}, {"seed", &p.seed}};
   for (std::string part; std::getline(parts, part, ',');) {
     const auto equal = part.find('=');
     const auto parameter = known.find(part.substr(0, equal));
@@ -78,7 +79,8 @@ Pattern parse(const std::string& spec, const TraceShape& shape) {
   require(p.base <= std::uint64_t{1} << 48, spec, "base should not exceed 2^48");
   require(p.interval <= 1000000, spec, "interval should not exceed 1000000 cycles");
   require(p.stride >= 1 && p.stride <= p.span, spec, "stride should be between 1 and the span");
-  require(p.name != "gemm_tiled" || (p.turn >= p.bytes && p.turn % p.bytes == 0), spec, "turn should be a multiple of bytes");
+  require(p.name != "gemm_tiled" || (p.turn >= p.bytes && p.turn % p.bytes == 0), spec,
+          "turn should be a multiple of bytes");
   return p;
 }
 
@@ -113,9 +115,9 @@ TraceRequest request_of(const Pattern& p, std::uint64_t i, const TraceShape& sha
 }  // namespace
 
 const std::vector<std::string>& standard_trace_names() {
-  static const std::vector<std::string> names{"seq_read",     "seq_write",  "strided_read", "strided_write",
+  static const std::vector<std::string> names{"seq_read",      "seq_write",   "strided_read", "strided_write",
                                               "bank_conflict", "random_read", "random_write", "mix_seq",
-                                              "mix_random",   "gemm_tiled", "spaced_read"};
+                                              "mix_random",    "gemm_tiled",  "spaced_read"};
   return names;
 }
 

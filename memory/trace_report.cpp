@@ -47,15 +47,10 @@ void ranks_json(JsonWriter& json, const std::vector<Dram::RankReport>& ranks) {
 }
 
 /// What the causes mean, in the order of LostCause.
-constexpr const char* lost_meanings[lost_causes] = {"no request waited",
-                                                    "first data after such a time",
-                                                    "the bank was being refreshed",
-                                                    "between reads and writes",
-                                                    "between ranks",
-                                                    "tCCD, same bank group",
-                                                    "precharge, activate",
-                                                    "tRRD, tFAW",
-                                                    "behind a full queue"};
+constexpr const char* lost_meanings[lost_causes] = {
+    "no request waited",  "first data after such a time", "the bank was being refreshed", "between reads and writes",
+    "between ranks",      "tCCD, same bank group",        "precharge, activate",          "tRRD, tFAW",
+    "behind a full queue"};
 
 }  // namespace
 
@@ -141,7 +136,6 @@ std::string replay_json(const std::string& memory, const std::string& trace, con
   return json.str();
 }
 
-
 std::string explain_table(const std::string& memory, const ReplayFigures& f) {
   if (!f.bus) throw InputError(memory + ": --explain needs a memory of kind dram; this one has no banks");
   const BusTime& bus = *f.bus;
@@ -169,7 +163,8 @@ std::string explain_table(const std::string& memory, const ReplayFigures& f) {
                                    with_separators(r.counters.writes),
                                    with_separators(r.counters.activates),
                                    with_separators(r.counters.refreshes)};
-    for (const double pj : {e.activate_pj, e.read_pj, e.write_pj, e.refresh_pj, e.active_standby_pj, e.precharge_standby_pj})
+    for (const double pj :
+         {e.activate_pj, e.read_pj, e.write_pj, e.refresh_pj, e.active_standby_pj, e.precharge_standby_pj})
       cells.push_back(e.known ? with_prefix(pj, "pJ") : "unknown");
     cells.push_back(interface_known(e) ? with_prefix(e.io_pj, "pJ") : "unknown");
     cells.push_back(e.known ? with_prefix(e.total_pj(), "pJ") : "unknown");

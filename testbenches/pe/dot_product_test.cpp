@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Whole dot products against rational arithmetic on the decoded operands: equal where every intermediate value fits its
-/// register without rounding, within the bound of the roundings where it does not.
+/// Whole dot products against rational arithmetic on the decoded operands: equal where every intermediate value fits
+/// its register without rounding, within the bound of the roundings where it does not.
 #include <catch2/catch.hpp>
 
 #include "pe/pe_library.h"
@@ -127,8 +127,10 @@ TEST_CASE("dot products that need no rounding equal the rational ones") {
 
 TEST_CASE("offsets and alignments that need no rounding leave the rational dot product") {
   Random random(103);
-  for (const Pair& pair : {Pair{"fp_int", "fp16", "int4-g32x4"}, {"fp_int", "fp16", "int2-channel"},
-                           {"fp_int_k", "fp16", "int4-channel"}, {"fp_int_aligned", "fp16", "int4-g32"},
+  for (const Pair& pair : {Pair{"fp_int", "fp16", "int4-g32x4"},
+                           {"fp_int", "fp16", "int2-channel"},
+                           {"fp_int_k", "fp16", "int4-channel"},
+                           {"fp_int_aligned", "fp16", "int4-g32"},
                            {"fp_int_aligned", "fp16", "int8-channel"}}) {
     for (const std::size_t columns : {1, 5, 64, 100}) {
       const QuantizedTensor a = exact_operand(pair.a, 5, columns, random);
@@ -165,9 +167,9 @@ TEST_CASE("the worked example of Amove, multiplied with itself") {
   QuantizedTensor smaller = coded;
   smaller.tensor_exponent = -1;
   gemm(find_pe("amove"), smaller, smaller, accumulators);
-  const float first = 64.0F * 27, second = first + 400.0F * 50;   // 1728, 21728
+  const float first = 64.0F * 27, second = first + 400.0F * 50;  // 1728, 21728
   REQUIRE(second == round_fp16(second));
-  const float third = round_fp16(second + 64.0F * 30);            // 23648
+  const float third = round_fp16(second + 64.0F * 30);  // 23648
   REQUIRE(accumulators == std::vector<float>{round_fp16(third + 4.0F * 10)});
 }
 
