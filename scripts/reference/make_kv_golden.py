@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Golden vectors of the caches: inputs, codes and metadata of every policy, accumulators of both GEMMs, smoothing.
 
-make_kv_golden.py DIRECTORY          writes inputs-*.npy, cases.csv and what every case expects
-make_kv_golden.py --check DIRECTORY  computes everything anew from DIRECTORY's inputs; exits with 1 when anything differs
+make_kv_golden.py DIRECTORY                writes inputs-*.npy, cases.csv and what every case expects
+make_kv_golden.py --check DIRECTORY        computes everything anew from DIRECTORY's inputs; exits with 1 when anything
+                                           differs
+make_kv_golden.py --random SEED DIRECTORY  the same with other tokens, channels, prompts and lengths, to be thrown away
 """
 import pathlib
 import sys
@@ -16,32 +18,43 @@ from make_golden import contents
 from rounding import fp16
 
 HEADER = "name,policy,prompt,tokens,key_bits,value_bits"
-CHANNELS, TOKENS, ROWS = 40, 135, 3
-LENGTHS = [(0, 45), (66, 70), (100, 135)]  # prompt, tokens in all
+ROWS = 3
+LENGTHS = [(0, 45), (130, 130), (100, 135)]  # prompt, tokens in all
 POLICIES = ["mant", "mant-fp16-window", "harmonia", "harmonia-offsets", "amove", "amove-requantized"]
 PAIRS = ["none", "interleaved", "half_split"]
 INPUTS = ("keys", "values", "queries", "probabilities", "query_weights", "key_weights")
 
 
-def new_inputs():
+def new_inputs(seed=1943, channels=40, tokens=135):
     """FP16 tokens with outlier channels, a channel of zeros, one that is zero at first, tiny and large tokens."""
-    random = np.random.RandomState(1943)
-    keys = random.standard_normal((TOKENS, CHANNELS))
+    random = np.random.RandomState(seed)
+    keys = random.standard_normal((tokens, channels))
     keys[:, 3] += 12
     keys[:, 17] *= 25
     keys[:, 30] -= 40
     keys[20] *= 1e-6
-    values = random.standard_normal((TOKENS, CHANNELS)) * np.exp2(random.randint(-6, 7, CHANNELS))
+    values = random.standard_normal((tokens, channels)) * np.exp2(random.randint(-6, 7, channels))
     values[:, 5] = 0
     values[:90, 6] = 0
     values[110] *= 30
     values[:, 8] *= 2.0 ** -20
-    probabilities = random.random_sample((ROWS, TOKENS)) ** 6
+    probabilities = random.random_sample((ROWS, tokens)) ** 6
     return {"keys": keys.astype(np.float16), "values": values.astype(np.float16),
-            "queries": random.standard_normal((ROWS, CHANNELS)).astype(np.float16),
+            "queries": random.standard_normal((ROWS, channels)).astype(np.float16),
             "probabilities": probabilities.astype(np.float16),
-            "query_weights": random.standard_normal((80, 3)).astype(np.float32),
-            "key_weights": random.standard_normal((CHANNELS, 3)).astype(np.float32)}
+            "query_weights": random.standard_normal((2 * channels, 3)).astype(np.float32),
+            "key_weights": random.standard_normal((channels, 3)).astype(np.float32)}
+
+
+def random_case(seed):
+    """Inputs and lengths."""
+    random = np.random.RandomState(seed)
+    channels = int(random.choice([40, 64, 80, 100, 128]))
+    lengths = []
+    for _ in range(4):
+        tokens = int(random.randint(1, 331))
+        lengths.append((int(random.choice([0, random.randint(0, tokens + 1), tokens])), tokens))
+    return new_inputs(seed, channels, 330), lengths
 
 
 def stored_inputs(directory):
@@ -80,12 +93,12 @@ def codes_of(segments, policy):
     return codes.astype(np.float16 if policy.startswith("harmonia") else np.int8)
 
 
-def golden(inputs):
+def golden(inputs, lengths):
     """File name to bytes."""
     files, lines = {f"inputs-{name}.npy": contents(array) for name, array in inputs.items()}, [HEADER]
     wide = {name: array.astype(np.float32) for name, array in inputs.items()}
     for policy in POLICIES:
-        for prompt, tokens in LENGTHS:
+        for prompt, tokens in lengths:
             name = f"{policy}-{prompt}-{tokens}"
             keys, values = wide["keys"][:tokens], wide["values"][:tokens]
             k, v, key_bits, value_bits = cache_of(policy, keys, values, prompt)
@@ -101,24 +114,33 @@ def golden(inputs):
         scales = kv.smoothing_scales(wide["keys"], 2, pairs)
         files[f"smoothing-{pairs}-scales.npy"] = contents(scales)
         files[f"smoothing-{pairs}-keys.npy"] = contents(kv.folded_keys(wide["key_weights"], scales))
-        queries = kv.folded_queries(wide["query_weights"], scales, CHANNELS // 2)
+        queries = kv.folded_queries(wide["query_weights"], scales, len(scales) // 2)
         files[f"smoothing-{pairs}-queries.npy"] = contents(queries)
     files["cases.csv"] = ("\n".join(lines) + "\n").encode()
     return files
 
 
+def write(directory, files):
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (directory / name).write_bytes(data)
+    print(f"{len(files)} files, {sum(map(len, files.values()))} bytes")
+
+
 def main():
-    check = sys.argv[1:2] == ["--check"]
-    if len(sys.argv) != (3 if check else 2):
+    arguments = sys.argv[1:]
+    if len(arguments) == 3 and arguments[0] == "--random" and arguments[1].isdigit():
+        inputs, lengths = random_case(int(arguments[1]))
+        write(pathlib.Path(arguments[2]), golden(inputs, lengths))
+        return 0
+    check = arguments[:1] == ["--check"]
+    if len(arguments) != (2 if check else 1):
         print(__doc__, file=sys.stderr)
         return 2
-    directory = pathlib.Path(sys.argv[-1])
-    files = golden(stored_inputs(directory) if check else new_inputs())
+    directory = pathlib.Path(arguments[-1])
+    files = golden(stored_inputs(directory) if check else new_inputs(), LENGTHS)
     if not check:
-        directory.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            (directory / name).write_bytes(data)
-        print(f"{len(files)} files, {sum(map(len, files.values()))} bytes")
+        write(directory, files)
         return 0
     present = {file.name: file.read_bytes() for file in directory.iterdir()}
     wrong = sorted(name for name in files.keys() | present.keys() if files.get(name) != present.get(name))
