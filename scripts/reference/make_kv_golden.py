@@ -19,7 +19,7 @@ from rounding import fp16
 
 HEADER = "name,policy,prompt,tokens,key_bits,value_bits"
 ROWS = 3
-LENGTHS = [(0, 45), (130, 130), (100, 135)]  # prompt, tokens in all
+LENGTHS = [(0, 45), (128, 128), (100, 135)]  # prompt, tokens in all
 POLICIES = ["mant", "mant-fp16-window", "harmonia", "harmonia-offsets", "amove", "amove-requantized"]
 PAIRS = ["none", "interleaved", "half_split"]
 INPUTS = ("keys", "values", "queries", "probabilities", "query_weights", "key_weights")

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <iterator>
 
 #include "testbenches/pe/exact_rounding.h"
 #include "testbenches/pe/fp16_patterns.h"
@@ -45,6 +46,35 @@ TEST_CASE("the registers round once per operation and squares are exact") {
     }
     REQUIRE(registers.count == 64);
   }
+}
+
+TEST_CASE("types change at the thresholds of the released code") {
+  const auto type = [](float v, RtqRule rule) {
+    RtqRegisters registers;  // two values, the larger 1.0: v is the sum of squares, w is 1
+    registers.largest = 0x3C00;
+    registers.squares = v;
+    registers.count = 2;
+    return int{rtq_mant_scale(registers, rule).type};
+  };
+  const float beyond = 2;
+  CHECK(type(std::nextafter(0.05F, 0.0F), RtqRule::variance) == 0);
+  CHECK(type(0.05F, RtqRule::variance) == 25);
+  CHECK(type(0.25F, RtqRule::variance) == 25);
+  CHECK(type(std::nextafter(0.25F, beyond), RtqRule::variance) == 0xFF);
+  CHECK(type(std::nextafter(0.0417F, 0.0F), RtqRule::variance8) == 0);
+  CHECK(type(0.0417F, RtqRule::variance8) == 20);
+  const std::pair<float, int> steps[] = {{0.0797F, 20},  {0.122F, 40},   {0.1368F, 60}, {0.1446F, 80},
+                                         {0.1528F, 100}, {0.1611F, 120}, {beyond, 0xFF}};
+  for (std::size_t i = 0; i + 1 < std::size(steps); ++i) {
+    CHECK(type(steps[i].first, RtqRule::variance8) == steps[i].second);
+    CHECK(type(std::nextafter(steps[i].first, beyond), RtqRule::variance8) == steps[i + 1].second);
+  }
+  RtqRegisters one;
+  one.largest = 0x3C00;
+  one.count = 1;
+  CHECK(rtq_mant_scale(one, RtqRule::variance).type == 0xFF);
+  CHECK(rtq_mant_scale(RtqRegisters(), RtqRule::variance).type == 0xFF);
+  CHECK(rtq_mant_scale(RtqRegisters(), RtqRule::variance).scale == 0);
 }
 
 TEST_CASE("every FP16 value takes the code of the one-shot encoder under every type") {
