@@ -28,6 +28,15 @@ ScratchpadConfig ScratchpadConfig::from(ConfigNode node) {
   return config;
 }
 
+SramEnergy scratchpad_energy(const CostBook& book, const ScratchpadConfig& config, std::uint64_t reads,
+                             std::uint64_t writes, double seconds) {
+  auto energy = sram_energy(book, {config.capacity_bytes, config.banks, config.width_bytes}, reads, writes, seconds);
+  if (config.read_ports + config.write_ports + config.shared_ports > 2) {
+    energy.left_out = "ports beyond one read and one write port";
+  }
+  return energy;
+}
+
 Scratchpad::Scratchpad(const ScratchpadConfig& config) : config_(config) {
   if (config.banks == 0 || config.width_bytes == 0 || config.ports(false) == 0 || config.ports(true) == 0) {
     throw InternalError("scratchpad: banks, width and ports must be positive");
@@ -169,12 +178,7 @@ double Scratchpad::energy_pj(const SramCost& cost) const {
 }
 
 SramEnergy Scratchpad::energy(const CostBook& book, double seconds) const {
-  auto energy =
-      sram_energy(book, {config_.capacity_bytes, config_.banks, config_.width_bytes}, reads_, writes_, seconds);
-  if (config_.read_ports + config_.write_ports + config_.shared_ports > 2) {
-    energy.left_out = "ports beyond one read and one write port";
-  }
-  return energy;
+  return scratchpad_energy(book, config_, reads_, writes_, seconds);
 }
 
 void Scratchpad::register_statistics(Statistics& group, const std::string& name) {

@@ -38,6 +38,12 @@ struct ScratchpadPattern {
   unsigned lanes = 1;
 };
 
+/// Dynamic energy of so many accesses of single banks, and leakage and area of all banks, with the book's figures for a
+/// macro of one bank; `seconds` is the time for which the scratchpad was powered. Names in `left_out` what ports beyond
+/// two would cost more: the table is of macros with one read and one write port.
+SramEnergy scratchpad_energy(const CostBook& book, const ScratchpadConfig& config, std::uint64_t reads,
+                             std::uint64_t writes, double seconds);
+
 class Scratchpad {
  public:
   /// Throws InternalError for a configuration without banks or words, or without a port for reads or for writes.
@@ -67,9 +73,7 @@ class Scratchpad {
   std::uint64_t conflict_cycles() const { return conflicts_; }
   /// Dynamic energy of the counted accesses; `cost` is that of one bank, width_bytes wide.
   double energy_pj(const SramCost& cost) const;
-  /// Dynamic energy of the counted accesses, and leakage and area of all banks, with the book's figures for a macro of
-  /// one bank; `seconds` is the time for which the scratchpad was powered. Names in `left_out` what ports beyond one
-  /// read and one write port would cost more: the table is of macros with these two.
+  /// scratchpad_energy() of the counted accesses.
   SramEnergy energy(const CostBook& book, double seconds) const;
   const ScratchpadConfig& config() const { return config_; }
   /// The group must not outlive this object.
