@@ -58,6 +58,7 @@ const PeTiming& bfp_pe_timing() {
     PeTiming t;
     t.name = "bfp";
     t.area_key = "pe.bfp.area";
+    t.foot_latency = 2;
     t.modes = {{"m8w4", 32, 1, 5, 1, "pe.bfp.m8w4.mac"},
                {"m8m4", 32, 1, 5, 1, "pe.bfp.m8m4.mac"},
                {"m8m8", 16, 1, 5, 1, "pe.bfp.m8m8.mac"}};

@@ -33,7 +33,8 @@ float bfp_weight_foot(float accumulator, float inner, float weight_scale);
 /// M8M4 and M8M8: acc + f32(sum * 2^(E1 + E2 - 40)), for M8M8 - 44.
 float bfp_foot(float accumulator, std::int32_t sum, int first_exponent, int second_exponent, BfpMode mode);
 
-/// Modes "m8w4", "m8m4", "m8m8": multiply, tree (two stages), scale, accumulate.
+/// Modes "m8w4", "m8m4", "m8m8": multiply, tree (two stages), scale, accumulate (the inner sum of M8W4). Foot: the
+/// weight scale, the accumulator; groups of the other modes pass through it.
 const PeTiming& bfp_pe_timing();
 
 /// Pairs, k up to 128: activations bfp8-g<k> with weights int4-g<multiple of k>, bfp4-g<k> or bfp8-g<k>.
