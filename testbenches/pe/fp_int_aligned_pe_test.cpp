@@ -128,6 +128,13 @@ TEST_CASE("a wide enough alignment gives the exact product, a narrow one cuts to
   REQUIRE(accumulators[0] == 9.0F);
 }
 
+#ifndef NDEBUG
+TEST_CASE("the registers of the aligned PE are guarded in builds with assertions") {
+  REQUIRE_THROWS_WITH(aligned_step((1 << 28) - 1, 1, 1), Catch::Contains("fp_int_aligned PE: sum"));
+  REQUIRE_THROWS_WITH(aligned_magnitude(1.0F, 100, 14), Catch::Contains("fp_int_aligned PE: shift"));
+}
+#endif
+
 TEST_CASE("bad widths and pairs are refused") {
   QuantizedTensor a = blank_tensor(Format::parse("fp16"), {1, 3}, "a");
   const QuantizedTensor w = blank_tensor(Format::parse("int4-channel"), {1, 3}, "w");

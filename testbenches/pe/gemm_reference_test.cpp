@@ -64,9 +64,10 @@ class Comparison {
 
   std::string differences() {
     std::ofstream(path("cases.txt"), std::ios::binary) << cases_.str();
-    const std::string command = NIBBLE_PYTHON " '" NIBBLE_SOURCE_DIR "/testbenches/pe/compare_gemms.py' '"
-                                NIBBLE_SOURCE_DIR "/scripts/reference' '" + directory_.string() + "' > '" +
-                                path("log") + "' 2>&1";
+    const std::string command = NIBBLE_PYTHON " '" NIBBLE_SOURCE_DIR
+                                              "/testbenches/pe/compare_gemms.py' '" NIBBLE_SOURCE_DIR
+                                              "/scripts/reference' '" +
+                                directory_.string() + "' > '" + path("log") + "' 2>&1";
     const int status = std::system(command.c_str());
     return status == 0 ? "" : read_file(path("log")) + "exit status " + std::to_string(status);
   }

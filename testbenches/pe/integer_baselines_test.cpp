@@ -227,6 +227,21 @@ TEST_CASE("accumulators drain after a segment, and only then") {
   REQUIRE(accumulators == std::vector<float>{192.0F * 192.0F * integer_segment});
 }
 
+#ifndef NDEBUG
+TEST_CASE("registers that overflow are internal errors in builds with assertions") {
+  const ExponentInteger largest = olive_decode(adaptive_flint4, 7, olive_victim).first;
+  REQUIRE_THROWS_WITH(int4_step(0, 8, 1), Catch::Contains("int4 PE: activation"));
+  REQUIRE_THROWS_WITH(int4_step((1 << 22) - 1, 1, 1), Catch::Contains("int4 PE: sum"));
+  REQUIRE_THROWS_WITH(bitfusion_product(2, 0, 2, 8), Catch::Contains("bitfusion PE: activation"));
+  REQUIRE_THROWS_WITH(bitfusion_step((1 << 30) - 1, 1, 1, 8, 8), Catch::Contains("bitfusion PE: sum"));
+  REQUIRE_THROWS_WITH(ant_step(0x7FFFFFFF, {1, 0}, {1, 0}), Catch::Contains("ant PE: sum"));
+  REQUIRE_THROWS_WITH(olive_step(0x7FFFFFFF, largest, largest), Catch::Contains("olive PE: sum"));
+  REQUIRE_THROWS_WITH(exponent_integer_product({16, 0}, {1, 0}), Catch::Contains("activation"));
+  REQUIRE_THROWS_WITH(exponent_integer_product({1, 15}, {1, 15}), Catch::Contains("shift"));
+  REQUIRE_THROWS_WITH(tender_rescale(std::int64_t{1} << 36), Catch::Contains("tender PE: sum"));
+}
+#endif
+
 TEST_CASE("integer baselines refuse what their scales cannot serve") {
   const auto supports = [](const PeUnit& pe, const char* a, const char* w) {
     return pe.supports(Format::parse(a), Format::parse(w));
