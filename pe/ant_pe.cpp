@@ -20,8 +20,8 @@ bool supports(const Format& format) {
 }
 
 IntegerRows decoded_rows(const QuantizedTensor& tensor, std::size_t first, std::size_t rows, std::size_t extent) {
-  IntegerRows out = integer_rows(tensor, first, rows, extent);
-  if (tensor.format.family != FormatFamily::ant4) return out;
+  if (tensor.format.family != FormatFamily::ant4) return integer_rows(tensor, first, rows, extent);
+  IntegerRows out = copied_rows(tensor, first, rows, extent);
   const std::size_t columns = tensor.columns();
   for (std::size_t r = 0; r < rows; ++r) {
     const std::uint8_t type = tensor.types[tensor.group_index(first + r, 0)];
@@ -29,7 +29,7 @@ IntegerRows decoded_rows(const QuantizedTensor& tensor, std::size_t first, std::
     for (std::uint8_t code = 0; code < 16; ++code)
       grid[code] = static_cast<std::int16_t>(value_of(ant_decode(type, code)));
     for (std::size_t k = r * columns; k < (r + 1) * columns; ++k)
-      out.integers[k] = grid[out.integers[k] & 15];
+      out.own_integers[k] = grid[out.integers[k] & 15];
   }
   return out;
 }

@@ -20,12 +20,16 @@ std::size_t tile_extent(const Format&, const Format& w, std::size_t) {
   return w.group_k;
 }
 
-/// 2^(E - 22) or 2^(E - 18): what one unit of a mantissa is worth, per group.
-std::vector<float> unit_values(const QuantizedTensor& tensor) {
-  std::vector<float> values;
-  values.reserve(tensor.exponents.size());
-  for (const std::int16_t exponent : tensor.exponents) {
-    values.push_back(std::ldexp(1.0F, exponent - (tensor.format.bits == 8 ? 22 : 18)));
+/// 2^(E - 22) or 2^(E - 18): what one unit of a mantissa is worth. [rows][groups], filled in for the groups from
+/// `begin` to `end` along k: a machine calls with many small tiles.
+std::vector<float> unit_values(const QuantizedTensor& tensor, std::size_t first_row, std::size_t rows,
+                               std::size_t begin, std::size_t end) {
+  const std::size_t groups = tensor.groups_per_row();
+  const int offset = tensor.format.bits == 8 ? 22 : 18;
+  std::vector<float> values(rows * groups);
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t g = begin; g < end; ++g)
+      values[r * groups + g] = std::ldexp(1.0F, tensor.exponents[(first_row + r) * groups + g] - offset);
   }
   return values;
 }
@@ -35,20 +39,22 @@ std::vector<float> unit_values(const QuantizedTensor& tensor) {
 void tile(const QuantizedTensor& activations, const QuantizedTensor& weights, const GemmRange& range,
           const GemmOptions&, float* accumulators, std::size_t stride) {
   const bool int4 = weights.format.family == FormatFamily::integer;
-  const std::vector<float> activation_units = unit_values(activations);
-  const std::vector<float> weight_units = int4 ? std::vector<float>() : unit_values(weights);
-  GroupOperand x, w;
-  x.codes = activations.codes.data();
-  x.scales = activation_units.data();
-  x.scales_per_row = activations.groups_per_row();
-  w.codes = weights.codes.data();
-  w.scales = int4 ? weights.scales.data() : weight_units.data();
-  w.scales_per_row = weights.groups_per_row();
   GroupShape shape;
   shape.columns = activations.columns();
   shape.extent = activations.format.group_k;
+  const std::size_t begin = range.k0 / shape.extent, end = (range.k0 + range.k + shape.extent - 1) / shape.extent;
+  const std::vector<float> activation_units = unit_values(activations, range.m0, range.m, begin, end);
+  std::vector<float> weight_units;
+  if (!int4) weight_units = unit_values(weights, range.n0, range.n, begin, end);
+  GroupOperand x, w;
+  x.codes = activations.codes.data() + range.m0 * shape.columns;
+  x.scales = activation_units.data();
+  x.scales_per_row = activations.groups_per_row();
+  w.codes = weights.codes.data() + range.n0 * shape.columns;
+  w.scales_per_row = weights.groups_per_row();
+  w.scales = int4 ? weights.scales.data() + range.n0 * w.scales_per_row : weight_units.data();
   shape.nest = int4 ? weights.format.group_k / activations.format.group_k : 0;
-  group_gemm(x, w, shape, range, accumulators, stride);
+  group_gemm(x, w, shape, {0, range.m, range.k0, range.k, 0, range.n}, accumulators, stride);
 }
 
 }  // namespace

@@ -41,22 +41,22 @@ struct AlignedRows {
   std::vector<float> units;
 };
 
+/// [rows][columns] and [rows][groups], filled in for the k of the range: a machine calls with many small tiles.
 AlignedRows align(const QuantizedTensor& activations, const GemmRange& range, std::size_t extent, unsigned bits) {
-  const std::size_t columns = activations.columns();
+  const std::size_t columns = activations.columns(), groups = (columns + extent - 1) / extent;
   AlignedRows rows;
   rows.magnitudes.resize(range.m * columns);
-  rows.units.resize(range.m * ((columns + extent - 1) / extent));
+  rows.units.resize(range.m * groups);
   const float* x = activations.values.data() + range.m0 * columns;
-  std::size_t group = 0;
   for (std::size_t r = 0; r < range.m; ++r) {
-    for (std::size_t first = 0; first < columns; first += extent, ++group) {
+    for (std::size_t first = range.k0; first < range.k0 + range.k; first += extent) {
       const std::size_t begin = r * columns + first, end = begin + std::min(extent, columns - first);
       int largest = 1;
       for (std::size_t i = begin; i < end; ++i)
         largest = std::max(largest, aligned_exponent(x[i]));
       for (std::size_t i = begin; i < end; ++i)
         rows.magnitudes[i] = aligned_magnitude(x[i], largest, bits);
-      rows.units[group] = unit_value(largest, bits);
+      rows.units[r * groups + first / extent] = unit_value(largest, bits);
     }
   }
   return rows;
@@ -70,10 +70,12 @@ void tile(const QuantizedTensor& activations, const QuantizedTensor& weights, co
   shape.extent = std::min(aligned_group, scale_group);
   shape.nest = (scale_group + shape.extent - 1) / shape.extent;
   const AlignedRows rows = align(activations, range, shape.extent, width_of(options));
-  std::vector<float> scales;
-  for (std::size_t n = range.n0; n < range.n0 + range.n; ++n) {
-    for (std::size_t k = 0; k < columns; k += scale_group)
-      scales.push_back(weights.scales[weights.group_index(n, k / scale_group)]);
+  const std::size_t scales_per_row = (columns + scale_group - 1) / scale_group;
+  std::vector<float> scales(range.n * scales_per_row);
+  for (std::size_t n = 0; n < range.n; ++n) {
+    const std::size_t first_group = weights.group_index(range.n0 + n, 0);
+    for (std::size_t g = range.k0 / scale_group; g * scale_group < range.k0 + range.k; ++g)
+      scales[n * scales_per_row + g] = weights.scales[first_group + g];
   }
   GroupOperand x, w;
   x.codes = rows.magnitudes.data();
@@ -81,7 +83,7 @@ void tile(const QuantizedTensor& activations, const QuantizedTensor& weights, co
   x.scales_per_row = (columns + shape.extent - 1) / shape.extent;
   w.codes = weights.codes.data() + range.n0 * columns;
   w.scales = scales.data();
-  w.scales_per_row = (columns + scale_group - 1) / scale_group;
+  w.scales_per_row = scales_per_row;
   group_gemm(x, w, shape, {0, range.m, range.k0, range.k, 0, range.n}, accumulators, stride);
 }
 

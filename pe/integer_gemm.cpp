@@ -12,17 +12,28 @@ std::size_t integer_run(const Format& format, std::size_t columns) {
 }
 
 IntegerRows integer_rows(const QuantizedTensor& tensor, std::size_t first, std::size_t rows, std::size_t extent) {
-  const std::size_t columns = tensor.columns();
-  const std::size_t group = tensor.format.group_extent(columns);
+  const std::size_t columns = tensor.columns(), group = tensor.format.group_extent(columns);
   IntegerRows out;
-  const auto begin = tensor.codes.begin() + static_cast<std::ptrdiff_t>(first * columns);
-  out.integers.assign(begin, begin + static_cast<std::ptrdiff_t>(rows * columns));
+  out.integers = tensor.codes.data() + first * columns;
   out.runs = (columns + extent - 1) / extent;
-  out.scales.reserve(rows * out.runs);
-  for (std::size_t r = first; r < first + rows; ++r) {
-    for (std::size_t run = 0; run < out.runs; ++run)
-      out.scales.push_back(tensor.scales[tensor.group_index(r, run * extent / group)]);
+  if (tensor.format.grouping == Grouping::group && tensor.format.group_n == 1) {
+    out.scales = tensor.scales.data() + first * out.runs;
+    return out;
   }
+  out.own_scales.reserve(rows * out.runs);
+  for (std::size_t r = first; r < first + rows; ++r) {
+    const std::size_t first_group = tensor.group_index(r, 0);
+    for (std::size_t run = 0; run < out.runs; ++run)
+      out.own_scales.push_back(tensor.scales[first_group + run * extent / group]);
+  }
+  out.scales = out.own_scales.data();
+  return out;
+}
+
+IntegerRows copied_rows(const QuantizedTensor& tensor, std::size_t first, std::size_t rows, std::size_t extent) {
+  IntegerRows out = integer_rows(tensor, first, rows, extent);
+  out.own_integers.assign(out.integers, out.integers + rows * tensor.columns());
+  out.integers = out.own_integers.data();
   return out;
 }
 
@@ -32,11 +43,11 @@ void integer_tile(RowDecoder decode, const QuantizedTensor& activations, const Q
   const IntegerRows x_rows = decode(activations, range.m0, range.m, extent);
   const IntegerRows w_rows = decode(weights, range.n0, range.n, extent);
   GroupOperand x, w;
-  x.codes = x_rows.integers.data();
-  x.scales = x_rows.scales.data();
+  x.codes = x_rows.integers;
+  x.scales = x_rows.scales;
   x.scales_per_row = x_rows.runs;
-  w.codes = w_rows.integers.data();
-  w.scales = w_rows.scales.data();
+  w.codes = w_rows.integers;
+  w.scales = w_rows.scales;
   w.scales_per_row = w_rows.runs;
   GroupShape shape;
   shape.columns = columns;

@@ -11,11 +11,14 @@
 
 namespace nibble {
 
-/// Some rows of an operand as integers, and one scale per row and run of `extent` elements.
+/// Some rows of an operand as integers, and one scale per row and run of `extent` elements: those of the tensor where
+/// they lie there in this order, since a machine calls with many small tiles.
 struct IntegerRows {
-  std::vector<std::int16_t> integers;  ///< [rows][columns]
-  std::vector<float> scales;           ///< [rows][runs]
+  const std::int16_t* integers = nullptr;  ///< [rows][columns]
+  const float* scales = nullptr;           ///< [rows][runs]
   std::size_t runs = 0;
+  std::vector<std::int16_t> own_integers;
+  std::vector<float> own_scales;
 };
 
 /// Elements that one accumulator adds up: the scale group, at most integer_segment.
@@ -23,6 +26,9 @@ std::size_t integer_run(const Format& format, std::size_t columns);
 
 /// Rows [first, first + rows) of `tensor` with its codes as the integers.
 IntegerRows integer_rows(const QuantizedTensor& tensor, std::size_t first, std::size_t rows, std::size_t extent);
+
+/// The same with the codes copied, to be decoded in own_integers.
+IntegerRows copied_rows(const QuantizedTensor& tensor, std::size_t first, std::size_t rows, std::size_t extent);
 
 using RowDecoder = IntegerRows (*)(const QuantizedTensor& tensor, std::size_t first, std::size_t rows,
                                    std::size_t extent);

@@ -38,7 +38,9 @@ void tile(const QuantizedTensor& activations, const QuantizedTensor& weights, co
   std::vector<std::array<std::int16_t, 16>> grids;
   if (weights.format.family == FormatFamily::mant4) {
     grids.resize(256);
-    for (const std::uint8_t type : weights.types) {
+    const std::size_t first = range.n0 * w.scales_per_row;
+    for (std::size_t i = first; i < first + range.n * w.scales_per_row; ++i) {
+      const std::uint8_t type = weights.types[i];
       if (grids[type][1] == 0) grids[type] = mant_grid(type);
     }
     w.types = weights.types.data();

@@ -24,12 +24,12 @@ ExponentInteger element(std::uint8_t type, std::uint8_t code, std::uint8_t partn
 }
 
 IntegerRows decoded_rows(const QuantizedTensor& tensor, std::size_t first, std::size_t rows, std::size_t extent) {
-  IntegerRows out = integer_rows(tensor, first, rows, extent);
-  if (tensor.format.family != FormatFamily::olive4) return out;
+  if (tensor.format.family != FormatFamily::olive4) return integer_rows(tensor, first, rows, extent);
+  IntegerRows out = copied_rows(tensor, first, rows, extent);
   const std::size_t columns = tensor.columns();
   for (std::size_t r = 0; r < rows; ++r) {
     const std::uint8_t type = tensor.types[tensor.group_index(first + r, 0)] % olive_type_count;
-    std::int16_t* row = out.integers.data() + r * columns;
+    std::int16_t* row = out.own_integers.data() + r * columns;
     for (std::size_t k = 0; k < columns; k += 2) {
       const bool pair = k + 1 < columns;
       const auto second = static_cast<std::uint8_t>(pair ? row[k + 1] & 15 : 0);

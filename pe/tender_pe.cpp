@@ -116,7 +116,10 @@ const PeUnit& tender_unit() {
                               supports,
                               tile_extent,
                               tile,
-                              tender_pe_timing};
+                              tender_pe_timing,
+                              [](const Format& a, const Format&) -> std::size_t { return a.bits == 4 ? 0 : 1; },
+                              "tender8-d8",
+                              "int8-channel"};
   return unit;
 }
 
