@@ -227,3 +227,151 @@ TEST_CASE("registers and closed forms agree to the cycle on random arrays, jobs 
     check_tasks(array, random_tasks(array, random), random.below(3) == 0 ? 0 : 1 + random.below(12), random, order);
   }
 }
+
+TEST_CASE("arrays from 1 x 1 to 256 x 256") {
+  Random random(32);
+  for (const Dataflow dataflow :
+       {Dataflow::weight_stationary, Dataflow::output_stationary, Dataflow::input_stationary}) {
+    for (const auto& [rows, columns] :
+         {std::pair<std::uint64_t, std::uint64_t>{1, 1}, {1, 256}, {256, 1}, {16, 16}, {64, 32}, {256, 256}}) {
+      ArrayGeometry array;
+      array.dataflow = dataflow;
+      array.rows = rows;
+      array.columns = columns;
+      array.foot_latency = 4;
+      check_tasks(array, {{3, 5, 2, 0, true}}, 0, random);
+      if (rows * columns <= 2048) check_tasks(array, {{2, 2, 300, 0, true}, {1, 270, 3, 90, true}}, 64, random);
+    }
+  }
+}
+
+TEST_CASE("hand-counted: one tile on a 3 x 3 array in each dataflow") {
+  Random random(33);
+  ArrayGeometry array;
+  array.rows = array.columns = 3;
+  // Load 3, rows 3, two rows down, two columns across.
+  check_tasks(array, {{3, 3, 3, 0, true}}, 0, random);
+  CHECK(isolated_cycles(ArrayPasses(3, 3, 3, array, 0), array).total() == 3 + 3 + 2 + 2);
+  array.dataflow = Dataflow::input_stationary;
+  check_tasks(array, {{3, 3, 3, 0, true}}, 0, random);
+  CHECK(isolated_cycles(ArrayPasses(3, 3, 3, array, 0), array).total() == 3 + 3 + 2 + 2);
+  // Steps 3, two rows down, two columns across, three results through each column.
+  array.dataflow = Dataflow::output_stationary;
+  check_tasks(array, {{3, 3, 3, 0, true}}, 0, random);
+  CHECK(isolated_cycles(ArrayPasses(3, 3, 3, array, 0), array).total() == 3 + 2 + 2 + 3);
+}
+
+namespace {
+
+/// A step of an output-stationary array with one product per PE.
+OutputStationaryArrayCycle<OutputLanes>::Step one_step(std::uint64_t rows, std::uint64_t columns) {
+  OutputStationaryArrayCycle<OutputLanes>::Step step;
+  step.valid = step.first = step.last = true;
+  step.left.assign(rows, Lanes(1, 1));
+  step.top.assign(columns, Lanes(1, 1));
+  return step;
+}
+
+}  // namespace
+
+TEST_CASE("results that would overrun others are refused by the registers, one cycle later they pass") {
+  for (const bool own : {true, false}) {
+    for (const std::uint64_t ports : {1, 2, 4}) {
+      for (std::uint64_t used = 1; used <= 4; ++used) {
+        for (std::uint64_t distance = 1; distance <= 6; ++distance) {
+          ArrayGeometry array;
+          array.dataflow = Dataflow::output_stationary;
+          array.rows = 4;
+          array.columns = 2;
+          array.pe_latency = 3;
+          array.result_ports = ports;
+          array.result_registers = own;
+          OutputStationaryArrayCycle<OutputLanes> registers(array);
+          std::vector<OutputStationaryArrayCycle<OutputLanes>::Result> results;
+          const auto run = [&] {
+            registers.step(one_step(used, 2), results);
+            for (std::uint64_t i = 1; i < distance; ++i)
+              registers.step({}, results);
+            const bool accepted = registers.accepts(true, true);
+            registers.step(one_step(4, 2), results);
+            for (int i = 0; i < 30; ++i)
+              registers.step({}, results);
+            return accepted;
+          };
+          CAPTURE(own, ports, used, distance);
+          if (distance < std::min(used, array.chain_length())) {
+            CHECK_THROWS_AS(run(), InternalError);
+          } else {
+            CHECK(run());
+            CHECK(results.size() == used * 2 + 8);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a load that would overtake a swap is refused by the registers, one cycle later it passes") {
+  for (const std::uint64_t latency : {1, 2, 4}) {
+    for (std::uint64_t distance = 0; distance <= 10; ++distance) {
+      ArrayGeometry array;
+      array.rows = 3;
+      array.columns = 2;
+      array.pe_latency = latency;
+      using Array = StationaryArrayCycle<StationaryLanes>;
+      Array registers(array);
+      std::vector<Array::Result> results;
+      const auto load_row = [&](std::uint64_t row) { return Array::LoadRow{true, row, {Lanes(1, 1), Lanes(1, 1)}}; };
+      const Array::StreamRow first{true, true, 0, {Lanes(1, 1), Lanes(1, 1), Lanes(1, 1)}};
+      for (std::uint64_t row = 3; row-- > 0;) {
+        CHECK(!registers.accepts(true));
+        registers.step({}, load_row(row), results);
+      }
+      const auto run = [&] {
+        CHECK(registers.accepts(true));
+        bool accepted = distance > 0 || registers.accepts_load(true);
+        registers.step(first, distance == 0 ? load_row(2) : Array::LoadRow{}, results);
+        for (std::uint64_t i = 1; i < distance; ++i)
+          registers.step({}, {}, results);
+        if (distance > 0) {
+          accepted = registers.accepts_load(false);
+          registers.step({}, load_row(2), results);
+        }
+        registers.step({}, load_row(1), results);
+        registers.step({}, load_row(0), results);
+        for (int i = 0; i < 30; ++i)
+          registers.step({}, {}, results);
+        return accepted;
+      };
+      CAPTURE(latency, distance);
+      if (distance < array.pass_turnaround() - array.rows) {
+        CHECK_THROWS_AS(run(), InternalError);
+      } else {
+        CHECK(run());
+        CHECK(results.size() == 2);
+      }
+    }
+  }
+}
+
+TEST_CASE("a pass without its operands and a step within a step are refused") {
+  ArrayGeometry array;
+  array.rows = array.columns = 1;
+  array.initiation_interval = 2;
+  using Array = StationaryArrayCycle<StationaryLanes>;
+  const Array::StreamRow row{true, true, 0, {Lanes(1, 1)}};
+  std::vector<Array::Result> results;
+  Array empty(array);
+  CHECK_THROWS_AS(empty.step(row, {}, results), InternalError);
+  Array loaded(array);
+  loaded.step({}, {true, 0, {Lanes(1, 1)}}, results);
+  loaded.step(row, {}, results);
+  CHECK(!loaded.accepts(false));
+  CHECK_THROWS_AS(loaded.step(row, {}, results), InternalError);
+  array.dataflow = Dataflow::output_stationary;
+  OutputStationaryArrayCycle<OutputLanes> outputs(array);
+  std::vector<OutputStationaryArrayCycle<OutputLanes>::Result> sums;
+  outputs.step(one_step(1, 1), sums);
+  CHECK(!outputs.accepts(false, false));
+  CHECK_THROWS_AS(outputs.step(one_step(1, 1), sums), InternalError);
+}
