@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Schedules of all three dataflows: closed forms against the walk, output orders, and what must hold on any machine.
 #include <catch2/catch.hpp>
+#include <fstream>
+#include <iterator>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -325,6 +328,14 @@ TEST_CASE(
   }
   CHECK(!row_first(search_schedule(harmonia_problem(2048, 4096, 512)).tiling.order));
   CHECK(row_first(search_schedule(harmonia_problem(96, 4096, 4096)).tiling.order));
+}
+
+TEST_CASE("docs/dataflow.md explains a choice between output orders with the figures of this code") {
+  std::ifstream file(NIBBLE_SOURCE_DIR "/docs/dataflow.md");
+  REQUIRE(file);
+  const std::string page((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const ScheduleProblem problem = harmonia_problem(2048, 4096, 512);
+  CHECK_THAT(page, Catch::Contains(explain(problem, search_schedule(problem))));
 }
 
 TEST_CASE("explain names what each dataflow streams and waits for") {
