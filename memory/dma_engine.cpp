@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/units.h"
+#include "memory/dma_cursor.h"
 #include "memory/ring.h"
 #include "transport/payload_pool.h"
 
@@ -18,15 +19,9 @@ constexpr unsigned priorities = DmaConfig::priorities;
 }  // namespace
 
 struct DmaEngine::Impl {
-  /// A region and the place of its next transaction in it.
-  struct Cursor {
-    DmaRegion what;
-    std::uint64_t plane = 0, row = 0, offset = 0;  ///< plane == what.planes: all issued
-    bool done() const { return plane == what.planes; }
-  };
   struct Transfer {
-    Cursor first;
-    std::vector<Cursor> beside;
+    DmaCursor first;
+    std::vector<DmaCursor> beside;
     std::size_t turn = 0;  ///< the region of the next transaction: 0 the first, i the one at beside[i - 1]
     bool write = false, by_row = false;
     std::uint8_t priority = 0;
@@ -39,7 +34,7 @@ struct DmaEngine::Impl {
     bool started = false;  ///< has issued one
     bool dropped = false;  ///< aborted: no call to the listener
     tlm::tlm_response_status status = tlm::TLM_OK_RESPONSE;
-    Cursor& region(std::size_t i) { return i == 0 ? first : beside[i - 1]; }
+    DmaCursor& region(std::size_t i) { return i == 0 ? first : beside[i - 1]; }
   };
   struct Channel {
     std::array<Ring<std::uint32_t>, priorities> queues;  ///< transfers with transactions still to issue
@@ -56,7 +51,11 @@ struct DmaEngine::Impl {
     PooledPayload* payload;
   };
 
-  Impl(DmaEngine& owner_, const DmaConfig& config_) : owner(owner_), config(config_), channels(config_.channels) {}
+  Impl(DmaEngine& owner_, const DmaConfig& config_)
+      : owner(owner_),
+        config(config_),
+        channel_limit(config_.channel_outstanding == 0 ? config_.max_outstanding : config_.channel_outstanding),
+        channels(config_.channels) {}
 
   void submit(const DmaTransfer& transfer, DmaListener& listener, std::uint64_t token);
   void abort();
@@ -64,7 +63,6 @@ struct DmaEngine::Impl {
   tlm::tlm_sync_enum backward(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase, sc_core::sc_time& delay);
   void register_statistics(Statistics* parent);
 
-  static Cursor cursor(const DmaRegion& region);
   bool can_issue() const { return open == nullptr && in_flight < config.max_outstanding && waiting != 0; }
   Ring<std::uint32_t>* channel_of(unsigned priority);
   Ring<std::uint32_t>* pick();
@@ -81,16 +79,24 @@ struct DmaEngine::Impl {
     open = nullptr;
     blocked_time += now() - open_from;
   }
+  void leave_queue(unsigned priority) {
+    --waiting;
+    if (--waiting_at[priority] == 0) overtaken[priority] = 0;
+  }
   void count_in_flight(int change) {
     in_flight_time += in_flight * (now() - in_flight_from);
     in_flight_from = now();
     in_flight += static_cast<unsigned>(change);
   }
-  static std::uint64_t now() { return sc_core::sc_time_stamp().value(); }
+  /// The kernel's time, read once at every entry.
+  std::uint64_t now() const { return now_ticks; }
+  void enter() { now_ticks = sc_core::sc_time_stamp().value(); }
   std::uint8_t* placeholder();
 
   DmaEngine& owner;
   const DmaConfig config;
+  const unsigned channel_limit;  ///< transactions in flight of a channel
+  std::uint64_t now_ticks = 0;
   sc_core::sc_event wake{"wake"};
   bool wake_pending = false, stepping = false;
 
@@ -99,6 +105,7 @@ struct DmaEngine::Impl {
   std::vector<Channel> channels;
   std::array<std::uint64_t, priorities> waiting_at{};  ///< transfers in the queues of a priority
   std::array<unsigned, priorities> overtaken{};        ///< transactions issued past it since its last turn
+  unsigned only = 0;                                   ///< a priority that may be the only one with transfers
   std::array<unsigned, priorities> last_channel{};     ///< the channel that had the last turn
   std::uint64_t waiting = 0;                           ///< transfers in the queues
   Ring<Done> done;
@@ -178,7 +185,8 @@ void DmaEngine::Impl::register_statistics(Statistics* parent) {
                       [this, ns] { return Statistics::ratio(ns(transfer_time), static_cast<double>(transfers_done)); });
   statistics->derived("outstanding", "count", "mean number of transactions in flight",
                       "integral of transactions in flight / elapsed time", [this] {
-                        return Statistics::ratio(static_cast<double>(in_flight_time), static_cast<double>(now()));
+                        return Statistics::ratio(static_cast<double>(in_flight_time),
+                                                 static_cast<double>(sc_core::sc_time_stamp().value()));
                       });
   statistics->derived("request_blocked", "ns", "time in which a request waited for the target to take it",
                       "sum of END_REQ - BEGIN_REQ", [this, ns] { return std::optional<double>(ns(blocked_time)); });
@@ -192,29 +200,8 @@ void DmaEngine::Impl::register_statistics(Statistics* parent) {
   }
 }
 
-/// Contiguous rows become one row, contiguous planes one plane, and planes of one row become rows.
-DmaEngine::Impl::Cursor DmaEngine::Impl::cursor(const DmaRegion& region) {
-  Cursor cursor;
-  DmaRegion& what = cursor.what = region;
-  const bool packed = region.local_stride == 0 || region.local_stride == region.row_bytes;
-  if (packed && what.rows > 1 && what.stride == what.row_bytes) {
-    what.row_bytes *= what.rows;
-    what.rows = 1;
-  }
-  if (what.rows == 1 && what.planes > 1) {
-    what.rows = what.planes;
-    what.stride = what.plane_stride;
-    what.planes = 1;
-    if (packed && what.stride == what.row_bytes) {
-      what.row_bytes *= what.rows;
-      what.rows = 1;
-    }
-  }
-  if (packed) what.local_stride = what.row_bytes;
-  return cursor;
-}
-
 void DmaEngine::Impl::submit(const DmaTransfer& transfer, DmaListener& listener, std::uint64_t token) {
+  enter();
   const std::uint8_t priority = transfer.priority == DmaTransfer::by_stream
                                     ? config.stream_priority[static_cast<unsigned>(transfer.stream)]
                                     : transfer.priority;
@@ -231,10 +218,10 @@ void DmaEngine::Impl::submit(const DmaTransfer& transfer, DmaListener& listener,
   const std::uint32_t index = free_transfers.back();
   free_transfers.pop_back();
   Transfer& entry = transfers[index];
-  entry = Transfer{};
-  entry.first = cursor(transfer);
+  entry.first = DmaCursor(transfer);
+  entry.beside.clear();
   for (const DmaRegion& region : transfer.beside)
-    entry.beside.push_back(cursor(region));
+    entry.beside.emplace_back(region);
   entry.write = transfer.write;
   entry.by_row = transfer.by_row;
   entry.priority = priority;
@@ -242,6 +229,11 @@ void DmaEngine::Impl::submit(const DmaTransfer& transfer, DmaListener& listener,
   entry.listener = &listener;
   entry.token = token;
   entry.submitted = now();
+  entry.turn = 0;
+  entry.in_flight = 0;
+  entry.queued = true;
+  entry.started = entry.dropped = false;
+  entry.status = tlm::TLM_OK_RESPONSE;
   channels[transfer.channel].queues[priority].push(index);
   ++waiting_at[priority];
   ++waiting;
@@ -274,8 +266,8 @@ void DmaEngine::Impl::wake_soon() {
 void DmaEngine::Impl::step() {
   wake_pending = false;
   stepping = true;
-  const std::uint64_t now = sc_core::sc_time_stamp().value();
-  while (!later.empty() && later.top().time <= now) {
+  enter();
+  while (!later.empty() && later.top().time <= now()) {
     const Event event = later.top().item;
     later.pop();
     if (open == event.payload) request_taken();
@@ -293,7 +285,7 @@ void DmaEngine::Impl::step() {
     }
   } while (!done.empty());
   stepping = false;
-  if (!later.empty()) wake.notify(sc_core::sc_time::from_value(later.top().time - now));
+  if (!later.empty()) wake.notify(sc_core::sc_time::from_value(later.top().time - now()));
 }
 
 void DmaEngine::Impl::deliver() {
@@ -312,11 +304,10 @@ std::uint8_t* DmaEngine::Impl::placeholder() {
 /// The next channel, in turns, that has a transfer of this priority and may issue; nullptr when none.
 Ring<std::uint32_t>* DmaEngine::Impl::channel_of(unsigned priority) {
   if (waiting_at[priority] == 0) return nullptr;
-  const unsigned limit = config.channel_outstanding == 0 ? config.max_outstanding : config.channel_outstanding;
   for (unsigned step = 1; step <= config.channels; ++step) {
     const unsigned i = config.channels == 1 ? 0 : (last_channel[priority] + step) % config.channels;
     Channel& channel = channels[i];
-    if (channel.queues[priority].empty() || channel.in_flight >= limit) continue;
+    if (channel.queues[priority].empty() || channel.in_flight >= channel_limit) continue;
     return &channel.queues[priority];
   }
   return nullptr;
@@ -324,6 +315,7 @@ Ring<std::uint32_t>* DmaEngine::Impl::channel_of(unsigned priority) {
 
 /// The queue of the next transaction: the lowest priority number, unless one above it was overtaken too often.
 Ring<std::uint32_t>* DmaEngine::Impl::pick() {
+  if (config.channels == 1 && waiting == waiting_at[only]) return channel_of(only);  // nobody to be passed
   std::array<Ring<std::uint32_t>*, priorities> ready{};
   unsigned best = priorities;
   for (unsigned p = priorities; p-- > 0;) {
@@ -331,6 +323,7 @@ Ring<std::uint32_t>* DmaEngine::Impl::pick() {
     if (ready[p] != nullptr) best = p;
   }
   if (best == priorities) return nullptr;
+  only = best;
   unsigned chosen = best;
   for (unsigned p = best + 1; p < priorities; ++p) {
     if (ready[p] != nullptr && config.age_cap != 0 && overtaken[p] >= config.age_cap &&
@@ -346,31 +339,16 @@ Ring<std::uint32_t>* DmaEngine::Impl::pick() {
 /// The payload of the next transaction of a transfer; moves its cursor.
 PooledPayload& DmaEngine::Impl::cut(std::uint32_t index) {
   Transfer& transfer = transfers[index];
-  Cursor& cursor = transfer.region(transfer.turn);
-  const DmaRegion& what = cursor.what;
-  const std::uint64_t address =
-      what.address + cursor.plane * what.plane_stride + cursor.row * what.stride + cursor.offset;
-  const std::uint64_t boundary = config.boundary_bytes == 0 ? config.transaction_bytes : config.boundary_bytes;
-  const std::uint64_t to_boundary = boundary - (address & (boundary - 1));
-  const std::uint64_t length = std::min({what.row_bytes - cursor.offset, config.transaction_bytes, to_boundary});
-  std::uint8_t* data = what.data != nullptr
-                           ? what.data + (cursor.plane * what.rows + cursor.row) * what.local_stride + cursor.offset
-                           : placeholder();
-  PooledPayload& payload = pool.allocate(transfer.write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND, address, data,
-                                         static_cast<unsigned>(length));
-  payload.tag.stream = what.stream;
-  payload.tag.timing_only = what.data == nullptr;
+  DmaCursor& cursor = transfer.region(transfer.turn);
+  const auto cut = cursor.next(config.transaction_bytes,
+                               config.boundary_bytes == 0 ? config.transaction_bytes : config.boundary_bytes);
+  PooledPayload& payload =
+      pool.allocate(transfer.write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND, cut.address,
+                    cut.data != nullptr ? cut.data : placeholder(), static_cast<unsigned>(cut.length));
+  payload.tag.stream = cursor.stream();
+  payload.tag.timing_only = cut.data == nullptr;
   payload.owner = index;
-  cursor.offset += length;
-  const bool row_done = cursor.offset == what.row_bytes;
-  if (row_done) {
-    cursor.offset = 0;
-    if (++cursor.row == what.rows) {
-      cursor.row = 0;
-      ++cursor.plane;
-    }
-  }
-  next_region(transfer, row_done);
+  next_region(transfer, cut.ends_row);
   return payload;
 }
 
@@ -396,12 +374,11 @@ bool DmaEngine::Impl::issue() {
   last_channel[transfer.priority] = transfer.channel;
   if (!transfer.started) {
     transfer.started = true;
-    queue_time[static_cast<unsigned>(transfer.first.what.stream)] += now() - transfer.submitted;
+    queue_time[static_cast<unsigned>(transfer.first.stream())] += now() - transfer.submitted;
   }
   if (!transfer.queued) {
     queue->pop();
-    --waiting_at[transfer.priority];
-    --waiting;
+    leave_queue(transfer.priority);
   }
   ++transfer.in_flight;
   ++channels[transfer.channel].in_flight;
@@ -427,13 +404,14 @@ void DmaEngine::Impl::issued(PooledPayload& payload, tlm::tlm_sync_enum status, 
     return;
   }
   const Later what = completed ? Later::complete : response ? Later::complete_and_end : Later::request_free;
-  later.push(sc_core::sc_time_stamp().value() + delay, {what, &payload});
+  later.push(now() + delay, {what, &payload});
 }
 
 tlm::tlm_sync_enum DmaEngine::Impl::backward(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
                                              sc_core::sc_time& delay) {
   auto& mine = static_cast<PooledPayload&>(payload);
-  const std::uint64_t at = sc_core::sc_time_stamp().value() + delay.value();
+  enter();
+  const std::uint64_t at = now() + delay.value();
   if (phase == tlm::END_REQ) {
     if (delay == sc_core::SC_ZERO_TIME) {
       request_taken();
@@ -487,8 +465,7 @@ void DmaEngine::Impl::unqueue(std::uint32_t index) {
     queue.pop();
     if (other != index) queue.push(other);
   }
-  --waiting_at[transfer.priority];
-  --waiting;
+  leave_queue(transfer.priority);
 }
 
 void DmaEngine::Impl::retire(std::uint32_t index) {
