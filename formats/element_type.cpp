@@ -73,9 +73,9 @@ const char* to_string(ElementType type) {
 void widen(ElementType type, const unsigned char* bytes, std::size_t count, float* out) {
   switch (type) {
     case ElementType::float16:
-      return each<std::uint16_t>(bytes, count, out, widen_fp16);
+      return each<std::uint16_t>(bytes, count, out, [](std::uint16_t code) { return widen_fp16(code); });
     case ElementType::bfloat16:
-      return each<std::uint16_t>(bytes, count, out, bf16_value);
+      return each<std::uint16_t>(bytes, count, out, [](std::uint16_t code) { return bf16_value(code); });
     case ElementType::float32:
       std::memcpy(out, bytes, count * sizeof(float));
       return;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// mxfp4, mxfp6, mxfp8, mxint8 and nvfp4: docs/formats.md, sections "mx" and "nvfp4".
+#include <array>
+
 #include "core/error.h"
 #include "formats/family_codec.h"
 
@@ -47,6 +49,34 @@ std::int16_t int8_element(float scaled) {
   return static_cast<std::int16_t>(std::min(127.0F, std::max(-127.0F, q)));
 }
 
+/// Elements x * 2^-exponent. The product is exact, except where the element becomes zero in any case.
+void encode_run(FormatFamily family, const float* x, std::size_t count, int exponent, std::int16_t* codes) {
+  switch (family) {
+    case FormatFamily::mxint8:
+      for (std::size_t i = 0; i < count; ++i)
+        codes[i] = int8_element(scale_by_power(x[i], -exponent));
+      break;
+    case FormatFamily::mxfp4:
+      for (std::size_t i = 0; i < count; ++i)
+        codes[i] = static_cast<std::int16_t>(e2m1_bits_branchless(scale_by_power(x[i], -exponent)));
+      break;
+    default: {
+      const FloatFormat& format = element_format(family);
+      for (std::size_t i = 0; i < count; ++i)
+        codes[i] = static_cast<std::int16_t>(encode_float_bits(format, float_bits(scale_by_power(x[i], -exponent))));
+      break;
+    }
+  }
+}
+
+/// The value of every code of a floating element.
+std::array<float, 256> element_values(const FloatFormat& format) {
+  std::array<float, 256> values{};
+  for (std::uint32_t code = 0; code < std::uint32_t{2} << format.sign_shift(); ++code)
+    values[code] = decode_float(format, code);
+  return values;
+}
+
 }  // namespace
 
 void encode_mx(const Tensor& tensor, QuantizedTensor& out) {
@@ -61,32 +91,25 @@ void encode_mx(const Tensor& tensor, QuantizedTensor& out) {
       const std::uint32_t amax = max_magnitude_bits(tensor.values.data() + first, end - first);
       const int exponent = amax == 0 ? -127 : std::min(127, std::max(-127, floor_log2(amax) - emax));
       out.exponents[row * grid.per_row() + g] = static_cast<std::int16_t>(exponent);
-      for (std::size_t i = first; i < end; ++i) {
-        // Exact, except where the element becomes zero in any case.
-        const float scaled = scale_by_power(tensor.values[i], -exponent);
-        if (family == FormatFamily::mxint8) {
-          out.codes[i] = int8_element(scaled);
-        } else {
-          out.codes[i] = static_cast<std::int16_t>(encode_float_bits(element_format(family), float_bits(scaled)));
-        }
-      }
+      encode_run(family, tensor.values.data() + first, end - first, exponent, out.codes.data() + first);
     }
   }
 }
 
 void decode_mx(const QuantizedTensor& tensor, float* values) {
   const GroupGrid grid = group_grid(tensor);
-  const FormatFamily family = tensor.format.family;
+  const bool integers = tensor.format.family == FormatFamily::mxint8;
+  const std::array<float, 256> table =
+      integers ? std::array<float, 256>{} : element_values(element_format(tensor.format.family));
   for (std::size_t row = 0; row < grid.rows; ++row) {
     for (std::size_t g = 0; g < grid.per_row(); ++g) {
       const int exponent = tensor.exponents[row * grid.per_row() + g];
       const std::size_t first = row * grid.columns + grid.first_column(g), end = first + grid.length(g);
       for (std::size_t i = first; i < end; ++i) {
-        if (family == FormatFamily::mxint8) {
+        if (integers) {
           values[i] = scale_by_power(static_cast<float>(tensor.codes[i]), exponent - 6);
         } else {
-          const auto code = static_cast<std::uint32_t>(tensor.codes[i]);
-          values[i] = scale_by_power(decode_float(element_format(family), code), exponent);
+          values[i] = scale_by_power(table[static_cast<std::size_t>(tensor.codes[i] & 0xFF)], exponent);
         }
       }
     }
@@ -110,19 +133,20 @@ void encode_nvfp4(const Tensor& tensor, const EncodeOptions& options, QuantizedT
       const float step = scale * t;
       if (step == 0) continue;  // codes stay 0
       for (std::size_t i = first; i < end; ++i)
-        out.codes[i] = e2m1_bits(x[i] / step);
+        out.codes[i] = static_cast<std::int16_t>(e2m1_bits_branchless(x[i] / step));
     }
   }
 }
 
 void decode_nvfp4(const QuantizedTensor& tensor, float* values) {
   const GroupGrid grid = group_grid(tensor);
+  const std::array<float, 256> table = element_values(e2m1_format);
   for (std::size_t row = 0; row < grid.rows; ++row) {
     for (std::size_t g = 0; g < grid.per_row(); ++g) {
       const float step = tensor.scales[row * grid.per_row() + g] * tensor.tensor_scale;
       const std::size_t first = row * grid.columns + grid.first_column(g), end = first + grid.length(g);
       for (std::size_t i = first; i < end; ++i) {
-        values[i] = e2m1_value(static_cast<std::uint8_t>(tensor.codes[i])) * step;
+        values[i] = table[static_cast<std::size_t>(tensor.codes[i] & 15)] * step;
       }
     }
   }

@@ -163,6 +163,23 @@ TEST_CASE("integers are rounded to nearest, ties to even") {
   CHECK(wrong == 0);
 }
 
+TEST_CASE("E2M1 without branches gives the same codes") {
+  unsigned wrong = 0;
+  for (std::uint32_t high = 0; high < 0x7F80; ++high) {
+    for (const std::uint32_t low : {0x0000U, 0x0001U, 0x7FFFU, 0x8000U, 0xFFFFU}) {
+      for (const std::uint32_t sign : {0U, 0x80000000U}) {
+        const float x = float_from_bits(sign | high << 16 | low);
+        wrong += e2m1_bits_branchless(x) == e2m1_bits(x) ? 0 : 1;
+      }
+    }
+  }
+  CHECK(wrong == 0);
+  for (const float tie : {0.25F, 0.75F, 1.25F, 1.75F, 2.5F, 3.5F, 5.0F}) {
+    for (const float x : {tie, std::nextafter(tie, 0.0F), std::nextafter(tie, 9.0F)})
+      CHECK(e2m1_bits_branchless(-x) == e2m1_bits(-x));
+  }
+}
+
 TEST_CASE("integer right shift rounds to nearest, ties to even") {
   for (std::uint32_t value = 0; value < 2048; ++value) {
     for (unsigned shift = 0; shift < 14; ++shift) {
