@@ -22,6 +22,11 @@ float magnitude_of(float x) {
 struct Rows {
   const float* values;
   std::size_t rows, columns;
+  const std::function<void()>& watch;
+
+  void watched() const {
+    if (watch) watch();
+  }
 };
 
 struct Choice {
@@ -176,7 +181,10 @@ void search_scales(float reach, int gmax, int step, int last, std::uint8_t type,
 
 template <std::uint8_t Type>
 void try_ant(const Rows& group, float amax, Choice& best) {
-  const auto errors_of = [&group](const Lanes& scales, Errors& errors) { ant_errors<Type>(group, scales, errors); };
+  const auto errors_of = [&group](const Lanes& scales, Errors& errors) {
+    group.watched();
+    ant_errors<Type>(group, scales, errors);
+  };
   search_scales(amax, adaptive_magnitudes[Type][7], 1, 149, Type, errors_of, best);
 }
 
@@ -205,7 +213,10 @@ float three_sigma(const Rows& group) {
 
 template <std::uint8_t Type>
 void try_olive(const Rows& group, float reach, Choice& best) {
-  const auto errors_of = [&group](const Lanes& scales, Errors& errors) { olive_errors<Type>(group, scales, errors); };
+  const auto errors_of = [&group](const Lanes& scales, Errors& errors) {
+    group.watched();
+    olive_errors<Type>(group, scales, errors);
+  };
   search_scales(reach, adaptive_magnitudes[Type][7], 2, 249, Type, errors_of, best);
 }
 
@@ -252,14 +263,16 @@ void write_olive_codes(const Rows& group, const Choice& choice, std::int16_t* co
 }
 
 template <class Search, class Write>
-void encode_groups(const Tensor& tensor, QuantizedTensor& out, const Search& search, const Write& write) {
+void encode_groups(const Tensor& tensor, const EncodeOptions& options, QuantizedTensor& out, const Search& search,
+                   const Write& write) {
   const GroupGrid grid = group_grid(out);  // whole rows: one group per row or one for all
   out.codes.assign(out.size(), 0);
   out.scales.assign(grid.count(), 0);
   out.types.assign(grid.count(), adaptive_int4);
   for (std::size_t block = 0; block < grid.blocks(); ++block) {
     const std::size_t first = grid.first_row(block) * grid.columns;
-    const Rows group{tensor.values.data() + first, grid.end_row(block) - grid.first_row(block), grid.columns};
+    const Rows group{tensor.values.data() + first, grid.end_row(block) - grid.first_row(block), grid.columns,
+                     options.watch};
     const float amax = float_from_bits(max_magnitude_bits(group.values, group.rows * group.columns));
     if (amax == 0) continue;  // int4, scale 0, codes 0
     const Choice best = search(group, amax);
@@ -272,14 +285,14 @@ void encode_groups(const Tensor& tensor, QuantizedTensor& out, const Search& sea
 
 }  // namespace
 
-void encode_ant(const Tensor& tensor, QuantizedTensor& out) {
+void encode_ant(const Tensor& tensor, const EncodeOptions& options, QuantizedTensor& out) {
   encode_groups(
-      tensor, out, [](const Rows& group, float amax) { return search_ant(group, amax); }, write_ant_codes);
+      tensor, options, out, [](const Rows& group, float amax) { return search_ant(group, amax); }, write_ant_codes);
 }
 
-void encode_olive(const Tensor& tensor, QuantizedTensor& out) {
+void encode_olive(const Tensor& tensor, const EncodeOptions& options, QuantizedTensor& out) {
   encode_groups(
-      tensor, out, [](const Rows& group, float) { return search_olive(group); }, write_olive_codes);
+      tensor, options, out, [](const Rows& group, float) { return search_olive(group); }, write_olive_codes);
 }
 
 void decode_ant(const QuantizedTensor& tensor, float* values) {

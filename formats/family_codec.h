@@ -100,10 +100,10 @@ void decode_mx(const QuantizedTensor& tensor, float* values);
 void encode_nvfp4(const Tensor& tensor, const EncodeOptions& options, QuantizedTensor& out);
 void decode_nvfp4(const QuantizedTensor& tensor, float* values);
 
-void encode_ant(const Tensor& tensor, QuantizedTensor& out);
+void encode_ant(const Tensor& tensor, const EncodeOptions& options, QuantizedTensor& out);
 void decode_ant(const QuantizedTensor& tensor, float* values);
 
-void encode_olive(const Tensor& tensor, QuantizedTensor& out);
+void encode_olive(const Tensor& tensor, const EncodeOptions& options, QuantizedTensor& out);
 void decode_olive(const QuantizedTensor& tensor, float* values);
 
 void encode_tender(const Tensor& tensor, QuantizedTensor& out);

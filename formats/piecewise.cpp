@@ -64,6 +64,7 @@ EncodedFigures PiecewiseEncoder::encode(const Format& format, const EncodeOption
   if (!obstacle.empty()) throw InputError(piece_.name + ": " + obstacle);
   EncodeOptions piece_options = options;
   if (needs_amax(format, options)) piece_options.tensor_amax = amax();
+  if (watch_) piece_options.watch = [this] { watch_(0); };
   EncodedFigures out;
   const std::size_t step = rows_per_piece(format);
   for (std::size_t row = 0; row < stored_.rows(); row += step) {

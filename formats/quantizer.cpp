@@ -146,10 +146,10 @@ QuantizedTensor encode(const Tensor& tensor, const Format& format, const EncodeO
       encode_nvfp4(tensor, resolved, out);
       break;
     case FormatFamily::ant4:
-      encode_ant(tensor, out);
+      encode_ant(tensor, resolved, out);
       break;
     case FormatFamily::olive4:
-      encode_olive(tensor, out);
+      encode_olive(tensor, resolved, out);
       break;
     case FormatFamily::tender:
       encode_tender(tensor, out);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -24,6 +25,7 @@ struct EncodeOptions {
   std::optional<int> exponent;          ///< amove, online
   const Tensor* calibration = nullptr;  ///< mant4 output-mse
   std::optional<float> tensor_amax;     ///< of a piece of a larger tensor: the largest magnitude of the whole
+  std::function<void()> watch;          ///< called again and again by long searches; may throw to end them
 };
 
 /// A value or a scale that the format cannot hold: names the tensor and the group or flat index.

@@ -59,11 +59,13 @@ void check_round_trip(const Tensor& tensor, const std::string& name) {
 TEST_CASE("every format survives its bytes") {
   const Tensor tensor = random_tensor({6, 75}, 4);
   for (const char* name :
-       {"fp32",         "fp16",           "bf16",         "int2-g32",    "int3-g7",        "int4-g32",
-        "int5-channel", "int6-g16",       "int7-g1",      "int8-g64",    "int8-channel",   "int8-tensor",
-        "int4-g32x4",   "mant4-g64",      "mant4-g5",     "bfp8-g32",    "bfp4-g32",       "bfp8-g5",
-        "amove4-g32c4", "amove3-g128c16", "amove2-g9c3",  "mxfp4-g32",   "mxfp6-g32",      "mxfp8-g32",
-        "mxint8-g32",   "nvfp4-g16",      "ant4-channel", "ant4-tensor", "olive4-channel", "olive4-tensor"}) {
+       {"fp32",         "fp16",           "bf16",         "int2-g32",     "int3-g7",        "int4-g32",
+        "int5-channel", "int6-g16",       "int7-g1",      "int8-g64",     "int8-channel",   "int8-tensor",
+        "int4-g32x4",   "mant4-g64",      "mant4-g5",     "bfp8-g32",     "bfp4-g32",       "bfp8-g5",
+        "amove4-g32c4", "amove3-g128c16", "amove2-g9c3",  "mxfp4-g32",    "mxfp6-g32",      "mxfp8-g32",
+        "mxint8-g32",   "nvfp4-g16",      "ant4-channel", "ant4-tensor",  "olive4-channel", "olive4-tensor",
+        "int2-channel", "int3-tensor",    "int4-g7x3",    "int5-g33",     "int6-g75x6",     "int7-tensor",
+        "int8-g5x2",    "amove4-g96c8",   "amove3-g5c5",  "amove2-g75c1", "amove4-g200c10", "bfp4-g75"}) {
     check_round_trip(tensor, name);
   }
 }

@@ -138,6 +138,20 @@ TEST_CASE("messages name groups and elements of the whole") {
   }
 }
 
+TEST_CASE("long searches are watched inside of a piece") {
+  const Tensor tensor = random_tensor({4, 8}, 9);
+  const TemporaryFile stored(file_of(tensor));
+  const TensorFile file(stored.path().string());
+  for (const char* name : {"ant4-tensor", "olive4-tensor"}) {
+    unsigned calls = 0;
+    PiecewiseEncoder encoder(file, file.tensors()[0], [&calls](std::uint64_t) { ++calls; });
+    encoder.encode(Format::parse(name), {});
+    CHECK(calls > 10);
+    PiecewiseEncoder stopped(file, file.tensors()[0], [](std::uint64_t) { throw 7; });
+    CHECK_THROWS_AS(stopped.encode(Format::parse(name), {}), int);
+  }
+}
+
 TEST_CASE("the watch counts every element and may end the work") {
   const Tensor tensor = random_tensor({12, 8}, 8);
   const TemporaryFile stored(file_of(tensor));

@@ -187,6 +187,43 @@ class Lies(program.ProgramTest):
         self.refused("quantize", "good.npy", words=["--format", "--compare"])
 
 
+class Operands(program.ProgramTest):
+    """The same spelling of tensors in nibble gemm."""
+
+    GEMM = ("gemm", "--accelerator=mant", "--set=memory.preset=flat-64gbps")
+
+    def setUp(self):
+        super().setUp()
+        random = np.random.default_rng(9)
+        self.tensors = {"layer.w": (random.standard_normal((24, 128)) * 0.02).astype(np.float16),
+                        "layer.x": random.standard_normal((5, 128)).astype(np.float32), "ids": np.arange(3)}
+        (self.directory / "model.safetensors").write_bytes(contents(*header_of(self.tensors)))
+        for name, array in self.tensors.items():
+            self.save(f"{name}.npy", array)
+
+    def test_results(self):
+        for weights in ("layer.w.npy", "model.safetensors:layer.w"):
+            for activations in ("layer.x.npy", "model.safetensors:layer.x"):
+                self.succeed(*self.GEMM, "--activations", activations, "--weights", weights, "--output=c.npy",
+                             "--calibration=model.safetensors:layer.x", "--weight-select=output-mse")
+                result = (self.directory / "c.npy").read_bytes()
+                expected = getattr(self, "expected", result)
+                self.assertEqual(result, expected)
+                self.expected = expected
+
+    def test_errors(self):
+        for bad, words in (("model.safetensors", ["3 tensors", "layer.w"]), ("model.safetensors:layer.v", ["layer.w"]),
+                           ("model.safetensors:ids", ["I64"]), ("layer.w.npy:layer.w", ["no name"]), (".", ["./model.safetensors", "3 tensors"])):
+            for option, other in (("--activations", "--weights"), ("--weights", "--activations")):
+                self.refused(*self.GEMM, option, bad, other, "layer.x.npy", "--output=c.npy", words=words)
+        header, data = header_of(self.tensors)
+        header["layer.w"]["data_offsets"][1] += 2
+        (self.directory / "model.safetensors").write_bytes(contents(header, data))
+        for option, other in (("--activations", "--weights"), ("--weights", "--activations")):
+            self.refused(*self.GEMM, option, "model.safetensors:layer.x", other, "layer.x.npy", "--output=c.npy",
+                         words=["model.safetensors", "layer.w", "6146"])
+
+
 class Long(program.ProgramTest):
     """Work that lasts: rankings by the slow searches of ant4 and olive4."""
 
