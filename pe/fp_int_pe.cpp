@@ -77,7 +77,7 @@ PeTiming fp_int_pe_timing(unsigned duplication) {
   PeTiming t;
   t.name = "fp_int";
   t.area_key = "pe.fp_int.area";
-  t.foot_latency = 3;
+  t.foot_latency = 4;
   for (const unsigned bits : {4U, 2U}) {
     const unsigned lanes = fp_int_lanes(bits);
     if (duplication == 0 || lanes % duplication != 0) {
