@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "core/error.h"
+#include "core/random.h"
 #include "formats/npy.h"
 #include "formats/rounding.h"
 #include "testbenches/formats/safetensors_file.h"
@@ -159,6 +160,47 @@ TEST_CASE("a checkpoint in several files") {
   CHECK_THROWS_WITH(TensorFile(lost), Catch::Contains("model-1.safetensors: holds no tensor 'layer.1.weight'"));
   const std::string absent = folder.add("absent.json", index("\"a\":\"model-3.safetensors\""));
   CHECK_THROWS_WITH(TensorFile(absent), Catch::Contains("model-3.safetensors: no such file"));
+}
+
+TEST_CASE("mutated files are read or refused") {
+  const Folder folder;
+  const std::string header = "{" + safetensors_entry("a", "BF16", "[4,8]", 0, 64) + "," +
+                             safetensors_entry("b", "F32", "[16]", 64, 128) + "," +
+                             safetensors_entry("c", "F16", "[2,2]", 128, 136) + "}";
+  const std::string valid = safetensors(header, std::string(136, '\x3C'));
+  const std::string map = index("\"a\":\"x.safetensors\",\"b\":\"x.safetensors\"");
+  Random random(21);
+  unsigned read = 0, refused = 0;
+  for (int i = 0; i < 3000; ++i) {
+    std::string file = valid, list = map;
+    std::string& changed = i % 3 == 0 ? list : file;
+    for (std::uint64_t changes = 1 + random.below(2); changes > 0; --changes) {
+      const auto at = static_cast<std::size_t>(random.below(changed.size()));
+      const std::string letters = "{}[],:\"0123456789.ab/\\xF\xFF";
+      if (random.below(4) == 0) {
+        changed.erase(at, 1 + static_cast<std::size_t>(random.below(16)));
+      } else {
+        changed[at] = letters[static_cast<std::size_t>(random.below(letters.size()))];
+      }
+      if (changed.empty()) changed = " ";
+    }
+    const std::string stored = folder.add("x.safetensors", file), listed = folder.add("x.json", list);
+    try {
+      const TensorFile opened(i % 3 == 0 ? listed : stored);
+      for (const StoredTensor& tensor : opened.tensors()) {
+        CHECK(opened.raw(tensor).size() == tensor.bytes);
+        if (!tensor.obstacle().empty()) continue;
+        const Tensor values = opened.read(tensor);  // may find NaN
+        CHECK(values.values.size() == tensor.elements);
+      }
+      ++read;
+    } catch (const InputError& error) {
+      CHECK(std::string(error.what()).find('\n') == std::string::npos);
+      ++refused;
+    }
+  }
+  CHECK(read > 100);
+  CHECK(refused > 1000);
 }
 
 TEST_CASE("files that are none") {
