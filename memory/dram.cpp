@@ -15,6 +15,8 @@ Dram::Dram(sc_core::sc_module_name name, const DramDevice& device, Statistics* s
   for (unsigned channel = 0; channel < device.geometry.channels; ++channel) {
     channels_.push_back(std::make_unique<DramChannel>(device_, map_));
   }
+  last_here_.resize(channels_.size());
+  bounds_.assign(channels_.size(), -1);
   register_statistics();
 }
 
@@ -75,10 +77,11 @@ std::uint32_t Dram::start(tlm::tlm_generic_payload* payload, const tlm::tlm_gene
   const std::uint64_t end = (access.get_address() + access.get_data_length() - 1) / burst_bytes() + 1;
   const Cycle cycle = cycle_after(at);
   Transaction& transaction = transactions_[id];
-  transaction = {payload, 0, 0};
+  transaction = {payload, 0, 0, 0};
   const auto send = [&](unsigned channel, std::uint64_t from, std::uint64_t count) {
     transaction.channels |= std::uint64_t{1} << channel;
     channels_[channel]->push(from, count, access.is_write(), id, cycle);
+    bounds_[channel] = -1;
   };
   if (end - first == 1) {
     const unsigned channel = map_.channel(first);
@@ -89,11 +92,22 @@ std::uint32_t Dram::start(tlm::tlm_generic_payload* payload, const tlm::tlm_gene
       if (to > from) send(channel, from, to - from);
     }
   }
-  count_mask(transaction.channels, 1);
+  enlist(id);
   for (std::uint64_t mask = transaction.channels; mask != 0; mask &= mask - 1) {
     collect(static_cast<unsigned>(__builtin_ctzll(mask)));
   }
   return id;
+}
+
+/// Records for which channels the transaction waits.
+void Dram::enlist(std::uint32_t id) {
+  Transaction& transaction = transactions_[id];
+  if ((transaction.channels & (transaction.channels - 1)) == 0) {
+    ++last_here_[static_cast<unsigned>(__builtin_ctzll(transaction.channels))];
+    return;
+  }
+  transaction.position = static_cast<std::uint32_t>(several_.size());
+  several_.push_back(id);
 }
 
 void Dram::admit(tlm::tlm_generic_payload& payload, std::uint64_t now) {
@@ -105,6 +119,7 @@ std::uint64_t Dram::serve(tlm::tlm_generic_payload& payload, std::uint64_t arriv
   while (const std::uint64_t mask = transactions_[id].channels) {
     const auto channel = static_cast<unsigned>(__builtin_ctzll(mask));
     channels_[channel]->advance(channels_[channel]->finish_bound());
+    bounds_[channel] = -1;
     collect(channel);
   }
   free_.push_back(id);
@@ -114,39 +129,40 @@ std::uint64_t Dram::serve(tlm::tlm_generic_payload& payload, std::uint64_t arriv
 /// Takes what a channel has finished.
 void Dram::collect(unsigned channel) {
   auto& done = channels_[channel]->done();
-  for (const DramChannel::Done& part : done) {
-    Transaction& transaction = transactions_[part.id];
-    count_mask(transaction.channels, -1);
-    transaction.channels &= ~(std::uint64_t{1} << channel);
-    transaction.finish = std::max(transaction.finish, part.at);
-    if (transaction.channels != 0) {
-      count_mask(transaction.channels, 1);
-    } else if (transaction.payload != nullptr) {
-      respond(*transaction.payload, time_of(transaction.finish));
-      free_.push_back(part.id);
-    }
-  }
+  for (const DramChannel::Done& part : done)
+    finish_part(part.id, channel, part.at);
   done.clear();
 }
 
-void Dram::count_mask(std::uint64_t mask, int change) {
-  for (auto& entry : masks_) {
-    if (entry.first != mask) continue;
-    entry.second += static_cast<unsigned>(change);
-    if (entry.second == 0) {
-      entry = masks_.back();
-      masks_.pop_back();
-    }
-    return;
+void Dram::finish_part(std::uint32_t id, unsigned channel, Cycle at) {
+  Transaction& transaction = transactions_[id];
+  transaction.channels &= ~(std::uint64_t{1} << channel);
+  transaction.finish = std::max(transaction.finish, at);
+  if (transaction.channels == 0) {
+    --last_here_[channel];
+    if (transaction.payload == nullptr) return;
+    respond(*transaction.payload, time_of(transaction.finish));
+    free_.push_back(id);
+  } else if ((transaction.channels & (transaction.channels - 1)) == 0) {
+    several_[transaction.position] = several_.back();
+    transactions_[several_.back()].position = transaction.position;
+    several_.pop_back();
+    enlist(id);
   }
-  masks_.emplace_back(mask, 1);
+}
+
+/// The channel finishes nothing before this cycle.
+Cycle Dram::bound(unsigned channel) const {
+  if (bounds_[channel] < 0) bounds_[channel] = channels_[channel]->finish_bound();
+  return bounds_[channel];
 }
 
 void Dram::advance(std::uint64_t now) {
   const auto cycle = static_cast<Cycle>(now / tck_);
   for (unsigned channel = 0; channel < channels_.size(); ++channel) {
-    if (channels_[channel]->finish_bound() > cycle) continue;
+    if (bound(channel) > cycle) continue;
     channels_[channel]->advance(cycle);
+    bounds_[channel] = -1;
     collect(channel);
   }
 }
@@ -155,6 +171,7 @@ void Dram::synchronize() {
   const auto cycle = static_cast<Cycle>(sc_core::sc_time_stamp().value() / tck_);
   for (unsigned channel = 0; channel < channels_.size(); ++channel) {
     channels_[channel]->advance(cycle);
+    bounds_[channel] = -1;
     collect(channel);
   }
 }
@@ -162,11 +179,13 @@ void Dram::synchronize() {
 /// A transaction is complete when the last of its channels is; no other channel need be looked at before.
 std::uint64_t Dram::next_finish() const {
   Cycle next = DramChannel::never;
-  for (const auto& [mask, count] : masks_) {
+  for (unsigned channel = 0; channel < channels_.size(); ++channel) {
+    if (last_here_[channel] != 0) next = std::min(next, bound(channel));
+  }
+  for (const std::uint32_t id : several_) {
     Cycle last = 0;
-    for (std::uint64_t rest = mask; rest != 0; rest &= rest - 1) {
-      last = std::max(last, channels_[static_cast<unsigned>(__builtin_ctzll(rest))]->finish_bound());
-    }
+    for (std::uint64_t rest = transactions_[id].channels; rest != 0 && last < next; rest &= rest - 1)
+      last = std::max(last, bound(static_cast<unsigned>(__builtin_ctzll(rest))));
     next = std::min(next, last);
   }
   return next == DramChannel::never ? never : time_of(next);

@@ -52,6 +52,7 @@ class Dram final : public TimedTarget {
     tlm::tlm_generic_payload* payload = nullptr;  ///< nullptr: blocking
     std::uint64_t channels = 0;                   ///< that have not finished their part
     Cycle finish = 0;
+    std::uint32_t position = 0;  ///< in several_, while more than one channel is left
   };
 
   void admit(tlm::tlm_generic_payload& payload, std::uint64_t now) override;
@@ -63,7 +64,9 @@ class Dram final : public TimedTarget {
   std::uint32_t start(tlm::tlm_generic_payload* payload, const tlm::tlm_generic_payload& access, std::uint64_t at);
   void collect(unsigned channel);
   void synchronize();
-  void count_mask(std::uint64_t mask, int change);
+  void enlist(std::uint32_t id);
+  void finish_part(std::uint32_t id, unsigned channel, Cycle at);
+  Cycle bound(unsigned channel) const;
   void register_statistics();
   Cycle cycle_after(std::uint64_t time) const { return static_cast<Cycle>((time + tck_ - 1) / tck_); }
   std::uint64_t time_of(Cycle cycle) const { return static_cast<std::uint64_t>(cycle) * tck_; }
@@ -74,7 +77,9 @@ class Dram final : public TimedTarget {
   std::vector<std::unique_ptr<DramChannel>> channels_;
   std::vector<Transaction> transactions_;
   std::vector<std::uint32_t> free_;
-  std::vector<std::pair<std::uint64_t, unsigned>> masks_;  ///< open transactions by the set of unfinished channels
+  std::vector<std::uint32_t> several_;  ///< open transactions with more than one channel left
+  std::vector<unsigned> last_here_;     ///< by channel: open transactions that wait for this channel alone
+  mutable std::vector<Cycle> bounds_;   ///< by channel: its finish_bound(); -1: to be asked again
   std::vector<std::unique_ptr<Statistics>> channel_statistics_;
   std::uint64_t statistics_from_ = 0;
 };

@@ -146,14 +146,44 @@ void DramChannel::choose_direction() {
   if (direction_ == read) {
     if (reads != 0 && !forced && (writes < write_high_ || hold_ > 0)) return;
     drain_to_ = forced ? 0 : write_low_;
+    stall_ends_drain_ = !forced;
     hold_ = 0;
   } else {
-    if (writes > drain_to_ && !forced) return;
+    if (writes > drain_to_ && !forced && !drain_stalls()) return;
     hold_ = forced ? capacity_[read] : 0;
+    left_behind_ = fed_[write];
   }
   direction_ = 1 - direction_;
   streak_ = 0;
   classify_all();
+}
+
+/// Whether data of a read could be on the bus before those of the next write, because the banks of the waiting writes
+/// are not ready. Not before a first write was served, nor while so many wait that they would be next again, or some
+/// that an earlier drain left behind: each drain takes those.
+bool DramChannel::drain_stalls() const {
+  if (streak_ == 0 || !stall_ends_drain_ || fed_[write] - served_[write] >= write_high_) return false;
+  Cycle next_read = never, next_write = never;
+  for (std::uint64_t mask = active_[read]; mask != 0; mask &= mask - 1) {
+    const Bank& bank = banks_[lowest_bit(mask)];
+    if (bank.hit[read] == none) continue;
+    const Cycle enter = jobs_[static_cast<std::size_t>(bank.hit[read])].enter;
+    next_read = std::min(next_read, std::max({bank.cas_ok[read], enter, groups_[bank.group].cas_ok[read],
+                                              ranks_[bank.rank].cas_ok[read]}));
+  }
+  if (next_read == never) return false;
+  next_read += latency_[read];
+  for (std::uint64_t mask = active_[write]; mask != 0; mask &= mask - 1) {
+    const unsigned index = lowest_bit(mask);
+    const Bank& bank = banks_[index];
+    if (jobs_[static_cast<std::size_t>(bank.head[write])].next < left_behind_) return false;
+    const Kind kind = need_of_[index];
+    const Cycle opening = kind == column ? 0 : timing_.rcd_write + (kind == precharge_row ? timing_.rp : 0);
+    next_write =
+        std::min(next_write, std::max(ready_[index], floor_of(kind, groups_[bank.group])) + opening + latency_[write]);
+    if (next_write <= next_read) return false;
+  }
+  return true;
 }
 
 /// Records what the bank needs next in the current direction. To be called after every change of the bank or of its
@@ -168,11 +198,12 @@ void DramChannel::classify(unsigned index) {
     needing_[was] &= ~bit;
     if (best_[was].bank == index) best_[was].known = false;
   }
-  const Index head = bank.head[d], hit = bank.hit[d];
+  const bool ahead = prepares_read(bank);
+  const Index head = ahead ? bank.head[read] : bank.head[d], hit = bank.hit[d];
   if (head == none) return;
   const bool overtaken = bank.overtakes >= row_hit_cap_ && head != hit;
   Kind kind = column;
-  if (hit != none && !overtaken) {
+  if (hit != none && !overtaken && !ahead) {
     const Job& job = jobs_[static_cast<std::size_t>(hit)];
     ready_[index] = std::max(bank.cas_ok[d], job.enter);
     age_[index] = job.next;
@@ -180,7 +211,7 @@ void DramChannel::classify(unsigned index) {
     const Job& job = jobs_[static_cast<std::size_t>(head)];
     kind = bank.row >= 0 ? precharge_row : activate_row;
     ready_[index] = std::max(bank.row >= 0 ? bank.pre_ok : bank.act_ok, job.enter);
-    age_[index] = job.next;
+    age_[index] = ahead ? job.next + younger_than_all : job.next;
   }
   need_of_[index] = kind;
   needing_[kind] |= bit;
@@ -194,7 +225,7 @@ void DramChannel::classify_all() {
   needing_ = {};
   need_of_.fill(kinds);
   best_ = {};
-  for (std::uint64_t mask = active_[direction_]; mask != 0; mask &= mask - 1)
+  for (std::uint64_t mask = active_[read] | active_[write]; mask != 0; mask &= mask - 1)
     classify(lowest_bit(mask));
 }
 
@@ -211,21 +242,44 @@ void DramChannel::find(Kind kind) {
   Candidate best;
   best.known = true;
   const std::uint64_t needing = needing_[kind];
-  const bool few = (needing & (needing - 1)) == 0;
-  if (!few) {
-    for (std::size_t g = 0; g < groups_.size(); ++g)
-      floors_[g] = floor_of(kind, groups_[g]);
+  if ((needing & (needing - 1)) == 0) {
+    if (needing != 0) {
+      best.bank = lowest_bit(needing);
+      best.time = std::max(ready_[best.bank], floor_of(kind, groups_[group_of_[best.bank]]));
+      best.age = age_[best.bank];
+      if (best.time >= never) best = {never, 0, 0, true};
+    }
+    best_[kind] = best;
+    return;
   }
+  find_floors(kind);
   for (std::uint64_t mask = needing; mask != 0; mask &= mask - 1) {
     const unsigned index = lowest_bit(mask);
-    const unsigned group = group_of_[index];
-    const Cycle time = std::max(ready_[index], few ? floor_of(kind, groups_[group]) : floors_[group]);
+    const Cycle time = std::max(ready_[index], floors_[group_of_[index]]);
     if (time > best.time || (time == best.time && age_[index] > best.age)) continue;
     best.time = time;
     best.age = age_[index];
     best.bank = index;
   }
   best_[kind] = best;
+}
+
+/// floor_of() for every group.
+void DramChannel::find_floors(Kind kind) {
+  const std::size_t per_rank = groups_.size() / ranks_.size();
+  std::size_t g = 0;
+  for (const Rank& rank : ranks_) {
+    const Cycle of_rank = kind == column ? rank.cas_ok[direction_]
+                          : kind == precharge_row
+                              ? rank.pre_ok
+                              : std::max(rank.act_ok, rank.activates[rank.oldest_activate] + timing_.faw);
+    for (const std::size_t end = g + per_rank; g < end; ++g) {
+      const Group& group = groups_[g];
+      floors_[g] = kind == column          ? std::max(of_rank, group.cas_ok[direction_])
+                   : kind == precharge_row ? of_rank
+                                           : std::max(of_rank, group.act_ok);
+    }
+  }
 }
 
 /// The kind of the next command; in one cycle precharge goes before activate before column. `kinds`: nothing to do.
@@ -251,7 +305,8 @@ void DramChannel::issue(Kind kind, Cycle until) {
       classify(bank);
     }
   } else if (kind == activate_row) {
-    const Job& job = jobs_[static_cast<std::size_t>(banks_[chosen.bank].head[direction_])];
+    const Bank& bank = banks_[chosen.bank];
+    const Job& job = jobs_[static_cast<std::size_t>(bank.head[prepares_read(bank) ? read : direction_])];
     activate(chosen.bank, job.row, ready_[chosen.bank], chosen.time);
     classify(chosen.bank);
   } else if (!leaps_ || !leap(until)) {
@@ -318,7 +373,7 @@ void DramChannel::serve(unsigned index, Cycle time) {
   column_count(ranks_[bank.rank], 1);
   if (per_bank_) --bank.waiting[d];
   log(d == read ? DramCommand::Kind::read : DramCommand::Kind::write, bank.rank, index, job.row, time);
-  complete(job.next, 1, time + latency_[d] + burst_, 0);
+  complete(job.next, 1, time + latency_[d] + burst_, 0, job.segment);
   job.next += stripe_;
   age_[index] = job.next;
   const bool exhausted = job.next >= pieces_[static_cast<std::size_t>(job.piece)].end;

@@ -71,10 +71,11 @@ struct DramCommand {
 ///     oldest;
 ///   - after row_hit_cap bursts that overtook an older one of the same bank, that bank counts as having no waiting hit.
 /// Writes are served when there are write_high of them, or no reads, or the reads had streak_cap bursts in a row; until
-/// write_low are left (none after a streak) and a read waits, or the writes had streak_cap bursts in a row, after which
-/// as many reads go first as the read window holds. Every tREFI a rank is closed and refreshed before anything else, or
-/// every tREFI / (banks / refresh_banks) the next refresh_banks of its banks.
-/// The command bus is not a resource: at most three commands share the burst_cycles of a burst.
+/// write_low are left (none after a streak) and a read waits, or the banks of the rest are so far from ready that a
+/// read comes first, or the writes had streak_cap bursts in a row, after which as many reads go first as the read
+/// window holds. Every tREFI a rank is closed and refreshed before anything else, or every tREFI / (banks /
+/// refresh_banks) the next refresh_banks of its banks. The command bus is not a resource: at most three commands share
+/// the burst_cycles of a burst.
 ///
 /// How it is fast. Between two row commands a stream only repeats itself, so such a stretch of column commands is
 /// served in closed form; with leaps off the same state machine takes every burst singly, and the outcome is the same
@@ -120,6 +121,7 @@ class DramChannel {
   using Index = std::int16_t;  ///< into jobs_ or pieces_; -1: none
   static constexpr Index none = -1;
   static constexpr unsigned read = 0, write = 1;
+  static constexpr std::int64_t younger_than_all = std::int64_t{1} << 60;
 
   struct Bank {
     std::int64_t row = -1;  ///< -1: closed
@@ -157,6 +159,7 @@ class DramChannel {
     std::int64_t next = 0;
     std::uint64_t row = 0;
     Cycle enter = 0;
+    std::uint64_t segment = 0;  ///< number of the segment of `next`, or of one before it
     Index piece = none, previous = none, following = none;
     std::uint8_t bank = 0, residue = 0;
   };
@@ -194,11 +197,17 @@ class DramChannel {
   Index first_hit(const Bank& bank, unsigned direction) const;
 
   void choose_direction();
+  bool drain_stalls() const;
   Cycle bound_of_new(unsigned direction, std::int64_t count) const;
   void classify(unsigned bank);
+  /// While writes are served, a bank without waiting writes is opened for a waiting read.
+  bool prepares_read(const Bank& bank) const {
+    return direction_ == write && bank.head[write] == none && bank.head[read] != none && bank.hit[read] == none;
+  }
   void classify_all();
   Cycle floor_of(Kind kind, const Group& group) const;
   void find(Kind kind);
+  void find_floors(Kind kind);
   Kind choose();
   Cycle stripe_spacing() const { return stripe_spacings_[direction_]; }
   Cycle row_time() const { return std::min(best_[activate_row].time, best_[precharge_row].time); }
@@ -260,7 +269,8 @@ class DramChannel {
   void log(DramCommand::Kind kind, unsigned rank, unsigned bank, std::uint64_t row, Cycle at) {
     if (log_ != nullptr) log_->push_back({at, kind, rank, bank, row});
   }
-  void complete(std::int64_t first_age, Cycle count, Cycle first_end, Cycle spacing);
+  void complete(std::int64_t first_age, Cycle count, Cycle first_end, Cycle spacing, std::uint64_t& segment);
+  std::uint64_t segment_of(unsigned direction, std::int64_t age, std::uint64_t from) const;
   void close_if_unused(unsigned bank);
   void refresh_step(unsigned rank);
   void refresh_all(unsigned rank);
@@ -291,9 +301,11 @@ class DramChannel {
   Cycle now_ = 0;
   Cycle refresh_at_ = 0;  ///< the next of any rank
   unsigned direction_ = read;
-  std::int64_t drain_to_ = 0;  ///< in the write direction: waiting writes at which a waiting read interrupts
-  std::int64_t hold_ = 0;      ///< in the read direction: reads that go before waiting writes, however many
-  unsigned streak_ = 0;        ///< bursts served while the other direction waited
+  std::int64_t drain_to_ = 0;     ///< in the write direction: waiting writes at which a waiting read interrupts
+  bool stall_ends_drain_ = true;  ///< in the write direction: see drain_stalls()
+  std::int64_t left_behind_ = 0;  ///< writes older than this waited when the last drain ended
+  std::int64_t hold_ = 0;         ///< in the read direction: reads that go before waiting writes, however many
+  unsigned streak_ = 0;           ///< bursts served while the other direction waited
   unsigned last_direction_ = read, last_rank_ = 0;
   Cycle data_end_ = 0;   ///< of the last burst
   Cycle work_from_ = 0;  ///< from when on there has always been a waiting burst
@@ -320,6 +332,7 @@ class DramChannel {
   std::vector<Index> free_pieces_;
   Ring<Feed> feed_;
   std::array<Ring<Segment>, 2> segments_;
+  std::array<std::uint64_t, 2> popped_{}, entered_{};  ///< segments removed; number of that of the last job
   std::vector<Done> done_;
   DramCounters counters_;
   std::vector<DramCommand>* log_ = nullptr;

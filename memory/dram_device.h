@@ -67,7 +67,7 @@ struct DramQueues {
   unsigned reads = 32;  ///< bursts that the scheduler sees and may reorder; of each bank with QueueKind::per_bank
   unsigned writes = 32;
   unsigned write_high = 32;    ///< waiting writes (of all banks) at which reads are interrupted ...
-  unsigned write_low = 0;      ///< ... until no more than this many are left
+  unsigned write_low = 0;      ///< ... until no more than this many are left, or a read would be quicker
   unsigned row_hit_cap = 64;   ///< bursts that may overtake an older one of another row in the same bank
   unsigned streak_cap = 1024;  ///< bursts in one direction while the other direction waits
   PagePolicy page_policy = PagePolicy::open;

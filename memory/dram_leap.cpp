@@ -10,6 +10,8 @@ namespace nibble {
 /// Starts with the best column command; false: nothing done, a single step is due.
 bool DramChannel::leap(Cycle until) {
   if (stripe_spacing() == 0) return false;
+  // Between writes so far apart a read of another rank could end the drain.
+  if (direction_ == write && ranks_.size() != 1 && stripe_spacing() > burst_ + timing_.rtrs) return false;
   const Candidate chosen = best_[column];
   if (std::min(row_time(), refresh_at_) <= chosen.time + stripe_spacing()) return false;  // not even two bursts
   const Job& job = jobs_[static_cast<std::size_t>(banks_[chosen.bank].hit[direction_])];
@@ -116,7 +118,7 @@ Cycle DramChannel::in_turn(const Piece& piece, const Job& first, Cycle count) co
         groups_[bank.group].cas_ok[d] > slot || job.enter > slot) {
       return k;
     }
-    if (job.following != none) {
+    if (job.following != none || (d == write && bank.head[read] != none)) {
       // The bank's next row may be opened as soon as this one has served its last burst: that is where the leap must
       // end.
       const Cycle waiting_here = piece.end - first.next;
@@ -132,7 +134,8 @@ void DramChannel::leap_columns(const Job& first, Cycle time, Cycle count) {
   account(first.bank, time);
   account_stretch(count - 1, spacing);
   column_count(ranks_[banks_[first.bank].rank], count);
-  complete(first.next, count, time + latency_[d] + burst_, spacing);
+  std::uint64_t segment = first.segment;
+  complete(first.next, count, time + latency_[d] + burst_, spacing, segment);
   feed(time + (count - 1) * spacing + 1);
   Piece& piece = pieces_[static_cast<std::size_t>(first.piece)];
   const Cycle touched = std::min(count, stripe_);
@@ -160,6 +163,7 @@ bool DramChannel::may_leap_rows(const Piece& piece, const Job& first) const {
   const unsigned d = direction_;
   if (stripe_spacing() != timing_.ccd_s || close_page_ || ranks_.size() != 1) return false;
   if (feed_.empty() || feed_.front().direction != d || last_piece_[d] != first.piece) return false;
+  if (d == write && active_[read] != 0) return false;  // its banks open for reads as soon as they can
   if ((needing_[activate_row] | needing_[precharge_row]) != 0) return false;
   const Feed& head = feed_.front();
   if (piece.extendable && piece.next_local == head.next) return false;
@@ -336,7 +340,8 @@ void DramChannel::enter_window(const Job& first, Cycle start, Cycle count, Cycle
   const unsigned d = direction_;
   account_stretch(count - 1, stripe_spacing());
   column_count(ranks_[0], count);
-  complete(first.next, count, start + latency_[d] + burst_, stripe_spacing());
+  std::uint64_t segment = first.segment;
+  complete(first.next, count, start + latency_[d] + burst_, stripe_spacing(), segment);
   for (std::size_t i = 0; i < taken.feeds; ++i)
     feed_.pop();
   if (taken.bursts != 0) {

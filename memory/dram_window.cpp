@@ -84,6 +84,7 @@ void DramChannel::add_job(Index piece, unsigned direction, std::uint64_t local, 
   job.next = age;
   job.row = place.row;
   job.enter = enter;
+  job.segment = entered_[direction] = segment_of(direction, age, entered_[direction]);
   job.piece = piece;
   job.bank = static_cast<std::uint8_t>(place.bank);
   job.residue = residue;
@@ -97,7 +98,7 @@ void DramChannel::add_job(Index piece, unsigned direction, std::uint64_t local, 
   bank.tail[direction] = index;
   active_[direction] |= std::uint64_t{1} << place.bank;
   if (bank.hit[direction] == none && bank.row == static_cast<std::int64_t>(place.row)) bank.hit[direction] = index;
-  if (direction == direction_) classify(place.bank);
+  if (direction == direction_ || direction_ == write) classify(place.bank);
 }
 
 void DramChannel::remove_job(unsigned direction, Index index) {
@@ -123,23 +124,31 @@ DramChannel::Index DramChannel::first_hit(const Bank& bank, unsigned direction) 
 }
 
 /// Bursts of consecutive ages whose data end at first_end, first_end + spacing, ...
-void DramChannel::complete(std::int64_t age, Cycle count, Cycle end, Cycle spacing) {
+void DramChannel::complete(std::int64_t age, Cycle count, Cycle end, Cycle spacing, std::uint64_t& segment) {
   Ring<Segment>& segments = segments_[direction_];
-  std::size_t i = 0;
-  while (segments[i].end <= age)
-    ++i;
+  segment = segment_of(direction_, age, segment);
+  auto i = static_cast<std::size_t>(segment - popped_[direction_]);
   while (count > 0) {
-    Segment& segment = segments[i];
-    const Cycle here = std::min<Cycle>(count, segment.end - age);
-    segment.remaining -= static_cast<std::uint64_t>(here);
-    if (segment.remaining == 0) done_.push_back({segment.id, end + (here - 1) * spacing});
+    Segment& here_in = segments[i];
+    const Cycle here = std::min<Cycle>(count, here_in.end - age);
+    here_in.remaining -= static_cast<std::uint64_t>(here);
+    if (here_in.remaining == 0) done_.push_back({here_in.id, end + (here - 1) * spacing});
     age += here;
     end += here * spacing;
     count -= here;
     ++i;
   }
-  while (!segments.empty() && segments.front().remaining == 0)
+  for (; !segments.empty() && segments.front().remaining == 0; ++popped_[direction_])
     segments.pop();
+}
+
+/// Number of the segment that holds a waiting burst; `from` is that of an older burst, or of none.
+std::uint64_t DramChannel::segment_of(unsigned direction, std::int64_t age, std::uint64_t from) const {
+  const Ring<Segment>& segments = segments_[direction];
+  auto i = static_cast<std::size_t>(std::max(from, popped_[direction]) - popped_[direction]);
+  while (segments[i].end <= age)
+    ++i;
+  return popped_[direction] + i;
 }
 
 }  // namespace nibble

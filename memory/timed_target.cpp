@@ -96,10 +96,12 @@ tlm::tlm_sync_enum TimedTarget::nb_transport_fw(tlm::tlm_generic_payload& payloa
 
 void TimedTarget::step() {
   const std::uint64_t now = sc_core::sc_time_stamp().value();
+  stepping_ = true;
   advance(now);
   send_responses(now);
   admit_waiting(now);
   send_responses(now);
+  stepping_ = false;
   schedule(now);
 }
 
@@ -134,6 +136,7 @@ void TimedTarget::admit_waiting(std::uint64_t now) {
 }
 
 void TimedTarget::schedule(std::uint64_t now) {
+  if (stepping_) return;
   std::uint64_t next = next_finish();
   if (responding_ == nullptr && !ready_.empty()) next = std::min(next, std::max(ready_.top().time, response_free_));
   if (waiting_ != nullptr && occupied_ < queue_depth_) next = std::min(next, waiting_from_);

@@ -73,6 +73,7 @@ class TimedTarget : public MemorySystem, public tlm::tlm_fw_transport_if<> {
   const unsigned queue_depth_;
   sc_core::sc_event wake_{"wake"};
   unsigned occupied_ = 0;
+  bool stepping_ = false;                           ///< inside step(), which looks at the clock when all is done
   tlm::tlm_generic_payload* waiting_ = nullptr;     ///< request without END_REQ
   std::uint64_t waiting_from_ = 0;                  ///< when it arrived (annotated delay included)
   tlm::tlm_generic_payload* responding_ = nullptr;  ///< response without END_RESP

@@ -19,8 +19,13 @@ const std::map<std::string, std::string> other_words{{"sequential", "seq_read"},
                                                      {"mixed", "mix_seq"},
                                                      {"tiled_gemm", "gemm_tiled"}};
 
+enum class Walk { sequential, strided, bank_conflict, random, mix, tiled };
+enum class Direction { read, write, mixed };
+
 struct Pattern {
   std::string name;
+  Walk walk;
+  Direction direction;
   std::uint64_t requests, bytes, span, base, interval, stride, turn, seed;
 };
 
@@ -50,7 +55,15 @@ Pattern parse(const std::string& spec, const TraceShape& shape) {
   if (std::find(names.begin(), names.end(), p.name) == names.end()) {
     throw InputError(unknown_name("trace pattern", p.name, names));
   }
+  const auto says = [&](const char* part) { return p.name.find(part) != std::string::npos; };
   const bool spaced = p.name == "spaced_read";
+  p.direction = says("mix_") ? Direction::mixed : says("write") ? Direction::write : Direction::read;
+  p.walk = says("random") || spaced       ? Walk::random
+           : p.name.rfind("seq_", 0) == 0 ? Walk::sequential
+           : says("strided")              ? Walk::strided
+           : p.name == "bank_conflict"    ? Walk::bank_conflict
+           : p.name == "mix_seq"          ? Walk::mix
+                                          : Walk::tiled;
   p.requests = spaced ? 2000 : 20000;
   p.bytes = shape.burst_bytes;
   p.span = std::uint64_t{1} << 28;
@@ -90,24 +103,32 @@ TraceRequest request_of(const Pattern& p, std::uint64_t i, const TraceShape& sha
   TraceRequest r;
   r.bytes = b;
   r.cycle = p.interval * i;
-  const bool random_address = p.name.find("random") != std::string::npos || p.name == "spaced_read";
-  if (random_address) r.address = random.next() % (s / b) * b;
-  if (p.name == "seq_write" || p.name == "strided_write" || p.name == "random_write") r.write = true;
-  if (p.name == "mix_random") r.write = i % 3 == 2;
-  if (p.name == "seq_read" || p.name == "seq_write") {
-    r.address = i * b % s;
-  } else if (p.name == "strided_read" || p.name == "strided_write") {
-    r.address = (i * p.stride % s + i * p.stride / s * b) % s;
-  } else if (p.name == "bank_conflict") {
-    const std::uint64_t all_rows = shape.row_bytes * shape.banks;
-    r.address = i % std::max<std::uint64_t>(s / all_rows, 1) * all_rows;
-  } else if (p.name == "mix_seq") {
-    const std::uint64_t j = i / 3, k = i % 3;
-    r.write = k == 2;
-    r.address = r.write ? s / 2 + j * b % (s / 2) : (2 * j + k) * b % (s / 2);
-  } else if (p.name == "gemm_tiled") {
-    const std::uint64_t each = p.turn / b, c = i / each, o = i % each;
-    r.address = c % 2 * (s / 4) + (c / 2 * p.turn + o * b) % (s / 4);
+  r.write = p.direction == Direction::write || (p.direction == Direction::mixed && i % 3 == 2);
+  switch (p.walk) {
+    case Walk::sequential:
+      r.address = i * b % s;
+      break;
+    case Walk::strided:
+      r.address = (i * p.stride % s + i * p.stride / s * b) % s;
+      break;
+    case Walk::bank_conflict: {
+      const std::uint64_t all_rows = shape.row_bytes * shape.banks;
+      r.address = i % std::max<std::uint64_t>(s / all_rows, 1) * all_rows;
+      break;
+    }
+    case Walk::random:
+      r.address = random.next() % (s / b) * b;
+      break;
+    case Walk::mix: {
+      const std::uint64_t j = i / 3, k = i % 3;
+      r.address = r.write ? s / 2 + j * b % (s / 2) : (2 * j + k) * b % (s / 2);
+      break;
+    }
+    case Walk::tiled: {
+      const std::uint64_t each = p.turn / b, c = i / each, o = i % each;
+      r.address = c % 2 * (s / 4) + (c / 2 * p.turn + o * b) % (s / 4);
+      break;
+    }
   }
   return r;
 }

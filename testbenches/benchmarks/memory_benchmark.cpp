@@ -11,7 +11,9 @@
 #include "core/random.h"
 #include "core/units.h"
 #include "memory/dma_engine.h"
+#include "memory/dram_channel.h"
 #include "memory/memory_system.h"
+#include "memory/trace_patterns.h"
 #include "testbenches/benchmarks/benchmarks.h"
 
 namespace nibble {
@@ -96,9 +98,48 @@ void add(const std::string& name, const std::string& memory, const std::vector<s
   })->Unit(benchmark::kMillisecond);
 }
 
+/// The scheduler alone, without kernel and socket, driven as other simulators are: single bursts in order, at most one
+/// per clock, at most 128 at a time.
+void add_scheduler(const std::string& memory, const std::string& pattern) {
+  ConfigNode node = ConfigNode::load(std::string(NIBBLE_SOURCE_DIR) + "/configs/memories/" + memory + ".yaml");
+  node.string("kind");
+  node.string("summary");
+  const DramDevice device = DramDevice::from(node);
+  const DramGeometry& g = device.geometry;
+  const auto trace = standard_trace(pattern + ",requests=100000", {g.burst_bytes(), g.row_bytes, g.banks()});
+  benchmark::RegisterBenchmark((memory + "/scheduler/" + pattern).c_str(), [=](benchmark::State& state) {
+    for (auto _ : state) {
+      const AddressMap map(device.mapping, g);
+      DramChannel channel(device, map);
+      std::uint64_t finished = 0;
+      const auto collect = [&] {
+        finished += channel.done().size();
+        channel.done().clear();
+      };
+      for (std::uint32_t id = 0; id < trace.size(); ++id) {
+        for (; id - finished >= 128; collect())
+          channel.advance(channel.finish_bound());
+        channel.push(trace[id].address / g.burst_bytes(), 1, trace[id].write, id, channel.now() + 1);
+        collect();
+      }
+      for (; !channel.idle(); collect())
+        channel.advance(channel.finish_bound());
+      if (finished != trace.size()) std::abort();
+    }
+    const auto bursts = static_cast<double>(trace.size()) * static_cast<double>(state.iterations());
+    state.counters["requests/s"] = benchmark::Counter(bursts, benchmark::Counter::kIsRate);
+    state.counters["bursts64/s"] =
+        benchmark::Counter(bursts * static_cast<double>(g.burst_bytes()) / 64, benchmark::Counter::kIsRate);
+  })->Unit(benchmark::kMillisecond);
+}
+
 }  // namespace
 
 void register_memory_benchmarks() {
+  for (const char* memory : {"reference-ddr4-b", "reference-lpddr4-b", "reference-hbm2-b"}) {
+    for (const char* pattern : {"seq_read", "gemm_tiled", "mix_seq", "random_read"})
+      add_scheduler(memory, pattern);
+  }
   for (const std::string preset :
        {"ddr4-2400", "ddr4-3200", "ddr5-4800", "lpddr4-3200", "lpddr5-6400", "gddr6-16", "hbm2", "hbm3"}) {
     add(preset + "/sequential/4096", preset, {}, 4096, 1000, 64 * kib, sequential_64k);
