@@ -255,9 +255,13 @@ void encode_amove(const Tensor& tensor, const EncodeOptions& options, QuantizedT
   }
 }
 
-void decode_amove(const QuantizedTensor& tensor, float* values) {
+namespace {
+
+/// `Fixed`: elements per cluster when known to the compiler, else 0.
+template <std::size_t Fixed>
+void decode_clusters(const QuantizedTensor& tensor, float* values) {
   const GroupGrid grid = group_grid(tensor);
-  const std::size_t cluster = tensor.format.cluster, clusters = tensor.format.group_k / cluster;
+  const std::size_t cluster = Fixed != 0 ? Fixed : tensor.format.cluster, clusters = tensor.format.group_k / cluster;
   for (std::size_t row = 0; row < grid.rows; ++row) {
     for (std::size_t g = 0; g < grid.per_row(); ++g) {
       const std::size_t group = row * grid.per_row() + g, length = grid.length(g);
@@ -266,11 +270,30 @@ void decode_amove(const QuantizedTensor& tensor, float* values) {
         const unsigned code = tensor.cluster_codes[group * clusters + start / cluster];
         const float scale = amove_cluster_scale(tensor.base_scales[group], tensor.residuals[group], code);
         const float unit = scale_by_power(scale, tensor.tensor_exponent);
-        const std::size_t end = std::min(length, start + cluster);
-        for (std::size_t i = start; i < end; ++i)
-          values[first + i] = static_cast<float>(tensor.codes[first + i]) * unit;
+        const std::int16_t* codes = tensor.codes.data() + first + start;
+        float* out = values + first + start;
+        if (start + cluster <= length) {
+          for (std::size_t i = 0; i < cluster; ++i)
+            out[i] = static_cast<float>(codes[i]) * unit;
+        } else {
+          for (std::size_t i = 0; i < length - start; ++i)
+            out[i] = static_cast<float>(codes[i]) * unit;
+        }
       }
     }
+  }
+}
+
+}  // namespace
+
+void decode_amove(const QuantizedTensor& tensor, float* values) {
+  switch (tensor.format.cluster) {
+    case 4:
+      return decode_clusters<4>(tensor, values);
+    case 16:
+      return decode_clusters<16>(tensor, values);
+    default:
+      return decode_clusters<0>(tensor, values);
   }
 }
 

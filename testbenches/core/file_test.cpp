@@ -45,6 +45,39 @@ void put(const fs::path& file, const std::string& text) {
 
 }  // namespace
 
+TEST_CASE("files grow piece by piece and appear at commit") {
+  const Scratch here;
+  put(here / "old.npy", "before");
+  {
+    OutputFiles out;
+    out.append(here / "new.npy", "head ");
+    out.append(here / "old.npy", "a");
+    for (int i = 0; i < 3; ++i)
+      out.append(here / "new.npy", std::string(1, static_cast<char>('0' + i)));
+    out.append(here / "old.npy", "");
+    out.append(here / "old.npy", std::string("\0b", 2));
+    CHECK_FALSE(fs::exists(here / "new.npy"));
+    CHECK(read_file(here / "old.npy") == "before");
+    out.commit();
+  }
+  CHECK(read_file(here / "new.npy") == "head 012");
+  CHECK(read_file(here / "old.npy") == std::string("a\0b", 3));
+  {
+    OutputFiles out;
+    out.append(here / "third.npy", "x");
+    out.append(here / "third.npy", "y");
+    out.write(here / "third.npy", "z");  // begins anew
+    out.append(here / "third.npy", "!");
+    out.append(here / "gone.npy", "x");
+    CHECK_THROWS_AS(out.append(here / "absent" / "file", "x"), InputError);
+  }
+  CHECK(here.entries() == 2);
+  OutputFiles stream;
+  stream.append("/dev/null", "a");
+  stream.append("/dev/null", "b");
+  stream.commit();
+}
+
 TEST_CASE("files appear together at commit") {
   const Scratch here;
   OutputFiles out;

@@ -47,6 +47,16 @@ class Catalog(program.ProgramTest):
         self.assertIn("clock_mhz: 250", shown)
         self.assertIn("--set", shown)
 
+    def test_formats_are_drawn(self):
+        text = self.succeed("show", "format", "bfp8-g32").out
+        for part in ("element, 9 bits", "| sign | mantissa |", "36 bytes", "byte 0", "9.15625"):
+            self.assertIn(part, text)
+        layout = json.loads(self.succeed("show", "format", "amove4-g128c16", "--json").out)
+        self.assertEqual((layout["metadata_bytes"], layout["bits_per_element"]), (4, 4.25))
+        self.assertEqual([field["name"] for field in layout["metadata"][:3]], ["S", "R", "E0"])
+        self.refused("show", "format", "mant4", words=["did you mean 'mant4-g32'?"])
+        self.refused("show", "format", "mant4-g64", "--set=a=1", words=["--set"])
+
     def test_every_subcommand_speaks_json(self):
         for arguments in (("list", "models"), ("show", "accelerator", "mant"), ("show", "model", "phi-2"),
                           ("validate", program.SOURCE / "configs/accelerators/mant.yaml")):
