@@ -34,12 +34,27 @@ def formats(pe, random):
         return f"int8-g{k}", weight, select
     if pe == "bfp":
         return "bfp8-g32", random.choice(["int4-g128", "int4-g64", "bfp4-g32", "bfp8-g32"]), []
-    if pe == "fp_int":
+    if pe in ("fp_int", "fp_int_k"):
         return "fp16", random.choice(["int4-g32x4", "int2-g32x4", "int4-g128", "int4-channel"]), []
     if pe == "amove":
         name = random.choice(["amove4-g128c16", "amove4-g32c4"])
         exponent = int(random.randint(-8, 1))
         return name, name, ["--exponent", exponent, "--accumulate", random.choice(["fp16", "fp32"])]
+    rows = ["channel", "tensor"]
+    if pe in ("int4", "bitfusion"):
+        a, w = (4, 4) if pe == "int4" else (int(b) for b in random.randint(2, 9, 2))
+        k = random.choice([7, 32, 128])
+        pairs = [(f"int{a}-g{k}", f"int{w}-g{k}x{random.choice([1, 4])}".replace("x1", "")),
+                 (f"int{a}-{random.choice(rows)}", f"int{w}-{random.choice(rows)}")]
+        return pairs[random.randint(2)] + ([],)
+    if pe in ("ant", "olive"):
+        a, w = (f"{random.choice([pe + '4', 'int8'])}-{random.choice(rows)}" for _ in range(2))
+        return a, w, []
+    if pe == "tender":
+        b = random.choice([8, 4])
+        return f"tender{b}-d{random.randint(1, 9)}", f"int{b}-channel", []
+    if pe == "fp_int_aligned":
+        return "fp16", f"int{random.randint(2, 9)}-{random.choice(['g32x4', 'g64', 'g192', 'channel', 'tensor'])}", []
     return {"fp16": ("fp16", "fp16", []), "int8": ("int8-channel", "int8-channel", []),
             "fp16_dequant": ("fp16", random.choice(["int4-g128", "int3-g32x4", "int8-channel"]), [])}[pe]
 
