@@ -93,10 +93,7 @@ void register_arithmetic_benchmarks() {
                                 {"bitfusion", "int8-channel", "int4-channel"},
                                 {"ant", "ant4-channel", "ant4-channel"},
                                 {"olive", "olive4-channel", "olive4-channel"},
-<<<<<<< HEAD
                                 {"tender", "tender8-d8", "int8-channel"},
-=======
->>>>>>> 40c3e79 (Announce the PEs on the systolic machine)
                                 {"fp_int_aligned", "fp16", "int4-g128"},
                                 {"fp_int_aligned", "fp16", "int4-g128", "8"}}) {
     gemm_benchmark(entry);

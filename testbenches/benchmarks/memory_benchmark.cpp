@@ -45,12 +45,18 @@ class MemoryBench : public DmaListener {
     sc_core::sc_start();
   }
 
+  /// Before the first pass of a measurement: what earlier ones moved does not count.
+  void start() {
+    bytes_before_ = dma_->read_bytes(Stream::host);
+    transactions_before_ = dma_->transactions();
+    bus_bytes_before_ = memory_->bus_read_bytes();
+  }
   /// Fills in the counters of a benchmark after its last pass.
   void report(benchmark::State& state) const {
-    const auto bytes = static_cast<double>(dma_->read_bytes(Stream::host));
-    const auto transactions = static_cast<double>(dma_->transactions());
+    const auto bytes = static_cast<double>(dma_->read_bytes(Stream::host) - bytes_before_);
+    const auto transactions = static_cast<double>(dma_->transactions() - transactions_before_);
     // In bursts of 64 bytes, whatever the device's: the figure that other simulators state.
-    const double bursts = static_cast<double>(memory_->bus_read_bytes()) / 64;
+    const double bursts = static_cast<double>(memory_->bus_read_bytes() - bus_bytes_before_) / 64;
     state.counters["bursts64/s"] = benchmark::Counter(bursts, benchmark::Counter::kIsRate);
     state.counters["transactions/s"] = benchmark::Counter(transactions, benchmark::Counter::kIsRate);
     state.counters["s_per_110_GB"] =
@@ -71,6 +77,7 @@ class MemoryBench : public DmaListener {
   std::unique_ptr<DmaEngine> dma_;
   std::function<void()> next_address_;
   std::uint64_t issued_ = 0, left_ = 0;
+  std::uint64_t bytes_before_ = 0, transactions_before_ = 0, bus_bytes_before_ = 0;
 };
 
 using Address = std::uint64_t (*)(std::uint64_t index);
@@ -92,6 +99,7 @@ void add(const std::string& name, const std::string& memory, const std::vector<s
   auto bench = std::make_shared<MemoryBench>(memory, overrides,
                                              DmaConfig{transaction_bytes < 256 ? 64U : 16U, transaction_bytes});
   benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
+    bench->start();
     for (auto _ : state)
       bench->pass(transfers, bytes, address);
     bench->report(state);

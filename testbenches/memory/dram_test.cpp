@@ -163,6 +163,86 @@ TEST_CASE("LT and AT take the same time and see the same bytes") {
   });
 }
 
+TEST_CASE("DMI and debug see the bytes of the banks, take no time and issue no command") {
+  Dram dram("dram", load_device("lpddr5-6400"), nullptr);
+  drive(dram, [&](SocketDriver& io) {
+    io.write(70000, {1, 2, 3, 4});
+    const auto bursts = dram.counters().writes;
+    const sc_time before = sc_core::sc_time_stamp();
+    Bytes data(4);
+    tlm::tlm_generic_payload payload;
+    SocketDriver::set(payload, tlm::TLM_READ_COMMAND, 70000, data);
+    CHECK(io.initiator->transport_dbg(payload) == 4);
+    CHECK(data == Bytes{1, 2, 3, 4});
+    tlm::tlm_dmi dmi;
+    REQUIRE(io.initiator->get_direct_mem_ptr(payload, dmi));
+    CHECK(dmi.get_dmi_ptr()[70002 - dmi.get_start_address()] == 3);
+    dmi.get_dmi_ptr()[70002 - dmi.get_start_address()] = 9;
+    CHECK(dmi.get_read_latency() > sc_core::SC_ZERO_TIME);
+    SocketDriver::set(payload, tlm::TLM_READ_COMMAND, dram.capacity_bytes() - 2, data);
+    CHECK(io.initiator->transport_dbg(payload) == 2);
+    CHECK(sc_core::sc_time_stamp() == before);
+    CHECK(dram.counters().writes == bursts);
+    CHECK(dram.counters().reads == 0);
+    CHECK(io.read(70000, 4).data == Bytes{1, 2, 9, 4});
+  });
+}
+
+TEST_CASE("blocking accesses far apart meet refreshes of single banks and always end") {
+  Dram dram("dram", load_device("lpddr4-3200"), nullptr);
+  const DramTiming t = dram.device().timing;
+  drive(dram, [&](SocketDriver& io) {
+    const sc_time longest = cycles(dram, 2 + t.rp + t.rfc_bank + t.ras + t.rp + t.rcd_read + t.cl + 8);
+    for (unsigned i = 0; i < 2000; ++i) {
+      const auto read = io.read(i * 37 % 4096 * 64, 32);
+      REQUIRE(read.status == tlm::TLM_OK_RESPONSE);
+      REQUIRE(read.took <= longest);
+      io.wait(sc_time(97 + i % 13, sc_core::SC_NS));
+    }
+    CHECK(dram.counters().reads == 2000);
+    const double due = dram.elapsed_cycles() * 8 * 4 / static_cast<double>(t.refi);
+    CHECK(static_cast<double>(dram.counters().refreshes) == Approx(due).margin(5));
+  });
+}
+
+TEST_CASE("energy and commands of the ranks sum to those of the memory, and a second channel adds its own") {
+  Dram dram("dram", load_device("ddr4-3200"), nullptr);
+  Dram wide("wide", load_device("ddr4-3200", {"channels=2", "mapping=row rank bank column:3 channel column bankgroup"}),
+            nullptr);
+  DmaEngine one("one", {8, 4096}, nullptr), two("two", {8, 4096}, nullptr);
+  one.memory.bind(dram.target);
+  two.memory.bind(wide.target);
+  DmaRecorder done;
+  for (DmaEngine* dma : {&one, &two}) {
+    dma->submit(transfer(0, 4 * mib), done, 0);
+    dma->submit(transfer(256 * mib, 2 * mib, true), done, 1);
+  }
+  sc_core::sc_start();
+  REQUIRE(done.entries.size() == 4);
+  for (const Dram* memory : {&dram, &wide}) {
+    MemoryEnergy sum;
+    RankCounters counters;
+    for (const auto& rank : memory->ranks()) {
+      counters += rank.counters;
+      sum.activate_pj += rank.energy.activate_pj;
+      sum.read_pj += rank.energy.read_pj;
+      sum.write_pj += rank.energy.write_pj;
+      sum.refresh_pj += rank.energy.refresh_pj;
+      sum.background_pj += rank.energy.active_standby_pj + rank.energy.precharge_standby_pj;
+    }
+    const MemoryEnergy all = memory->energy();
+    CHECK(counters.activates == memory->counters().activates);
+    CHECK(sum.total_pj() == Approx(all.total_pj()));
+    CHECK(sum.background_pj == Approx(all.background_pj));
+    CHECK(memory->ranks().size() == 2 * memory->device().geometry.channels);
+  }
+  // The same bursts; twice the standing ranks, which have a row open for a shorter time.
+  CHECK(wide.energy().read_pj == dram.energy().read_pj);
+  CHECK(wide.energy().write_pj == dram.energy().write_pj);
+  CHECK(wide.energy().background_pj <= 2 * dram.energy().background_pj);
+  CHECK(wide.energy().background_pj >= 1.5 * dram.energy().background_pj);
+}
+
 TEST_CASE("errors: beyond the end, byte enables, streaming width, zero length") {
   Dram dram("dram", load_device("reference-hbm2-a"), nullptr);
   const std::uint64_t end = dram.capacity_bytes();
