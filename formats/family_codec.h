@@ -18,8 +18,8 @@ struct GroupGrid {
   std::size_t rows = 0, columns = 0;
   std::size_t group_rows = 1;
   std::size_t extent = 0;
-  std::size_t first_block = 0;  ///< of a piece of a larger tensor
-  bool shared = false;          ///< one group for the tensor
+  PieceOrigin origin;
+  bool shared = false;  ///< one group for the tensor
 
   std::size_t per_row() const { return (columns + extent - 1) / extent; }
   std::size_t blocks() const { return (rows + group_rows - 1) / group_rows; }
@@ -34,7 +34,7 @@ struct GroupGrid {
 GroupGrid group_grid(const Format& format, std::size_t rows, std::size_t columns);
 inline GroupGrid group_grid(const QuantizedTensor& tensor) {
   GroupGrid grid = group_grid(tensor.format, tensor.rows(), tensor.columns());
-  if (!grid.shared) grid.first_block = tensor.first_row / grid.group_rows;
+  grid.origin = tensor.origin;
   return grid;
 }
 

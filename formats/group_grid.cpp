@@ -25,9 +25,13 @@ GroupGrid group_grid(const Format& format, std::size_t rows, std::size_t columns
 void fail_group(const std::string& name, const GroupGrid& grid, std::size_t block, std::size_t g,
                 const std::string& what) {
   if (grid.shared) throw RangeError(name + ": group 0 (the whole tensor): " + what);
-  const std::size_t first = grid.first_column(g), before = grid.first_block * grid.group_rows;
-  throw RangeError(name + ": group " + std::to_string((grid.first_block + block) * grid.per_row() + g) + " (" +
-                   range("row", before + grid.first_row(block), before + grid.end_row(block)) + ", " +
+  const PieceOrigin& origin = grid.origin;
+  const std::size_t columns = origin.columns == 0 ? grid.columns : origin.columns;
+  const std::size_t per_row = (columns + grid.extent - 1) / grid.extent;
+  const std::size_t group = (origin.row / grid.group_rows + block) * per_row + origin.column / grid.extent + g;
+  const std::size_t first = origin.column + grid.first_column(g);
+  throw RangeError(name + ": group " + std::to_string(group) + " (" +
+                   range("row", origin.row + grid.first_row(block), origin.row + grid.end_row(block)) + ", " +
                    range("column", first, first + grid.length(g)) + "): " + what);
 }
 
@@ -39,7 +43,7 @@ void require_finite(const Tensor& tensor) {
     const std::uint32_t magnitude = float_bits(values[i]) & 0x7FFFFFFF;
     if (magnitude < 0x7F800000) continue;
     throw InputError(tensor.name + ": " + (magnitude > 0x7F800000 ? "NaN" : "infinity") + " at flat index " +
-                     std::to_string(tensor.first_row * tensor.columns() + i));
+                     std::to_string(tensor.flat_index(i)));
   }
 }
 
@@ -52,9 +56,9 @@ std::vector<float> round_tensor_to_fp16(const Tensor& tensor, const Format& form
   for (std::size_t i = 0; i < count; ++i) {
     if ((float_bits(rounded[i]) & 0x7FFFFFFF) < 0x7F800000) continue;
     GroupGrid grid = group_grid(format, tensor.rows(), tensor.columns());
-    grid.first_block = tensor.first_row;  // bfp and mant4 have groups of one row
+    grid.origin = tensor.origin;
     fail_group(tensor.name, grid, i / grid.columns, i % grid.columns / grid.extent,
-               "the value at flat index " + std::to_string(tensor.first_row * grid.columns + i) + " overflows FP16");
+               "the value at flat index " + std::to_string(tensor.flat_index(i)) + " overflows FP16");
   }
   return rounded;
 }

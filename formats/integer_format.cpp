@@ -28,8 +28,8 @@ void encode_cast(const Tensor& tensor, QuantizedTensor& out) {
   if (max_magnitude_bits(to, count) < 0x7F800000) return;
   for (std::size_t i = 0; i < count; ++i) {
     if ((float_bits(to[i]) & 0x7FFFFFFF) < 0x7F800000) continue;
-    throw RangeError(tensor.name + ": the value at flat index " +
-                     std::to_string(tensor.first_row * tensor.columns() + i) + " overflows " + out.format.name());
+    throw RangeError(tensor.name + ": the value at flat index " + std::to_string(tensor.flat_index(i)) + " overflows " +
+                     out.format.name());
   }
 }
 

@@ -30,31 +30,41 @@ PiecewiseEncoder::PiecewiseEncoder(const TensorFile& file, const StoredTensor& t
   piece_.name = file.label(tensor);
 }
 
-std::size_t PiecewiseEncoder::rows_per_piece(const Format& format) const {
-  const std::size_t rows = stored_.rows(), shared = format.group_n;
-  if (needs_whole(format)) return rows;
-  const std::size_t wanted = std::max<std::size_t>(1, piece_elements_ / stored_.columns());
-  return std::min(rows, (wanted + shared - 1) / shared * shared);
+PiecewiseEncoder::PieceShape PiecewiseEncoder::piece_shape(const Format& format, bool calibrated) const {
+  const std::size_t rows = stored_.rows(), columns = stored_.columns(), shared = format.group_n;
+  if (needs_whole(format)) return {rows, columns};
+  const bool whole_rows = format.grouping == Grouping::channel || shared > 1 || calibrated;
+  if (columns > piece_elements_ && !whole_rows) {
+    const std::size_t group = format.grouping == Grouping::group ? format.group_k : 1;
+    return {1, std::min(columns, std::max<std::size_t>(1, piece_elements_ / group) * group)};
+  }
+  const std::size_t wanted = std::max<std::size_t>(1, piece_elements_ / columns);
+  return {std::min(rows, (wanted + shared - 1) / shared * shared), columns};
 }
 
-void PiecewiseEncoder::read(std::size_t first_row, std::size_t rows) {
+void PiecewiseEncoder::for_each(PieceShape shape, const std::function<void()>& visit) {
   const std::size_t columns = stored_.columns();
-  piece_.first_row = first_row;
-  piece_.shape = {rows, columns};
-  piece_.values.resize(rows * columns);
-  file_.read(stored_, std::uint64_t{first_row} * columns, piece_.values.size(), piece_.values.data());
+  piece_.origin.columns = columns;
+  for (std::size_t row = 0; row < stored_.rows(); row += shape.rows) {
+    for (std::size_t column = 0; column < columns; column += shape.columns) {
+      piece_.origin.row = row;
+      piece_.origin.column = column;
+      piece_.shape = {std::min(shape.rows, stored_.rows() - row), std::min(shape.columns, columns - column)};
+      piece_.values.resize(piece_.shape[0] * piece_.shape[1]);
+      file_.read(stored_, std::uint64_t{row} * columns + column, piece_.values.size(), piece_.values.data());
+      visit();
+    }
+  }
 }
 
 float PiecewiseEncoder::amax() {
   if (amax_) return *amax_;
   std::uint32_t largest = 0;
-  const std::size_t step = rows_per_piece(Format());
-  for (std::size_t row = 0; row < stored_.rows(); row += step) {
-    read(row, std::min(step, stored_.rows() - row));
+  for_each(piece_shape(Format(), false), [this, &largest] {
     require_finite(piece_);
     largest = std::max(largest, max_magnitude_bits(piece_.values.data(), piece_.values.size()));
     if (watch_) watch_(0);
-  }
+  });
   amax_ = float_from_bits(largest);
   return *amax_;
 }
@@ -66,21 +76,21 @@ EncodedFigures PiecewiseEncoder::encode(const Format& format, const EncodeOption
   if (needs_amax(format, options)) piece_options.tensor_amax = amax();
   if (watch_) piece_options.watch = [this] { watch_(0); };
   EncodedFigures out;
-  const std::size_t step = rows_per_piece(format);
-  for (std::size_t row = 0; row < stored_.rows(); row += step) {
-    read(row, std::min(step, stored_.rows() - row));
+  bool first = true;
+  for_each(piece_shape(format, options.calibration != nullptr), [&] {
     const QuantizedTensor coded = nibble::encode(piece_, format, piece_options);
     const Tensor decoded = decode(coded);
     out.errors.add(piece_.values.data(), decoded.values.data(), piece_.values.size());
-    if (format.grouping != Grouping::tensor || row == 0) {
+    if (format.grouping != Grouping::tensor || first) {
       for (const auto& [type, groups] : type_histogram(coded))
         out.types[type] += groups;
     }
+    first = false;
     out.tensor_exponent = coded.tensor_exponent;
     out.saturated_groups += coded.saturated_groups;
     if (sink) sink(coded, decoded);
     if (watch_) watch_(piece_.values.size());
-  }
+  });
   QuantizedTensor whole;
   whole.format = format;
   whole.shape = stored_.shape;
@@ -95,7 +105,8 @@ EncodedFigures PiecewiseEncoder::encode(const Format& format, const EncodeOption
 void append_metadata(QuantizedTensor& whole, const QuantizedTensor& piece) {
   whole.tensor_exponent = piece.tensor_exponent;
   whole.tensor_scale = piece.tensor_scale;
-  if (whole.format.grouping == Grouping::tensor && piece.first_row > 0) return;  // the same group again
+  const bool again = piece.origin.row > 0 || piece.origin.column > 0;
+  if (whole.format.grouping == Grouping::tensor && again) return;  // the same group
   const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
   append(whole.scales, piece.scales);
   append(whole.types, piece.types);

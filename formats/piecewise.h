@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Tensors that are too large to hold: encoded, decoded and measured in pieces of whole rows, to the same bits as
-/// encode(), decode() and error_figures() give for the whole.
+/// Tensors that are too large to hold: encoded, decoded and measured in pieces of whole rows, or of parts of long rows,
+/// to the same bits as encode(), decode() and error_figures() give for the whole.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +34,8 @@ class PiecewiseEncoder {
   /// Takes a piece: its codes and metadata, and its decoded values.
   using Sink = std::function<void(const QuantizedTensor& coded, const Tensor& decoded)>;
 
-  /// `file` must outlive the encoder. A piece has about `piece_elements`, and at least a row (and the rows that share a
-  /// group).
+  /// `file` must outlive the encoder. A piece has about `piece_elements`, and at least a group with its rows; where a
+  /// row shares a scale, or the types are chosen by calibration, at least a row.
   PiecewiseEncoder(const TensorFile& file, const StoredTensor& tensor, Watch watch = {},
                    std::size_t piece_elements = std::size_t{1} << 18);
 
@@ -47,8 +47,12 @@ class PiecewiseEncoder {
   EncodedFigures encode(const Format& format, const EncodeOptions& options, const Sink& sink = {});
 
  private:
-  std::size_t rows_per_piece(const Format& format) const;
-  void read(std::size_t first_row, std::size_t rows);
+  struct PieceShape {
+    std::size_t rows, columns;
+  };
+  PieceShape piece_shape(const Format& format, bool calibrated) const;
+  /// Reads piece after piece, in the order of the elements.
+  void for_each(PieceShape shape, const std::function<void()>& visit);
 
   const TensorFile& file_;
   const StoredTensor& stored_;

@@ -117,7 +117,7 @@ QuantizedTensor encode(const Tensor& tensor, const Format& format, const EncodeO
   out.format = format;
   out.name = tensor.name;
   out.shape = tensor.shape;
-  out.first_row = tensor.first_row;
+  out.origin = tensor.origin;
   switch (format.family) {
     case FormatFamily::fp32:
     case FormatFamily::fp16:

@@ -39,7 +39,7 @@ struct QuantizedTensor {
   Format format;
   std::string name;
   std::vector<std::size_t> shape;
-  std::size_t first_row = 0;  ///< of a piece of a larger tensor
+  PieceOrigin origin;
   /// One per element, in the tensor's order: int, amove, mxint8: the signed integer q; mant4: sign << 3 | index; bfp:
   /// the signed mantissa; floating-point elements: the bit pattern. Empty for the casts, whose values stand in
   /// `values`.

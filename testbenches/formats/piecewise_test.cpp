@@ -109,6 +109,28 @@ TEST_CASE("more axes than two, and one") {
   }
 }
 
+TEST_CASE("long rows are cut between groups") {
+  const Tensor tensor = random_tensor({2, 1000}, 10), calibration = random_tensor({3, 1000}, 11);
+  const TemporaryFile stored(file_of(tensor));
+  const TensorFile file(stored.path().string());
+  const auto pieces = [&](const char* name, const Tensor* activations) {
+    EncodeOptions options;
+    options.calibration = activations;
+    Collected got;
+    encode_pieces(file, Format::parse(name), options, 300, got);
+    CHECK(got.codes == encode(tensor, Format::parse(name), options).codes);
+    return got.pieces;
+  };
+  CHECK(pieces("int8-g64", nullptr) == 2 * 4);     // 256 columns, 256, 256, 232
+  CHECK(pieces("int8-g500", nullptr) == 2 * 2);    // a group at least
+  CHECK(pieces("int8-tensor", nullptr) == 2 * 4);  // 300, 300, 300, 100
+  CHECK(pieces("int8-channel", nullptr) == 2);
+  CHECK(pieces("int8-g50x2", nullptr) == 1);
+  CHECK(pieces("mant4-g64", nullptr) == 2 * 4);
+  CHECK(pieces("mant4-g64", &calibration) == 2);
+  CHECK(pieces("tender8-d8", nullptr) == 1);
+}
+
 TEST_CASE("messages name groups and elements of the whole") {
   Tensor tensor = random_tensor({12, 8}, 7);
   const auto message = [](const Tensor& bad, const std::string& name, std::size_t piece_elements) {
