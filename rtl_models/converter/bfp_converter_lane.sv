@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// One lane of Harmonia's FP16-to-BFP converter (docs/datapaths.md, "FP16-to-BFP converter"). Twin of bfp_convert and bfp_pack
+// in pe/bfp_converter.h. GROUP finite binary16 values become one record, a group every cycle, latency 3:
+//
+//   1  maximum of the exponent fields by a tree (subnormals and zeros count as 1)
+//   2  right shifters: significands aligned to the shared exponent
+//   3  truncate (or round to nearest, ties to even, saturating) and pack
+//
+// `narrow`: mantissas of 4 bits instead of 8. Record: element i in bits i * (1 + m) and up, sign above mantissa, the exponent
+// above the last element, zeros above that. A mantissa of 0 has sign 0. A group with fewer values has zeros in their place.
+`default_nettype none
+
+module bfp_converter_lane #(
+    parameter int GROUP = 32
+) (
+    input  wire logic                    clk,
+    input  wire logic                    reset,
+    input  wire logic                    valid_in,
+    input  wire logic                    narrow,
+    input  wire logic                    nearest,
+    input  wire logic [GROUP-1:0][15:0]  values,
+    output logic                         valid_out,
+    output logic                         narrow_out,
+    output logic [9*GROUP+4:0]           record
+);
+  localparam int LEVELS = $clog2(GROUP);
+
+  // Stage 1
+  logic valid_1, narrow_1, nearest_1;
+  logic [GROUP-1:0][15:0] values_1;
+  logic [GROUP-1:0][4:0] field, field_1;
+  logic [LEVELS:0][GROUP-1:0][4:0] level;
+  logic [4:0] shared_1;
+  always_comb begin
+    level = '0;
+    for (int i = 0; i < GROUP; i++) begin
+      field[i] = values[i][14:10] == '0 ? 5'd1 : values[i][14:10];
+      level[0][i] = field[i];
+    end
+    for (int l = 0; l < LEVELS; l++) begin
+      for (int i = 0; i < (GROUP >> (l + 1)); i++) begin
+        level[l+1][i] = level[l][2*i] > level[l][2*i+1] ? level[l][2*i] : level[l][2*i+1];
+      end
+    end
+  end
+  always_ff @(posedge clk) begin
+    valid_1 <= valid_in && !reset;
+    if (valid_in) begin
+      narrow_1 <= narrow;
+      nearest_1 <= nearest;
+      values_1 <= values;
+      field_1 <= field;
+      shared_1 <= level[LEVELS][0];
+    end
+  end
+
+  // Stage 2: what a shifter drops is remembered for the rounding.
+  logic valid_2, narrow_2, nearest_2;
+  logic [4:0] shared_2;
+  logic [GROUP-1:0] sign_2, dropped, dropped_2;
+  logic [GROUP-1:0][10:0] shifted, shifted_2;
+  logic [10:0] significand;
+  logic [4:0] distance;
+  always_comb begin
+    for (int i = 0; i < GROUP; i++) begin
+      significand = {values_1[i][14:10] != '0, values_1[i][9:0]};
+      distance = shared_1 - field_1[i];
+      shifted[i] = significand >> distance;
+      dropped[i] = (shifted[i] << distance) != significand;
+    end
+  end
+  always_ff @(posedge clk) begin
+    valid_2 <= valid_1 && !reset;
+    if (valid_1) begin
+      narrow_2 <= narrow_1;
+      nearest_2 <= nearest_1;
+      shared_2 <= shared_1;
+      shifted_2 <= shifted;
+      dropped_2 <= dropped;
+      for (int i = 0; i < GROUP; i++) sign_2[i] <= values_1[i][15];
+    end
+  end
+
+  // Stage 3
+  logic [GROUP-1:0][8:0] wide_elements;
+  logic [GROUP-1:0][4:0] narrow_elements;
+  logic [8:0] wide_mantissa;
+  logic [4:0] narrow_mantissa;
+  logic up;
+  always_comb begin
+    for (int i = 0; i < GROUP; i++) begin
+      up = nearest_2 & shifted_2[i][2] & ((|shifted_2[i][1:0]) | dropped_2[i] | shifted_2[i][3]);
+      wide_mantissa = {1'b0, shifted_2[i][10:3]} + 9'(up);
+      if (wide_mantissa[8]) wide_mantissa = 9'd255;
+      wide_elements[i] = {sign_2[i] & (wide_mantissa != '0), wide_mantissa[7:0]};
+      up = nearest_2 & shifted_2[i][6] & ((|shifted_2[i][5:0]) | dropped_2[i] | shifted_2[i][7]);
+      narrow_mantissa = {1'b0, shifted_2[i][10:7]} + 5'(up);
+      if (narrow_mantissa[4]) narrow_mantissa = 5'd15;
+      narrow_elements[i] = {sign_2[i] & (narrow_mantissa != '0), narrow_mantissa[3:0]};
+    end
+  end
+  always_ff @(posedge clk) begin
+    valid_out <= valid_2 && !reset;
+    if (valid_2) begin
+      narrow_out <= narrow_2;
+      record <= narrow_2 ? {{(4 * GROUP) {1'b0}}, shared_2, narrow_elements} : {shared_2, wide_elements};
+    end
+  end
+endmodule
+
+`default_nettype wire
