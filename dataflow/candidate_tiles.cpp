@@ -81,10 +81,13 @@ std::vector<TileExtents> CandidateTiles::grid() const {
   std::vector<TileExtents> tiles;
   if (!model_.fits(1, k_step_, one_pass(k_step_) ? std::min(n_step_, problem_.array.pass_n()) : n_step_)) return tiles;
   const GemmShape& shape = problem_.shape;
-  const std::uint64_t m_top = std::min({shape.m, m_cap(k_step_), area_ / n_step_});
-  const std::uint64_t n_top = std::min({shape.n, n_cap(k_step_), area_});
+  // The lists serve every k: where a cut of k limits tiles to one pass, the whole k does not.
+  const std::uint64_t k_free = one_pass(k_step_) ? shape.k : k_step_;
+  const std::uint64_t m_top = std::min({shape.m, std::max(m_cap(k_step_), m_cap(k_free)), area_ / n_step_});
+  const std::uint64_t n_top = std::min({shape.n, std::max(n_cap(k_step_), n_cap(k_free)), area_});
   const std::vector<std::uint64_t> ms = m_list(m_top), ns = size_list(shape.n, n_top, n_step_, list_span, 6, 4);
-  for (const std::uint64_t k : size_list(shape.k, shape.k, k_step_, shape.k, 4, 2)) {
+  const std::vector<std::uint64_t> ks = size_list(shape.k, shape.k, k_step_, shape.k, 4, 2);
+  for (const std::uint64_t k : ks) {
     for (const std::uint64_t m : ms)
       add_largest_n(tiles, m, k);
     for (const std::uint64_t n : ns)
@@ -95,6 +98,14 @@ std::vector<TileExtents> CandidateTiles::grid() const {
       add_largest_k(tiles, m, n);
   }
   add(tiles, 1, k_step_, n_step_);
+  if (shape.window != 0) {
+    for (const std::uint64_t k : ks) {
+      for (const std::uint64_t m : ms) {
+        for (const std::uint64_t n : ns)
+          add(tiles, m, k, n);
+      }
+    }
+  }
   const bool along_k = model_.masked_along_k();
   const auto key = [along_k](const TileExtents& e) {
     return std::make_tuple(e.m, along_k ? e.k : e.n, along_k ? e.n : e.k);

@@ -26,7 +26,8 @@ class CandidateTiles {
   /// that fits, for each choice of the third. Extents are balanced: as many tiles as the largest extent needs, but of
   /// about equal size, so that no sliver remains. n comes in multiples of what a pass takes of it, and of the weight's
   /// row blocks where they fit (a tile is then contiguous in memory); m likewise follows passes and the activation's
-  /// row blocks. An output-stationary array that cuts k takes one pass's outputs per tile.
+  /// row blocks. An output-stationary array that cuts k takes one pass's outputs per tile. Under a window, which
+  /// a large tile overhangs, smaller tiles may move less: all three extents come from lists as well.
   std::vector<TileExtents> grid() const;
 
   /// What is one step away from `tile` along one axis: a step of the extent, one tile more or less, half and double.

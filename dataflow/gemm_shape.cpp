@@ -16,6 +16,23 @@ std::uint64_t tokens_seen(const GemmShape& shape, std::uint64_t m0, std::uint64_
   return std::min(extent, shape.past + (m0 + rows - 1) / shape.rows_per_token + 1);
 }
 
+/// Tokens left of the window of row m0.
+std::uint64_t tokens_skipped(const GemmShape& shape, std::uint64_t m0) {
+  const std::uint64_t seen = shape.past + m0 / shape.rows_per_token + 1;
+  return shape.window != 0 && seen > shape.window ? seen - shape.window : 0;
+}
+
+/// Sum of tokens_skipped(row) over all rows.
+std::uint64_t skipped_positions(const GemmShape& shape) {
+  if (shape.window == 0) return 0;
+  const std::uint64_t tokens = shape.m / shape.rows_per_token, first = tokens_skipped(shape, 0);
+  // Tokens whose window has left the first position form an arithmetic series.
+  const std::uint64_t inside = first > 0 ? 0 : std::min(tokens, shape.window - shape.past);
+  const std::uint64_t leaving = tokens - inside, from = first > 0 ? first : 1;
+  const std::uint64_t series = leaving == 0 ? 0 : leaving * from + leaving * (leaving - 1) / 2;
+  return series * shape.rows_per_token + shape.m % shape.rows_per_token * tokens_skipped(shape, shape.m - 1);
+}
+
 /// Sum of tokens_seen(row) over all rows; the caller has bounded m x extent.
 std::uint64_t masked_positions(const GemmShape& shape, std::uint64_t extent) {
   if (shape.past >= extent) return shape.m * extent;
@@ -90,10 +107,24 @@ std::uint64_t GemmShape::reduction_needed(std::uint64_t m0, std::uint64_t rows) 
   return causal == CausalMask::context ? tokens_seen(*this, m0, rows, k) : k;
 }
 
+std::uint64_t GemmShape::columns_skipped(std::uint64_t m0) const {
+  return causal == CausalMask::scores ? tokens_skipped(*this, m0) : 0;
+}
+
+std::uint64_t GemmShape::reduction_skipped(std::uint64_t m0) const {
+  return causal == CausalMask::context ? tokens_skipped(*this, m0) : 0;
+}
+
+std::uint64_t GemmShape::rows_seeing_before(std::uint64_t position) const {
+  if (window == 0) return m;
+  const std::uint64_t tokens = position + window - 1;
+  return tokens <= past ? 0 : std::min(m, (tokens - past) * rows_per_token);
+}
+
 std::uint64_t GemmShape::macs() const {
   check_shape(*this);
-  if (causal == CausalMask::scores) return masked_positions(*this, n) * k * count;
-  if (causal == CausalMask::context) return masked_positions(*this, k) * n * count;
+  if (causal == CausalMask::scores) return (masked_positions(*this, n) - skipped_positions(*this)) * k * count;
+  if (causal == CausalMask::context) return (masked_positions(*this, k) - skipped_positions(*this)) * n * count;
   return m * k * n * count;
 }
 
@@ -114,6 +145,13 @@ void check_shape(const GemmShape& shape) {
     product *= extent;
   }
   if (shape.past > max_gemm_macs) throw InputError(text() + "more than 2^52 past tokens");
+  if (shape.window == 0) return;
+  if (shape.causal == CausalMask::none) throw InputError(text() + "a window needs a causal mask");
+  if (shape.window > max_gemm_macs) throw InputError(text() + "a window of more than 2^52 tokens");
+  const std::uint64_t extent = shape.causal == CausalMask::scores ? shape.n : shape.k;
+  if (tokens_skipped(shape, shape.m - 1) >= extent) {
+    throw InputError(text() + "the window of the last row begins behind all " + std::to_string(extent) + " tokens");
+  }
 }
 
 }  // namespace nibble

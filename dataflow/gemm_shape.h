@@ -16,11 +16,17 @@ struct GemmShape {
   CausalMask causal = CausalMask::none;
   std::uint64_t past = 0;
   std::uint64_t rows_per_token = 1;
+  std::uint64_t window = 0;  ///< tokens that a row sees, itself included; 0: all. Only with a mask
 
   /// Columns of C that rows [m0, m0 + rows) need (scores), n otherwise.
   std::uint64_t columns_needed(std::uint64_t m0, std::uint64_t rows) const;
   /// Reduction extent that rows [m0, m0 + rows) need (context), k otherwise.
   std::uint64_t reduction_needed(std::uint64_t m0, std::uint64_t rows) const;
+  /// Columns (scores) and reduction elements (context) left of the window of row m0 and of all rows behind it.
+  std::uint64_t columns_skipped(std::uint64_t m0) const;
+  std::uint64_t reduction_skipped(std::uint64_t m0) const;
+  /// Rows before the first whose window begins at `position` or behind it, at most m.
+  std::uint64_t rows_seeing_before(std::uint64_t position) const;
   /// Multiply-accumulates needed, masking exact per row, all instances. Throws InputError as check_shape.
   std::uint64_t macs() const;
 };
@@ -29,7 +35,8 @@ struct GemmShape {
 /// divided.
 constexpr std::uint64_t max_gemm_macs = std::uint64_t{1} << 52;
 
-/// Throws InputError when an extent is 0 or m x k x n x count exceeds max_gemm_macs.
+/// Throws InputError when an extent is 0, m x k x n x count exceeds max_gemm_macs or the last window lies beyond the
+/// tokens.
 void check_shape(const GemmShape& shape);
 
 /// Which operand stays in the PEs of a systolic array. What lies along its rows and columns, and what moves:

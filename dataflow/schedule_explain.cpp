@@ -29,6 +29,7 @@ std::string gemm_line(const GemmShape& shape) {
     line += shape.causal == CausalMask::scores ? ", causal scores" : ", causal context";
     line += " after " + std::to_string(shape.past) + " tokens, " + std::to_string(shape.rows_per_token) +
             (shape.rows_per_token == 1 ? " row per token" : " rows per token");
+    if (shape.window != 0) line += ", window of " + std::to_string(shape.window);
   }
   return line + "; " + with_separators(shape.macs()) + " MACs\n";
 }

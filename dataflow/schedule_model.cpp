@@ -15,6 +15,8 @@
 namespace nibble {
 namespace {
 
+constexpr std::uint64_t no_tile = ~std::uint64_t{0};
+
 /// The smallest extent whose multiples cut neither group, or `extent` when such a multiple does not lie inside it.
 std::uint64_t common_step(std::uint64_t a, std::uint64_t b, std::uint64_t extent) {
   if (a >= extent || b >= extent) return extent;
@@ -63,7 +65,7 @@ std::uint64_t loads_of_pairs(const MaskSums::Area& area, const MaskSums& sums, c
 std::uint64_t rows_loaded(const MaskSums& sums, const Positions& at, std::uint64_t steps, std::uint64_t m) {
   if (at.m_outside_x) return at.free_innermost && steps > 1 ? sums.rows_times_tiles : m;
   const bool stays = at.free_outermost || steps == 1;
-  return sums.rows_times_tiles - (stays ? sums.last_only_tiles * sums.last_rows : 0);
+  return sums.rows_times_tiles - (stays ? sums.rows_staying : 0);
 }
 
 /// Measure loaded of the weight, which has x and the free axis; m passes over it.
@@ -263,22 +265,45 @@ MaskSums ScheduleModel::mask_sums(std::uint64_t m, std::uint64_t x) const {
   };
   const std::uint64_t work_per_tile = work_of(x), stalls_per_tile = stalls_of(x);
   DrainSums drains(problem_.array, m, sums);
-  std::uint64_t before = 0, before_tiles = 0;  // of the m tile above: positions and tiles needed along x
-  // `times` m tiles of `rows` rows that all need `needed` positions.
-  const auto add = [&](std::uint64_t rows, std::uint64_t needed, std::uint64_t times) {
-    const std::uint64_t full = needed / x, clip = needed - full * x, tiles = full + (clip != 0 ? 1 : 0);
-    const std::uint64_t area = rows * area_measure(needed), weight = weight_measure(needed);
+  std::uint64_t before = 0;  // positions needed by the m tile above
+  // The m tile added last, until it is known where the next one begins: rows, tiles of x and what it needs.
+  struct {
+    std::uint64_t rows = 0, first = 0, end = 0, end_above = 0, needed = 0;
+  } last;
+  const auto settle = [&](std::uint64_t next_first) {
+    // Tiles of x that only this m tile needs, and those that it is the last to need before it begins the next one.
+    const std::uint64_t from = std::max(last.first, last.end_above), to = std::min(last.end, next_first);
+    if (to > from) sums.area.tail += last.rows * (area_measure(std::min(last.needed, to * x)) - area_measure(from * x));
+    const std::uint64_t begun = std::max(last.first + 1, last.end_above);
+    const std::uint64_t ended = std::min(last.end, next_first == no_tile ? no_tile : next_first + 1);
+    if (ended > begun) sums.rows_staying += last.rows * (ended - begun);
+  };
+  // `times` m tiles of `rows` rows that all need the positions from `skipped` to `needed`.
+  const auto add = [&](std::uint64_t rows, std::uint64_t skipped, std::uint64_t needed, std::uint64_t times) {
+    const std::uint64_t first = skipped / x, begin = first * x, clip = needed % x;
+    const std::uint64_t full = needed / x - first, tiles = full + (clip != 0 ? 1 : 0);
+    const std::uint64_t area = rows * (area_measure(needed) - area_measure(begin));
+    const std::uint64_t weight = weight_measure(needed) - weight_measure(begin);
     const std::uint64_t work = full * work_per_tile + work_of(clip);
+    if (last.rows != 0) settle(first);
+    last = {rows, first, first + tiles, last.end, needed};
     sums.pairs += times * tiles;
     sums.rows_times_tiles += times * rows * tiles;
     sums.area.all += times * area;
     if (tiles == 1) sums.area.single += times * area;
-    if (!along_k) sums.output_bytes += times * rows * problem_.output.tile_bytes(1, 0, needed);
+    if (!along_k) {
+      sums.output_bytes +=
+          times * rows * (problem_.output.tile_bytes(1, 0, needed) - problem_.output.tile_bytes(1, 0, begin));
+    }
     sums.weight_all += times * weight;
     // A whole repetition stays when one tile of x serves it; so does the first when it continues the tile above.
     if (tiles == 1) sums.weight_staying += (times - 1) * weight;
-    if (before_tiles == 1 && before == std::min(needed, x)) sums.weight_staying += weight_measure(before);
-    if (needed > before) sums.weight_distinct += weight - weight_measure(round_down(before, x));
+    if (before > begin && before == std::min(needed, begin + x)) {
+      sums.weight_staying += weight_measure(before) - weight_measure(begin);
+    }
+    if (needed > before) {
+      sums.weight_distinct += weight_measure(needed) - weight_measure(std::max(begin, round_down(before, x)));
+    }
     sums.work += times * work * cycles_of_m(rows);
     sums.stalls += times * (full * stalls_per_tile + stalls_of(clip)) * stalls_of_m(rows);
     if (problem_.array.dataflow == Dataflow::output_stationary) {
@@ -288,28 +313,25 @@ MaskSums ScheduleModel::mask_sums(std::uint64_t m, std::uint64_t x) const {
         drains.add_n(rows, work, times);
       }
     }
-    if (before_tiles == 0) sums.first_x = std::min(needed, x);
+    if (before == 0) sums.first_x = std::min(needed, begin + x) - begin;
     before = needed;
-    before_tiles = tiles;
   };
   const std::uint64_t last_m0 = (sums.m_tiles - 1) * m;
   sums.last_rows = shape.m - last_m0;
   const std::uint64_t all = along_k ? k_needed_ : n_needed_;
   if (shape.causal == CausalMask::none) {
-    if (sums.m_tiles > 1) add(m, all, sums.m_tiles - 1);
+    if (sums.m_tiles > 1) add(m, 0, all, sums.m_tiles - 1);
+    add(sums.last_rows, 0, all, 1);
   } else {
-    for (std::uint64_t m0 = 0; m0 < last_m0; m0 += m) {
-      add(m, along_k ? shape.reduction_needed(m0, m) : shape.columns_needed(m0, m), 1);
+    for (std::uint64_t m0 = 0; m0 <= last_m0; m0 += m) {
+      const std::uint64_t rows = std::min(m, shape.m - m0);
+      add(rows, along_k ? shape.reduction_skipped(m0) : shape.columns_skipped(m0),
+          along_k ? shape.reduction_needed(m0, rows) : shape.columns_needed(m0, rows), 1);
     }
   }
-  const std::uint64_t tiles_above = before_tiles;
-  add(sums.last_rows, all, 1);
+  settle(no_tile);
   drains.close();
   sums.last_x = last_extent(all, x);
-  sums.last_only_tiles = sums.m_tiles == 1 ? before_tiles - 1 : before_tiles - tiles_above;
-  sums.area.tail = sums.m_tiles == 1
-                       ? sums.area.all
-                       : sums.last_rows * (area_measure(all) - area_measure(std::min(all, tiles_above * x)));
   return sums;
 }
 

@@ -22,7 +22,7 @@ struct MaskSums {
   std::uint64_t m = 0, x = 0;  ///< the tile extents
   std::uint64_t m_tiles = 0, pairs = 0;
   std::uint64_t rows_times_tiles = 0;  ///< sum over m tiles of rows x (tiles of x)
-  std::uint64_t last_only_tiles = 0;   ///< tiles of x that only the last m tile needs, the first tile of x not counted
+  std::uint64_t rows_staying = 0;  ///< sum of rows that one tile of x ends with and the next begins with, x outside m
   std::uint64_t first_x = 0, last_x = 0;  ///< extents of the first and the last job along x
   std::uint64_t last_rows = 0;            ///< rows of the last m tile
   std::uint64_t work = 0;    ///< array cycles per step of the free axis: products of what m and x contribute
@@ -41,7 +41,7 @@ struct MaskSums {
   std::uint64_t last_drain = 0;  ///< what the last pass would make another of its m tile wait
 
   /// A measure of the tiles of {m, x}: over all pairs; of those m tiles that need one tile of x; of those tiles of x
-  /// that only the last m tile needs.
+  /// that one m tile needs.
   struct Area {
     std::uint64_t all = 0, single = 0, tail = 0;
   };

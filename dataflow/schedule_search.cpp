@@ -172,13 +172,16 @@ const Candidate& choose(const std::vector<Candidate>& candidates) {
   return *chosen;
 }
 
-/// Bytes of [0, needed(row)) summed over the rows of an operand, group by group; `first_row(position)` is the first row
+/// Bytes of what each row of an operand needs along its columns, group by group; `first_row(position)` is the first row
 /// that needs a position.
 template <class FirstRow>
-std::uint64_t needed_bytes(const OperandLayout& layout, std::uint64_t rows, std::uint64_t extent, FirstRow first_row) {
+std::uint64_t needed_bytes(const OperandLayout& layout, const GemmShape& shape, std::uint64_t extent,
+                           FirstRow first_row) {
   std::uint64_t bytes = 0;
   for (std::uint64_t g = 0; g * layout.group < extent; ++g) {
-    bytes += (rows - first_row(g * layout.group)) * layout.row_bytes(g, g + 1);
+    const std::uint64_t end = shape.rows_seeing_before(std::min(extent, (g + 1) * layout.group));
+    const std::uint64_t first = first_row(g * layout.group);
+    if (end > first) bytes += (end - first) * layout.row_bytes(g, g + 1);
   }
   return bytes;
 }
@@ -222,11 +225,12 @@ ScheduleBounds bounds(const ScheduleProblem& problem) {
   };
   const std::uint64_t k = shape.reduction_needed(0, shape.m), n = shape.columns_needed(0, shape.m);
   Traffic once;
-  once.weight = problem.weight.tile_bytes(n, 0, k) * shape.count;
-  once.activation = (shape.causal == CausalMask::context ? needed_bytes(problem.activation, shape.m, k, first_row)
+  const std::uint64_t k0 = shape.reduction_skipped(0), n0 = shape.columns_skipped(0);
+  once.weight = problem.weight.tile_bytes(n - n0, k0, k - k0) * shape.count;
+  once.activation = (shape.causal == CausalMask::context ? needed_bytes(problem.activation, shape, k, first_row)
                                                          : problem.activation.tile_bytes(shape.m, 0, k)) *
                     shape.count;
-  once.output = (shape.causal == CausalMask::scores ? needed_bytes(problem.output, shape.m, n, first_row)
+  once.output = (shape.causal == CausalMask::scores ? needed_bytes(problem.output, shape, n, first_row)
                                                     : problem.output.tile_bytes(shape.m, 0, n)) *
                 shape.count;
   ScheduleBounds result;

@@ -77,7 +77,7 @@ TileSchedule::TileSchedule(const GemmShape& shape, const Tiling& tiling) : shape
 
 void TileSchedule::restart() {
   instance_ = 0;
-  index_ = {};
+  to_first_inside(0);
   previous_.reset();
   backwards_ = false;
   ahead_ = produce();
@@ -110,6 +110,12 @@ bool TileSchedule::step_back() {
   previous_.reset();
   ahead_ = produce();
   return stepped;
+}
+
+/// Every axis inside `depth` at its first tile, given those outside.
+void TileSchedule::to_first_inside(std::size_t depth) {
+  for (; depth < 3; ++depth)
+    index_[order_[depth]] = first_tile(order_[depth]);
 }
 
 /// Every axis inside `depth` at its last tile, given those outside.
@@ -148,7 +154,7 @@ TileJob TileSchedule::job_here() const {
   job.k = std::min(tiling_.k, reduction - job.k0);
   job.n0 = index_[axis_n] * tiling_.n;
   job.n = std::min(tiling_.n, shape_.columns_needed(job.m0, job.m) - job.n0);
-  job.first_k = job.k0 == 0;
+  job.first_k = index_[axis_k] == shape_.reduction_skipped(job.m0) / tiling_.k;
   job.last_k = job.k0 + job.k == reduction;
   return job;
 }
@@ -157,26 +163,36 @@ void TileSchedule::advance() {
   for (std::size_t depth = 3; depth-- > 0;) {
     const Axis axis = order_[depth];
     if (++index_[axis] < end_tile(axis)) {
-      for (std::size_t inner = depth + 1; inner < 3; ++inner)
-        index_[order_[inner]] = first_tile(order_[inner]);
+      to_first_inside(depth + 1);
       return;
     }
   }
-  // Every axis starts at 0: the first tile of the masked axis is needed by the first rows.
   ++instance_;
-  index_ = {};
+  to_first_inside(0);
 }
 
 std::uint64_t TileSchedule::first_tile(Axis axis) const {
-  if (axis != axis_m || masked_axis_inside_m_ || shape_.causal == CausalMask::none) return 0;
+  if (shape_.causal == CausalMask::none) return 0;
   const bool scores = shape_.causal == CausalMask::scores;
+  if (axis == (scores ? axis_n : axis_k)) {
+    // The window of the first row, of this m tile or of all.
+    const std::uint64_t m0 = masked_axis_inside_m_ ? index_[axis_m] * tiling_.m : 0;
+    return scores ? shape_.columns_skipped(m0) / tiling_.n : shape_.reduction_skipped(m0) / tiling_.k;
+  }
+  if (axis != axis_m || masked_axis_inside_m_) return 0;
   const std::uint64_t position = scores ? index_[axis_n] * tiling_.n : index_[axis_k] * tiling_.k;
   // The first row that sees token `position`.
   return position <= shape_.past ? 0 : (position - shape_.past) * shape_.rows_per_token / tiling_.m;
 }
 
 std::uint64_t TileSchedule::end_tile(Axis axis) const {
-  if (!masked_axis_inside_m_ || shape_.causal == CausalMask::none) return tiles_[axis];
+  if (shape_.causal == CausalMask::none) return tiles_[axis];
+  if (!masked_axis_inside_m_) {
+    if (axis != axis_m) return tiles_[axis];
+    const bool scores = shape_.causal == CausalMask::scores;
+    const std::uint64_t end = scores ? (index_[axis_n] + 1) * tiling_.n : (index_[axis_k] + 1) * tiling_.k;
+    return ceil_div(shape_.rows_seeing_before(end), tiling_.m);
+  }
   const std::uint64_t m0 = index_[axis_m] * tiling_.m;
   const std::uint64_t m = std::min(tiling_.m, shape_.m - m0);
   if (axis == axis_n) return ceil_div(shape_.columns_needed(m0, m), tiling_.n);

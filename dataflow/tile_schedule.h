@@ -55,6 +55,7 @@ struct Traffic {
 /// - `scores` mask: n ends at the columns that the tile's last row needs; tiles beyond are skipped.
 /// - `context` mask: k ends at the reduction that the tile's last row needs; tiles beyond are skipped and last_k moves
 /// forward.
+/// - window: tiles that lie left of it for all their rows are skipped; first_k is where the first tile begins.
 /// - spill and refill: the output buffer holds one output tile, so partial sums leave it when the next job works on
 /// another
 ///   output tile before the reduction is complete.
@@ -91,6 +92,7 @@ class TileSchedule {
   std::optional<TileJob> produce();
   TileJob job_here() const;
   void advance();
+  void to_first_inside(std::size_t depth);
   void to_last_inside(std::size_t depth);
   std::uint64_t first_tile(Axis axis) const;
   std::uint64_t end_tile(Axis axis) const;

@@ -61,6 +61,45 @@ TEST_CASE("multiply-accumulates of a masked GEMM equal the sum over its rows") {
   }
 }
 
+TEST_CASE("a window hides what lies left of it: positions, rows and multiply-accumulates by enumeration") {
+  for (const std::uint64_t m : {1, 2, 7, 12}) {
+    for (const std::uint64_t past : {0, 1, 5, 9, 40}) {
+      for (const std::uint64_t rows_per_token : {1, 2, 3, 8}) {
+        for (const std::uint64_t window : {1, 2, 4, 6, 30, 100}) {
+          const std::uint64_t extent = past + (m - 1) / rows_per_token + 1;
+          GemmShape scores = shape_of(m, 3, extent, CausalMask::scores, past, rows_per_token);
+          GemmShape context = shape_of(m, extent, 3, CausalMask::context, past, rows_per_token);
+          scores.window = context.window = window;
+          std::uint64_t positions = 0;
+          for (std::uint64_t r = 0; r < m; ++r) {
+            const std::uint64_t token = past + r / rows_per_token, first = token + 1 - std::min(token + 1, window);
+            positions += token + 1 - first;
+            CHECK(scores.columns_skipped(r) == first);
+            CHECK(scores.reduction_skipped(r) == 0);
+            CHECK(context.reduction_skipped(r) == first);
+            CHECK(context.columns_skipped(r) == 0);
+          }
+          for (std::uint64_t position = 1; position <= extent; ++position) {
+            std::uint64_t rows = 0;
+            while (rows < m && scores.columns_skipped(rows) < position)
+              ++rows;
+            CHECK(scores.rows_seeing_before(position) == rows);
+          }
+          CHECK(scores.macs() == positions * 3);
+          CHECK(context.macs() == positions * 3);
+        }
+      }
+    }
+  }
+  GemmShape beyond = shape_of(4, 3, 10, CausalMask::scores, 20, 1);
+  beyond.window = 14;
+  CHECK_THROWS_WITH(check_shape(beyond), Catch::Contains("begins behind all 10 tokens"));
+  beyond.window = 15;
+  CHECK_NOTHROW(check_shape(beyond));
+  beyond.causal = CausalMask::none;
+  CHECK_THROWS_WITH(check_shape(beyond), Catch::Contains("needs a causal mask"));
+}
+
 TEST_CASE("bad shapes are refused with their place") {
   CHECK_THROWS_AS(shape_of(0, 1, 1, CausalMask::none, 0, 1).macs(), InputError);
   CHECK_THROWS_AS(check_shape(shape_of(1, 1, 1, CausalMask::none, 0, 0)), InputError);

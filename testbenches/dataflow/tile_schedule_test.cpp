@@ -199,3 +199,74 @@ TEST_CASE("bad tilings and spellings are refused") {
     CHECK(loop_order_from(to_string(order)) == order);
   CHECK_THROWS_WITH(loop_order_from("nkn"), Catch::Contains("'nkn'") && Catch::Contains("nmk"));
 }
+
+TEST_CASE(
+    "under a window every position that a row sees is in exactly one tile, and tiles that no row sees are skipped") {
+  for (const CausalMask mask : {CausalMask::scores, CausalMask::context}) {
+    for (const LoopOrder order : all_loop_orders) {
+      for (const std::uint64_t window : {1, 3, 5, 12, 40}) {
+        for (const std::uint64_t past : {0, 6}) {
+          for (const std::uint64_t rows_per_token : {1, 2}) {
+            for (const std::uint64_t tile : {2, 3, 5}) {
+              GemmShape shape;
+              shape.m = 13;
+              const std::uint64_t tokens = past + (shape.m - 1) / rows_per_token + 1;
+              const bool scores = mask == CausalMask::scores;
+              shape.n = scores ? tokens : 3;
+              shape.k = scores ? 3 : tokens;
+              shape.count = 2;
+              shape.causal = mask;
+              shape.past = past;
+              shape.rows_per_token = rows_per_token;
+              shape.window = window;
+              TileSchedule schedule(shape, {tile, scores ? 2 : tile, scores ? tile : 2, order});
+              std::vector<int> seen(2 * shape.m * tokens, 0), first(2 * shape.m * 3, 0), last(2 * shape.m * 3, 0);
+              std::vector<TileJob> jobs;
+              while (const auto job = schedule.next()) {
+                jobs.push_back(*job);
+                const std::uint64_t x0 = scores ? job->n0 : job->k0, x = scores ? job->n : job->k;
+                bool useful = false;
+                for (std::uint64_t r = job->m0; r < job->m0 + job->m; ++r) {
+                  const std::uint64_t token = past + r / rows_per_token;
+                  for (std::uint64_t p = x0; p < x0 + x; ++p) {
+                    useful = useful || (p <= token && p + window > token);
+                    if (scores ? job->k0 == 0 : job->n0 == 0) ++seen[(job->instance * shape.m + r) * tokens + p];
+                  }
+                  for (std::uint64_t c = job->n0; !scores && c < job->n0 + job->n; ++c) {
+                    first[(job->instance * shape.m + r) * 3 + c] += job->first_k;
+                    last[(job->instance * shape.m + r) * 3 + c] += job->last_k;
+                  }
+                }
+                CHECK(useful);
+              }
+              CAPTURE(static_cast<int>(mask), to_string(order), window, past, rows_per_token, tile);
+              bool once = true;
+              for (std::uint64_t i = 0; i < 2 * shape.m; ++i) {
+                const std::uint64_t token = past + i % shape.m / rows_per_token;
+                for (std::uint64_t p = 0; p < tokens; ++p) {
+                  const int times = seen[i * tokens + p];
+                  once = once && times <= 1 && (times == 1 || !(p <= token && p + window > token));
+                }
+              }
+              CHECK(once);
+              if (!scores) {
+                CHECK(std::count(first.begin(), first.end(), 1) == static_cast<std::ptrdiff_t>(first.size()));
+                CHECK(std::count(last.begin(), last.end(), 1) == static_cast<std::ptrdiff_t>(last.size()));
+              }
+              // Backwards: the same jobs, and none before the first.
+              for (std::size_t i = jobs.size(); i-- > 0;) {
+                REQUIRE(schedule.step_back());
+                CHECK(schedule.peek()->m0 == jobs[i].m0);
+                CHECK(schedule.peek()->k0 == jobs[i].k0);
+                CHECK(schedule.peek()->n0 == jobs[i].n0);
+                CHECK(schedule.peek()->instance == jobs[i].instance);
+              }
+              CHECK(!schedule.step_back());
+              CHECK(schedule.peek()->n0 == jobs.front().n0);
+            }
+          }
+        }
+      }
+    }
+  }
+}
