@@ -52,8 +52,8 @@ void KvCache::end_prompt() {
 
 void KvCache::append(const std::vector<float>& key, const std::vector<float>& value) {
   const Tensor k = as_fp16("key", {1, key.size()}, key), v = as_fp16("value", {1, value.size()}, value);
-  end_prompt();
   add(k, v, false);
+  end_prompt();
   ++tokens_;
 }
 

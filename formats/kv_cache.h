@@ -66,6 +66,7 @@ class KvCache {
   /// [count, channels], FP16 values; tokens() is still the number before. Must leave the cache as it was when it
   /// throws.
   virtual void add(const Tensor& keys, const Tensor& values, bool prompt) = 0;
+  /// After the prompt, or after the token that ended it by entering.
   virtual void close_prompt() {}
   virtual std::vector<KvSegment> key_segments() const = 0;
   virtual std::vector<KvSegment> value_segments() const = 0;

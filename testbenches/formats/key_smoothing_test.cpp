@@ -375,4 +375,12 @@ TEST_CASE("what smoothing refuses") {
   CHECK_THROWS_WITH(cache.append({60000, 1}, {1, 1}), "cache: key: token 1, channel 0: beyond FP16 after its offset");
   CHECK(cache.tokens() == 1);
   CHECK(cache.residual_tokens() == 1);
+  // A token that is refused does not end the prompt either.
+  HarmoniaKvCache longer(2, options);
+  const Tensor tokens{"tokens", {128, 2}, std::vector<float>(256, -60000.0F)};
+  longer.append_prompt(tokens, tokens);
+  CHECK_THROWS_AS(longer.append({60000, 60000}, {1, 1}), InputError);
+  CHECK(longer.block_bits(1) == 8);
+  longer.append({-60000, 1}, {1, 1});
+  CHECK(longer.block_bits(1) == 4);
 }
