@@ -57,7 +57,8 @@ SramEnergy Cache::energy(const CostBook& book, double seconds) const {
 
 tlm::tlm_response_status Cache::check(const tlm::tlm_generic_payload& payload) const {
   const std::uint64_t length = payload.get_data_length(), address = payload.get_address();
-  const std::uint64_t last = config_.memory_bytes != 0 ? config_.memory_bytes - 1 : ~std::uint64_t{0};
+  // Without a bound all but the last byte, so that ends of transactions can be counted.
+  const std::uint64_t last = config_.memory_bytes != 0 ? config_.memory_bytes - 1 : ~std::uint64_t{1};
   if (length != 0 && (address > last || length - 1 > last - address)) return tlm::TLM_ADDRESS_ERROR_RESPONSE;
   if (payload.get_byte_enable_ptr() != nullptr) return tlm::TLM_BYTE_ENABLE_ERROR_RESPONSE;
   if (length == 0 || payload.get_streaming_width() < length) return tlm::TLM_BURST_ERROR_RESPONSE;

@@ -311,6 +311,9 @@ TEST_CASE("LT takes the time of an unloaded AT access and returns the same data"
     CHECK(io.read(1 << 20, 1).status == tlm::TLM_ADDRESS_ERROR_RESPONSE);
     CHECK(io.read((1 << 20) - 16, 32).status == tlm::TLM_ADDRESS_ERROR_RESPONSE);
     CHECK(io.read((1 << 20) - 16, 16).status == tlm::TLM_OK_RESPONSE);
+    CHECK(io.read(~std::uint64_t{0}, 1).status == tlm::TLM_ADDRESS_ERROR_RESPONSE);
+    CHECK(io.read(~std::uint64_t{0} - 15, 16).status == tlm::TLM_ADDRESS_ERROR_RESPONSE);
+    CHECK(io.write(~std::uint64_t{0} - 15, Bytes(32)).status == tlm::TLM_ADDRESS_ERROR_RESPONSE);
     Bytes data(4);
     tlm::tlm_generic_payload payload;
     tlm::tlm_dmi dmi;
@@ -324,7 +327,7 @@ TEST_CASE("LT takes the time of an unloaded AT access and returns the same data"
     payload.set_byte_enable_ptr(data.data());
     io.initiator->b_transport(payload, delay);
     CHECK(payload.get_response_status() == tlm::TLM_BYTE_ENABLE_ERROR_RESPONSE);
-    CHECK(cache.counters().refused == 2);
+    CHECK(cache.counters().refused == 5);
   });
   driver.initiator.bind(cache.target);
   sc_core::sc_start();
@@ -378,6 +381,44 @@ TEST_CASE("LT waits for AT traffic of the same cache and sees its effect") {
   CHECK(near.violations() == std::vector<std::string>{});
   CHECK(far.violations() == std::vector<std::string>{});
   CHECK(cache.idle());
+}
+
+TEST_CASE("an endless AT stream does not starve LT, nor LT the stream") {
+  FlatMemory memory("memory", flat(), nullptr);
+  Cache cache("cache", small(), nullptr);
+  cache.memory.bind(memory.target);
+  Router router("router", RouterConfig::single_target(2, 1 << 20));
+  router.initiator(0).bind(cache.target);
+  DmaEngine dma("dma", {16, 64}, nullptr);
+  dma.memory.bind(router.target(0));
+  DmaRecorder done;
+  bool enough = false;
+  const auto submit = [&](std::uint64_t token) {
+    DmaTransfer t;
+    t.address = token * 64 % (1 << 19);
+    t.row_bytes = 64;
+    dma.submit(t, done, token + 20);
+  };
+  done.then = [&](std::uint64_t token) {
+    if (!enough) submit(token);
+  };
+  for (std::uint64_t token = 0; token < 20; ++token)
+    submit(token);
+  SocketDriver driver("driver", [&](SocketDriver& io) {
+    for (unsigned i = 0; i < 20; ++i) {
+      const auto before = done.entries.size();
+      io.wait(sc_time(300, SC_NS));
+      CHECK(done.entries.size() > before);
+      const sc_time start = sc_core::sc_time_stamp();
+      CHECK(io.read((1 << 19) + 4096 * i, 32).status == tlm::TLM_OK_RESPONSE);
+      // At most what is inside: 16 fills of 64 bytes and its own.
+      CHECK(sc_core::sc_time_stamp() - start < sc_time(17 * 64 + 100, SC_NS));
+    }
+    enough = true;
+  });
+  driver.initiator.bind(router.target(1));
+  sc_core::sc_start();
+  REQUIRE(sc_core::sc_get_status() == sc_core::SC_STOPPED);
 }
 
 TEST_CASE("an error of the memory reaches every transaction of the line and no other") {
