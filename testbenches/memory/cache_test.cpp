@@ -238,6 +238,46 @@ TEST_CASE("banks serve neighbouring lines side by side") {
   four.check_clean();
 }
 
+TEST_CASE("hits come at the rate of the banks and never faster") {
+  struct Stream {
+    Stream(unsigned banks, unsigned bytes, const std::string& suffix)
+        : memory(("memory" + suffix).c_str(), flat(), nullptr),
+          cache(("cache" + suffix).c_str(), config(banks), nullptr),
+          dma(("dma" + suffix).c_str(), {64, bytes}, nullptr) {
+      dma.memory.bind(cache.target);
+      cache.memory.bind(memory.target);
+    }
+    static CacheConfig config(unsigned banks) {
+      CacheConfig config = small();
+      config.banks = banks;
+      return config;
+    }
+    void read(std::uint64_t token) {
+      DmaTransfer t;
+      t.row_bytes = 1024;
+      t.rows = 4;
+      t.stride = 0;  // the same kibibyte four times
+      dma.submit(t, done, token);
+    }
+    double end() const { return done.entries.back().at.to_seconds() * 1e9; }
+    FlatMemory memory;
+    Cache cache;
+    DmaEngine dma;
+    DmaRecorder done;
+  };
+  Stream sectors(1, 32, "_sectors"), lines(1, 128, "_lines"), banks(4, 128, "_banks");
+  for (Stream* stream : {&sectors, &lines, &banks})
+    stream->read(0);  // fills it
+  sc_core::sc_start(sc_time(10000, SC_NS));
+  for (Stream* stream : {&sectors, &lines, &banks})
+    stream->read(1);
+  sc_core::sc_start();
+  // 4 KiB at 32 bytes per cycle and bank, and 3 cycles for the last one to come out.
+  CHECK(sectors.end() == Approx(10000 + 128 + 3));
+  CHECK(lines.end() == Approx(10000 + 128 + 3));
+  CHECK(banks.end() == Approx(10000 + 32 + 3));
+}
+
 TEST_CASE("write through: every write goes on, lines stay clean, reads of written lines hit") {
   CacheConfig config = small();
   config.write_through = true;
