@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "accelerators/descriptor.h"
 #include "core/error.h"
 #include "core/units.h"
 #include "pe/mant_gemm.h"
@@ -13,6 +14,10 @@ namespace {
 
 std::uint64_t count(ConfigNode& node, const std::string& key, std::int64_t min, std::int64_t max) {
   return static_cast<std::uint64_t>(node.integer(key, min, max));
+}
+std::uint64_t count(ConfigNode& node, const std::string& key, std::int64_t min, std::int64_t max,
+                    std::uint64_t fallback) {
+  return static_cast<std::uint64_t>(node.integer(key, min, max, static_cast<std::int64_t>(fallback)));
 }
 
 Format format_at(ConfigNode& node, const std::string& key) {
@@ -83,13 +88,21 @@ QuantizerConfig quantizer_from(ConfigNode node) {
   QuantizerConfig quantizer;
   quantizer.pipeline_cycles = count(node, "pipeline_cycles", 0, 4096);
   quantizer.elements_per_cycle = count(node, "elements_per_cycle", 1, 65536);
+  quantizer.cost_key = node.string("cost_key", "quantizer");
   node.reject_unknown();
   return quantizer;
 }
 
 /// The PE and the geometry that does not depend on formats.
 void read_array(ConfigNode node, SystolicConfig& config) {
-  node.choice("dataflow", {"weight_stationary"});
+  config.array.dataflow =
+      dataflow_from(node.choice("dataflow", {"weight_stationary", "output_stationary", "input_stationary"}));
+  if (config.array.dataflow == Dataflow::output_stationary) {
+    config.array.result_ports = count(node, "result_ports", 1, 1024);
+    config.array.result_registers = node.boolean("result_registers", true);
+    const std::string order = node.choice("output_order", {"any", "less_traffic"}, "any");
+    if (order == "less_traffic") config.output_order = OrderPolicy::less_traffic;
+  }
   const std::string name = node.string("pe");
   try {
     config.pe = &find_pe(name);
@@ -134,6 +147,7 @@ SystolicConfig SystolicConfig::from(ConfigNode node) {
   ConfigNode layout = node.child("layout");
   config.activation_block_rows = count(layout, "activation_block_rows", 1, 65536);
   config.weight_block_rows = count(layout, "weight_block_rows", 1, 65536);
+  config.output_block_columns = count(layout, "output_block_columns", 1, 65536, column_blocking);
   layout.reject_unknown();
   config.vector_unit = vector_unit_from(node.child("vector_unit"));
   if (quantizes(config.formats)) config.quantizer = quantizer_from(node.child("quantizer"));
@@ -157,6 +171,8 @@ ArrayGeometry SystolicConfig::array_for(const Format& activations, const Format&
   geometry.columns_fused = mode.pes_fused >= 4 ? 2 : 1;
   geometry.rows_fused = mode.pes_fused / geometry.columns_fused;
   geometry.initiation_interval = mode.initiation_interval;
+  geometry.pe_latency = mode.latency;
+  geometry.group_interval = timing.group_interval;
   geometry.foot_latency = timing.foot_latency;
   geometry.longest_pass = timing.longest_sum;
   return geometry;
@@ -164,7 +180,9 @@ ArrayGeometry SystolicConfig::array_for(const Format& activations, const Format&
 
 std::uint64_t SystolicConfig::accumulator_bytes(const Format& activations, const Format& weights) const {
   const std::uint64_t extent = sum_extent(activations, weights);
-  const bool several_passes = extent > array_for(activations, weights).pass_k();
+  const ArrayGeometry geometry = array_for(activations, weights);
+  // Output stationary, what leaves the array is finished.
+  const bool several_passes = geometry.dataflow != Dataflow::output_stationary && extent > geometry.pass_k();
   return buffers.accumulator_bytes + (several_passes ? sizeof(std::int32_t) : 0);
 }
 

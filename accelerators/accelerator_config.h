@@ -8,6 +8,7 @@
 
 #include "core/config_node.h"
 #include "dataflow/gemm_shape.h"
+#include "dataflow/schedule_search.h"
 #include "formats/format.h"
 #include "memory/dma_engine.h"
 #include "pe/gemm.h"
@@ -32,6 +33,7 @@ struct VectorUnitConfig {
 struct QuantizerConfig {
   std::uint64_t pipeline_cycles = 0;     ///< from the last element of a group to its metadata
   std::uint64_t elements_per_cycle = 1;  ///< encoded after that
+  std::string cost_key = "quantizer";    ///< its entries in the cost book: <key>.element, <key>.area
 };
 
 struct FormatsConfig {
@@ -47,7 +49,8 @@ struct SystolicConfig {
   BufferCapacity buffers;
   std::uint64_t sram_access_bits = 256;  ///< width of one buffer access
   FormatsConfig formats;
-  std::uint64_t activation_block_rows = 0, weight_block_rows = 0;
+  std::uint64_t activation_block_rows = 0, weight_block_rows = 0, output_block_columns = 0;
+  OrderPolicy output_order = OrderPolicy::any;
   VectorUnitConfig vector_unit;
   QuantizerConfig quantizer;
   DmaConfig dma;

@@ -39,8 +39,9 @@ class Unpacker {
 };
 
 /// Group extent, cluster, then family, bits, grouping.
-void put_format(Packer& packer, const Format& format) {
-  packer.put(format.group_k, 4);
+void put_format(Packer& packer, const OperandDescriptor& operand) {
+  const Format& format = operand.format;
+  packer.put(format.grouping == Grouping::group ? format.group_k : operand.column_block, 4);
   packer.put(format.cluster, 4);
   packer.put(static_cast<std::uint64_t>(format.family), 1);
   packer.put(format.bits, 1);
@@ -72,11 +73,17 @@ bool is_complete(const Format& format) {
   }
 }
 
-bool get_format(Unpacker& unpacker, Format& format) {
-  format.group_k = unpacker.get(4);
+bool get_format(Unpacker& unpacker, OperandDescriptor& operand) {
+  Format& format = operand.format;
+  const std::uint32_t group = unpacker.get32();
+  format.group_k = group;
   format.cluster = unpacker.get(4);
   if (!get_enumerations(unpacker, format)) return false;
-  if (format.grouping != Grouping::group) format.group_k = 0;
+  if (format.grouping != Grouping::group) {
+    format.group_k = 0;
+    operand.column_block = group;
+    if (group == 0) return false;
+  }
   if (format.family != FormatFamily::amove) format.cluster = 0;
   return is_complete(format);
 }
@@ -87,7 +94,7 @@ void put_operand(Packer& packer, const OperandDescriptor& operand) {
   packer.put(operand.rows, 4);
   packer.put(operand.columns, 4);
   packer.put(operand.block_rows, 4);
-  put_format(packer, operand.format);
+  put_format(packer, operand);
 }
 
 bool get_operand(Unpacker& unpacker, OperandDescriptor& operand) {
@@ -96,7 +103,7 @@ bool get_operand(Unpacker& unpacker, OperandDescriptor& operand) {
   operand.rows = unpacker.get32();
   operand.columns = unpacker.get32();
   operand.block_rows = unpacker.get32();
-  return get_format(unpacker, operand.format);
+  return get_format(unpacker, operand);
 }
 
 /// A continuation has W's groups, or one per channel.
@@ -164,7 +171,7 @@ OperandLayout OperandDescriptor::layout(std::uint64_t instance) const {
   layout.block_rows = block_rows;
   layout.metadata_bytes = metadata_bytes(format);
   // A scale of a whole row is stored with each of its blocks of columns, so that a tile along k is complete.
-  layout.group = format.grouping == Grouping::group ? format.group_k : column_blocking;
+  layout.group = format.grouping == Grouping::group ? format.group_k : column_block;
   // An Amove record is complete in memory, also a last, shorter one.
   if (format.family == FormatFamily::amove) layout.columns = round_up(layout.columns, layout.group);
   return layout;

@@ -35,8 +35,8 @@ constexpr std::uint32_t id_value = 0x4C42494E;    // "NIBL"
 
 constexpr std::uint64_t descriptor_bytes = 256;
 constexpr std::uint32_t descriptor_version = 1;
-/// Columns per block of operands without groups along the columns (FP16, FP32, int8-channel), so that tiles of
-/// 64-element groups are contiguous.
+/// Columns per block of operands without groups along the columns (FP16, FP32, int8-channel), unless they say
+/// otherwise, so that tiles of 64-element groups are contiguous.
 constexpr std::uint64_t column_blocking = 64;
 
 enum class Opcode : std::uint8_t { nop = 0, gemm = 1, vector = 2, invalid = 255 };
@@ -64,6 +64,7 @@ struct OperandDescriptor {
   std::uint32_t block_rows = 1;
   Format format;              ///< rows never share a group: of int<b>-g<k>x<n> each row has a record of its own
   std::int32_t exponent = 0;  ///< amove: p
+  std::uint32_t column_block = column_blocking;  ///< columns per block of the layout, without groups along them
   /// Layout of instance `i`.
   OperandLayout layout(std::uint64_t instance) const;
 };

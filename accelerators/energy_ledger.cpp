@@ -47,7 +47,7 @@ EnergyFigures EnergyLedger::energy(const CommandCounters& c) const {
   energy.pe = timing.foot_key.empty() ? 0.0 : cost(book_, timing.foot_key, c.group_results);
   for (std::size_t mode = 0; mode < timing.modes.size(); ++mode)
     energy.pe = sum(energy.pe, cost(book_, timing.modes[mode].energy_key, c.macs_by_mode.at(mode)));
-  energy.quantizer = cost(book_, "quantizer.element", c.quantized_elements);
+  energy.quantizer = cost(book_, config_.quantizer.cost_key + ".element", c.quantized_elements);
   energy.vector = cost(book_, "vector.operation", c.vector_operations);
   energy.sram = bytes(weight_, c.weight_buffer_read, c.weight_buffer_write) +
                 bytes(activation_, c.activation_buffer_read, c.activation_buffer_write) +
@@ -62,7 +62,7 @@ AreaFigures EnergyLedger::area() const {
   AreaFigures area;
   area.pe_um2 = cost(book_, config_.pe->timing().area_key, config_.array.rows * config_.array.columns);
   area.sram_um2 = (weight_.cost.area_mm2 + activation_.cost.area_mm2 + output_.cost.area_mm2) * um2_per_mm2;
-  area.quantizer_um2 = cost(book_, "quantizer.area", 1);
+  area.quantizer_um2 = cost(book_, config_.quantizer.cost_key + ".area", 1);
   area.vector_um2 = cost(book_, "vector.lane.area", config_.vector_unit.lanes);
   return area;
 }
@@ -77,7 +77,7 @@ std::vector<std::pair<std::string, std::string>> EnergyLedger::sources() const {
   };
   add("pe", mode.energy_key);
   if (!timing.foot_key.empty()) add("column foot", timing.foot_key);
-  add("quantizer", "quantizer.element");
+  add("quantizer", config_.quantizer.cost_key + ".element");
   add("vector unit", "vector.operation");
   add("PE area", timing.area_key);
   out.emplace_back("SRAM and its leakage (static)", book_.sram_source());

@@ -105,7 +105,14 @@ CommandStatus GemmEngine::check_tiles(const Descriptor& command) const {
     if (i + 1 < segments && extent % group != 0) return CommandStatus::bad_shape;
     const bool spills = tiling.order != LoopOrder::mnk && tiling.order != LoopOrder::nmk &&
                         (tiling.m < command.m || tiling.n < command.n);
-    if (plan(command, i).scaled_at_the_end && spills) return CommandStatus::bad_shape;
+    const SegmentPlan part = plan(command, i);
+    if (part.scaled_at_the_end && spills) return CommandStatus::bad_shape;
+    // Sums that stay in the PEs: a reduction in several jobs takes the outputs of one pass at a time, k innermost.
+    const bool several_jobs = tiling.k < extent || segments > 1;
+    const bool one_pass = std::min<std::uint64_t>(tiling.m, command.m) <= part.array.pass_m() &&
+                          std::min<std::uint64_t>(tiling.n, command.n) <= part.array.pass_n();
+    if (part.array.dataflow == Dataflow::output_stationary && several_jobs && (!one_pass || spills))
+      return CommandStatus::bad_shape;
   }
   if (command.stream_bytes != 0 || command.n <= tiling.n) return CommandStatus::pending;
   // Stores write whole blocks of columns; a channel's scale needs all of its row.
@@ -162,7 +169,7 @@ void GemmEngine::run_transaction(GemmProgress& progress) {
     const ArrayInterval interval =
         timeline.place(progress.segments[job.segment].array, passes, operands, job.job.last_k);
     account_interval(progress, job, interval);
-    count_job(progress, job, passes.count());
+    count_job(progress, job, passes);
     if (!progress.command.timing_only) compute(progress, job);
 
     progress.started = true;
@@ -216,7 +223,7 @@ void GemmEngine::run_cycle(GemmProgress& progress) {
       const auto store = announce(progress, job.job);
       stores.push_back(store);
       next_edge();
-      count_job(progress, job, passes_of(progress, job).count());
+      count_job(progress, job, passes_of(progress, job));
       progress.end = now;
       const auto has_room = [&] { return !lacks_room(progress, job.job, store ? 1 : 0); };
       while (!settle(now, has_room)) {
@@ -275,25 +282,26 @@ ArrayPasses GemmEngine::passes_of(const GemmProgress& progress, const LoadedJob&
   return {loaded.job.m, loaded.job.k, loaded.job.n, plan.array, plan.sum_extent};
 }
 
-void GemmEngine::count_job(const GemmProgress& progress, const LoadedJob& loaded, std::uint64_t passes) const {
+void GemmEngine::count_job(const GemmProgress& progress, const LoadedJob& loaded, const ArrayPasses& passes) const {
   CommandCounters& counters = progress.counters;
   const Descriptor& command = progress.command;
   const TileJob& job = loaded.job;
   const SegmentPlan& plan = progress.segments[loaded.segment];
-  const std::uint64_t column_tiles = ceil_div(job.n, plan.array.columns);
-  const std::uint64_t passes_k = passes / column_tiles;
   // A sum over the whole reduction is scaled once, with the last of it.
   const std::uint64_t groups = plan.sum_extent != 0 ? ceil_div(job.k, plan.sum_extent) : job.last_k ? 1 : 0;
   ++counters.jobs;
-  counters.passes += passes;
+  counters.passes += passes.count();
   counters.macs_by_mode.at(plan.mode) += job.m * job.k * job.n;
   counters.group_results += job.m * job.n * groups;
+  // An operand is read again for every block of outputs that its tile meets.
   counters.weight_buffer_read +=
+      passes.row_blocks() *
       weight_segment(command, loaded.segment).layout(0).tile_bytes(job.n, loaded.weight_k0, job.k);
-  counters.activation_buffer_read += column_tiles * command.a.layout(0).tile_bytes(job.m, job.k0, job.k);
+  counters.activation_buffer_read += passes.column_blocks() * command.a.layout(0).tile_bytes(job.m, job.k0, job.k);
   const std::uint64_t tile_bytes = job.m * job.n * config_.buffers.accumulator_bytes;
-  counters.output_buffer_write += tile_bytes * passes_k;
-  counters.output_buffer_read += tile_bytes * (job.first_k ? passes_k - 1 : passes_k);
+  const bool stay = plan.array.dataflow == Dataflow::output_stationary;
+  counters.output_buffer_write += tile_bytes * (stay ? (job.last_k ? 1 : 0) : passes.per_output());
+  if (!stay) counters.output_buffer_read += tile_bytes * (passes.per_output() - (job.first_k ? 1 : 0));
   if (job.last_k || job.spill) counters.output_buffer_read += tile_bytes;
   if (job.last_k && !is_plain(command.c.format)) counters.quantized_elements += job.m * job.n;
 }

@@ -86,6 +86,7 @@ ScheduleProblem schedule_problem(const SystolicConfig& config, const MemoryRate&
     problem.output.columns = command.n;
   }
   problem.traffic_price = config.traffic_price;
+  problem.order = config.output_order;
   return problem;
 }
 

@@ -32,6 +32,14 @@ OperandDescriptor place(const Format& format, std::uint64_t rows, std::uint64_t 
   return operand;
 }
 
+/// A result: in the blocks of columns that the array's tiles have.
+OperandDescriptor place(const Format& format, std::uint64_t rows, std::uint64_t columns, const SystolicConfig& machine,
+                        std::uint64_t& next) {
+  OperandDescriptor operand = place(format, rows, columns, machine.activation_block_rows, next);
+  operand.column_block = static_cast<std::uint32_t>(machine.output_block_columns);
+  return operand;
+}
+
 Descriptor describe(const GemmJob& job, const SystolicConfig& machine, std::uint64_t& next) {
   Descriptor d;
   d.opcode = Opcode::gemm;
@@ -41,7 +49,7 @@ Descriptor describe(const GemmJob& job, const SystolicConfig& machine, std::uint
   d.n = static_cast<std::uint32_t>(job.n);
   d.a = place(job.activation_format, job.m, job.k, machine.activation_block_rows, next);
   d.w = place(job.weight_format, job.n, job.k, machine.weight_block_rows, next);
-  d.c = place(Format::parse("fp16"), job.m, job.n, machine.activation_block_rows, next);
+  d.c = place(Format::parse("fp16"), job.m, job.n, machine, next);
   if (job.functional()) {
     d.a.exponent = job.activations->tensor_exponent;
     d.w.exponent = job.weights->tensor_exponent;
@@ -98,7 +106,7 @@ void run_gemm(const GemmCommandOptions& options, std::ostream& out) {
   // The accumulators before the last rounding come from a second command, which is taken out of the report.
   LoweredCommand exact = timed;
   exact.name = "accumulators";
-  exact.descriptor.c = place(Format::parse("fp32"), job.m, job.n, machine.activation_block_rows, next_address);
+  exact.descriptor.c = place(Format::parse("fp32"), job.m, job.n, machine, next_address);
   const bool wants_accumulators = !options.accumulator.empty();
 
   Report report;

@@ -20,7 +20,6 @@ std::size_t tile_extent(const Format& a, const Format&, std::size_t) {
   return a.group_k;
 }
 
-/// Clusters below 4 come faster than one GIPU serves its four PEs.
 std::size_t mode(const Format& a, const Format&) {
   if (a.cluster >= 16) return 1;
   if (a.cluster >= 4) return 0;

@@ -40,8 +40,9 @@ const PeTiming& amove_pe_timing() {
     t.foot_latency = 4;
     t.modes = {{"c4", 1, 1, 1, 1, "pe.amove.c4.mac"},
                {"c16", 1, 1, 1, 1, "pe.amove.c16.mac"},
-               {"c2", 1, 2, 1, 1, "pe.amove.c2.mac"},
-               {"c1", 1, 4, 1, 1, "pe.amove.c1.mac"}};
+               {"c2", 1, 1, 1, 1, "pe.amove.c2.mac"},
+               {"c1", 1, 1, 1, 1, "pe.amove.c1.mac"}};
+    t.group_interval = 4;
     return t;
   }();
   return timing;

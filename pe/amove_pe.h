@@ -23,9 +23,9 @@ std::int32_t amove_step(std::int32_t sum, std::int8_t x, std::int8_t w, std::siz
 float amove_foot(float accumulator, std::int32_t sum, float activation_scale, float weight_scale, int exponent,
                  bool accumulate_fp32);
 
-/// Modes named after the cluster: "c4" (4 to 15) and "c16" (from 16 on), one product per PE and cycle, which differ in
-/// cost; "c2" and "c1", where four PEs wait for their GIPU, which takes one cluster sum per cycle: 2 and 4 cycles per
-/// product. The foot is the GIPU: convert, multiply scales, multiply, add.
+/// Modes named after the cluster, which decides their cost: "c1", "c2" (2 and 3), "c4" (4 to 15), "c16" (from 16 on);
+/// one product per PE and cycle. The foot is the GIPU: convert, multiply scales, multiply, add. Four PEs share one that
+/// takes one sum per cycle: clusters below 4 wait for it.
 const PeTiming& amove_pe_timing();
 
 /// Pairs: amove<b>-g<k>c<c> with amove<b>-g<k>c<c> of the same k and c. Option: accumulate_fp32.

@@ -25,6 +25,8 @@ struct PeTiming {
   unsigned foot_latency = 0;      ///< cycles of the scaling unit at the column foot
   std::string foot_key;           ///< cost book entry, pJ per group result scaled; empty: part of the PE's figure
   std::uint64_t longest_sum = 0;  ///< products that one partial sum in the array holds; 0: no limit
+  /// Cycles between sums that one PE may hand to a scaling unit which it shares; 0: it has its own.
+  std::uint64_t group_interval = 0;
   std::vector<PeMode> modes;
   const PeMode& mode(const std::string& mode_name) const;
 };

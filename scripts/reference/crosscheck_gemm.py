@@ -19,8 +19,9 @@ import numpy as np
 import compare_arrays
 
 HERE = pathlib.Path(__file__).parent
-PES = {"harmonia": "bfp", "pacq": "fp_int", "amove-array": "amove", "amove-tensor-core": "amove", "fp16-array": "fp16",
-       "int8-array": "int8", "simt-dequant": "fp16_dequant"}
+PES = {"harmonia": "bfp", "pacq": "fp_int", "amove-array": "amove", "amove-array-conservative": "amove",
+       "amove-tensor-core": "amove", "fp16-array": "fp16", "int8-array": "int8", "simt-dequant": "fp16_dequant",
+       "figna": "fp_int_aligned"}
 
 CYCLE_FIDELITY = ("mant",)  # machines whose array is also modelled register by register
 

@@ -31,6 +31,7 @@ OperandDescriptor random_operand(Random& random) {
   operand.columns = word(random);
   operand.block_rows = word(random);
   operand.format = Format::parse(formats[random.below(std::size(formats))]);
+  if (operand.format.grouping != Grouping::group) operand.column_block = 1 + word(random) / 2;
   return operand;
 }
 
@@ -81,6 +82,7 @@ void check_equal(const OperandDescriptor& a, const OperandDescriptor& b) {
   CHECK(a.block_rows == b.block_rows);
   CHECK(a.format == b.format);
   CHECK(a.exponent == b.exponent);
+  CHECK(a.column_block == b.column_block);
 }
 
 void check_equal(const Descriptor& a, const Descriptor& b) {
