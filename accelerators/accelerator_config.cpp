@@ -76,6 +76,33 @@ BufferCapacity buffers_from(ConfigNode node, std::uint64_t& access_bits) {
   return buffers;
 }
 
+KvCacheConfig kv_cache_from(ConfigNode node, const FormatsConfig& formats, const PeUnit& pe) {
+  KvCacheConfig cache;
+  const std::string policy = node.choice("policy", {"plain", "mant", "harmonia", "amove-requantized"}, "plain");
+  if (policy == "mant") cache.policy = KvPolicy::mant;
+  if (policy == "amove-requantized") cache.policy = KvPolicy::amove_requantized;
+  if (policy == "harmonia") {
+    cache.policy = KvPolicy::harmonia;
+    cache.demoted = format_at(node, "demoted");
+    cache.block_tokens = count(node, "block_tokens", 1, 65536);
+    cache.initial_tokens = count(node, "initial_tokens", 1, 65536);
+    cache.local_tokens = count(node, "local_tokens", 1, 65536);
+    if (cache.block_tokens % std::max<std::size_t>(formats.value.group_k, 1) != 0 ||
+        cache.initial_tokens % cache.block_tokens != 0)
+      node.fail("block_tokens", "must be whole groups of values, and initial_tokens whole blocks");
+    if (!pe.supports(formats.query, cache.demoted) || !pe.supports(formats.probability, cache.demoted))
+      node.fail("demoted", "is no operand of PE " + pe.name + "; supported: " + pe.supported);
+  }
+  const bool by_groups = formats.value.grouping == Grouping::group;
+  if (by_groups == (cache.policy == KvPolicy::plain))
+    node.fail("policy", by_groups ? "values in groups of tokens need mant, harmonia or amove-requantized"
+                                  : "values without groups of tokens need plain");
+  if (cache.policy == KvPolicy::mant && !pe.supports(formats.probability, window_format()))
+    node.fail("policy", "PE " + pe.name + " does not multiply by the INT8 window of mant");
+  node.reject_unknown();
+  return cache;
+}
+
 bool quantizes(const FormatsConfig& formats) {
   for (const Format* format :
        {&formats.activation, &formats.query, &formats.key, &formats.value, &formats.probability}) {
@@ -151,6 +178,7 @@ SystolicConfig SystolicConfig::from(ConfigNode node) {
   layout.reject_unknown();
   config.vector_unit = vector_unit_from(node.child("vector_unit"));
   if (quantizes(config.formats)) config.quantizer = quantizer_from(node.child("quantizer"));
+  config.kv_cache = kv_cache_from(node.child_or_empty("kv_cache"), config.formats, *config.pe);
   config.dma = DmaConfig::from(node.child("dma"));
   config.fidelity = node.choice("fidelity", {"transaction", "cycle"}, "transaction") == "cycle" ? Fidelity::cycle
                                                                                                 : Fidelity::transaction;

@@ -40,6 +40,20 @@ struct FormatsConfig {
   Format weight, activation, query, key, value, probability;
 };
 
+/// How keys and values are cached (formats/kv_policies.h has the functional objects).
+enum class KvPolicy {
+  plain,              ///< every token at once in its format; a scale per channel is fixed by the prompt
+  mant,               ///< open groups of values in an INT8 window
+  harmonia,           ///< open groups in FP16, encoded provisionally; in decode all but the first and last tokens demoted
+  amove_requantized,  ///< open groups in FP16, encoded anew with every token
+};
+
+struct KvCacheConfig {
+  KvPolicy policy = KvPolicy::plain;
+  std::uint64_t initial_tokens = 0, local_tokens = 0, block_tokens = 1;  ///< harmonia
+  Format demoted;                                                        ///< harmonia: of the tokens between
+};
+
 struct SystolicConfig {
   std::string name;
   double clock_mhz = 0;
@@ -53,6 +67,7 @@ struct SystolicConfig {
   OrderPolicy output_order = OrderPolicy::any;
   VectorUnitConfig vector_unit;
   QuantizerConfig quantizer;
+  KvCacheConfig kv_cache;
   DmaConfig dma;
   Fidelity fidelity = Fidelity::transaction;
   double traffic_price = 0;

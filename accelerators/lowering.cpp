@@ -25,26 +25,18 @@ CausalMask mask_of(Causal causal) {
   return CausalMask::none;
 }
 
-std::uint32_t narrow(std::uint64_t value, const char* what) {
-  if (value > std::numeric_limits<std::uint32_t>::max())
-    throw InputError(std::string(what) + " of an operator exceeds 2^32 - 1");
-  return static_cast<std::uint32_t>(value);
-}
-
-/// Bytes of `rows` x `columns` elements as a stream: codes and group metadata, nothing padded.
-std::uint64_t stream_bytes(const Format& format, std::uint64_t rows, std::uint64_t columns) {
-  const std::uint64_t group = format.grouping == Grouping::group ? format.group_k : columns;
-  const std::uint64_t metadata =
-      format.grouping == Grouping::none ? 0 : format.metadata_bits() / 8 * ceil_div(columns, group);
-  return rows * (ceil_div(columns * format.bits, 8) + metadata);
-}
-
 std::string describe(const Tiling& tiling) {
   return std::to_string(tiling.m) + "x" + std::to_string(tiling.k) + "x" + std::to_string(tiling.n) + " " +
          to_string(tiling.order);
 }
 
 }  // namespace
+
+std::uint32_t narrow(std::uint64_t value, const char* what) {
+  if (value > std::numeric_limits<std::uint32_t>::max())
+    throw InputError(std::string(what) + " of an operator exceeds 2^32 - 1");
+  return static_cast<std::uint32_t>(value);
+}
 
 std::uint64_t Placement::allocate(std::uint64_t bytes, const std::string& what) {
   const std::uint64_t size = round_up(bytes, alignment);
@@ -175,23 +167,6 @@ std::uint64_t ModelLowering::weight_address(const Operator& op, std::uint64_t by
   return address;
 }
 
-std::uint64_t ModelLowering::cache_address(int layer, TensorRole role) {
-  const auto key = std::make_pair(layer, role);
-  const auto known = caches_.find(key);
-  if (known != caches_.end()) return known->second;
-  // Whole groups of tokens, and for values an INT8 window of one group beside them.
-  const std::uint64_t tokens = round_up(max_tokens_, value_group_);
-  const std::uint64_t channels = model_.kv_heads * model_.head_dim;
-  std::uint64_t bytes =
-      scenario_.batch * (role == TensorRole::key
-                             ? stream_bytes(config_.formats.key, tokens * model_.kv_heads, model_.head_dim)
-                             : stream_bytes(config_.formats.value, channels, tokens));
-  if (role == TensorRole::value) bytes += scenario_.batch * channels * (value_group_ + 2);
-  const std::uint64_t address = placement_.allocate(bytes, "the KV cache of a layer");
-  caches_.emplace(key, address);
-  return address;
-}
-
 LoweredCommand ModelLowering::command_for(const Operator& op) const {
   LoweredCommand command;
   command.name = op.name;
@@ -210,33 +185,27 @@ LoweredCommand ModelLowering::command_for(const Operator& op) const {
   return command;
 }
 
+LoweredCommand ModelLowering::vector_command(const Operator& op, const std::string& name) const {
+  LoweredCommand command;
+  command.name = name;
+  command.kind = OperatorKind::vector;
+  command.phase = op.phase;
+  command.layer = op.layer;
+  command.descriptor.opcode = Opcode::vector;
+  command.descriptor.timing_only = true;
+  command.descriptor.function = static_cast<std::uint32_t>(VectorFunction::none);
+  return command;
+}
+
 void ModelLowering::lower(const Operator& op, std::deque<LoweredCommand>& commands) {
+  const bool by_parts = config_.kv_cache.policy == KvPolicy::harmonia && op.phase == Phase::decode;
   if (op.kind == OperatorKind::vector) {
     lower_vector(op, commands);
+  } else if (by_parts && op.w == TensorRole::key) {
+    lower_scores_by_parts(op, commands);
   } else {
     lower_matrix(op, commands);
   }
-}
-
-/// K and V operands lie in caches with room for max_tokens; values that do not fill a group are the INT8 window.
-void ModelLowering::set_cache_operand(const Operator& op, Descriptor& command) {
-  const std::uint64_t tokens = round_up(max_tokens_, value_group_);
-  const std::uint64_t address = cache_address(op.layer, op.w);
-  if (op.w == TensorRole::key) {
-    command.w = operand(config_.formats.key, tokens, op.k, config_.weight_block_rows, address, op.count);
-    return;
-  }
-  const std::uint64_t window = op.k % value_group_;
-  const std::uint64_t finished = op.k - window;
-  command.w = operand(config_.formats.value, op.n, tokens, config_.weight_block_rows, address, op.count);
-  OperandDescriptor open = operand(Format::parse("int8-channel"), op.n, std::max<std::uint64_t>(window, 1), op.n,
-                                   address + op.count * command.w.layout(0).bytes(), op.count);
-  if (finished == 0) {
-    command.w = open;
-    return;
-  }
-  command.k = narrow(finished, "k");
-  command.continuations[0] = {narrow(window, "window"), open.address, open.instance_stride, open.format};
 }
 
 void ModelLowering::lower_matrix(const Operator& op, std::deque<LoweredCommand>& commands) {
@@ -251,30 +220,56 @@ void ModelLowering::lower_matrix(const Operator& op, std::deque<LoweredCommand>&
   } else {
     set_cache_operand(op, d);
   }
-  d.c = operand(format_of(op.c), op.m, op.n, config_.activation_block_rows, 0, op.count);
-  std::uint64_t output_bytes = 0;
   if (op.c == TensorRole::value) {
-    // The temporal quantizer writes whole groups of tokens as MANT4 and the rest into the INT8 window, per sequence.
-    const std::uint64_t tokens = op.m / scenario_.batch;
-    const std::uint64_t past =
-        op.phase == Phase::prefill ? 0 : std::max(scenario_.prefill, scenario_.context) + op.step;
-    const std::uint64_t group = value_group_;
-    const std::uint64_t finished = op.phase == Phase::prefill ? tokens / group * group : 0;
-    const std::uint64_t window_scales = op.phase == Phase::prefill ? op.n * 2 : 0;
-    d.stream_bytes = scenario_.batch *
-                     (stream_bytes(config_.formats.value, op.n, finished) + (tokens - finished) * op.n + window_scales);
-    d.c.address = cache_address(op.layer, TensorRole::value);
-    output_bytes = d.stream_bytes;
-    d.tiling = scheduler_.schedule(d);
-    command.compulsory_bytes =
-        bounds(schedule_problem(config_, {1, 0}, d)).compulsory_bytes - d.c.layout(0).bytes() * op.count + output_bytes;
-    command.schedule = describe(d.tiling);
-    commands.push_back(command);
-    if (op.phase == Phase::decode && (past + 1) % group == 0) requantize_values(op, commands);
-    return;
+    finish_values(op, std::move(command), commands);
+  } else {
+    finish_matrix(op, std::move(command), commands);
   }
+}
+
+/// Chooses tiles for results in `format`. False when the array's tiles cannot hold what its metadata depends on.
+bool ModelLowering::schedule(const Operator& op, const Format& format, Descriptor& d) {
+  d.c = operand(format, op.m, op.n, config_.activation_block_rows, 0, op.count);
+  d.c.column_block = narrow(config_.output_block_columns, "columns per block");
+  const bool plain = format.grouping == Grouping::none;
+  if (!plain && format.grouping != Grouping::group) return false;
+  if (const auto tiling = tiling_of_parts(d)) {
+    d.tiling = *tiling;
+    return tiling->n >= d.n || tiling->n % d.c.layout(0).group == 0;
+  }
+  try {
+    d.tiling = scheduler_.schedule(d);
+    return true;
+  } catch (const InputError&) {
+    if (plain) throw;
+    return false;
+  }
+}
+
+/// The projection of the values: a stream behind the temporal quantizer.
+void ModelLowering::finish_values(const Operator& op, LoweredCommand command, std::deque<LoweredCommand>& commands) {
+  Descriptor& d = command.descriptor;
+  d.stream_bytes = scenario_.batch * value_bytes(op);
+  const Format fp16 = Format::parse("fp16");
+  const bool window_only = op.phase == Phase::decode && config_.kv_cache.policy != KvPolicy::mant &&
+                           config_.kv_cache.policy != KvPolicy::plain;
+  const Format& format = window_only ? fp16 : config_.formats.value;
+  if (!schedule(op, format, d)) schedule(op, fp16, d);
+  d.c.address = cache_address(op.layer, TensorRole::value);
+  command.compulsory_bytes = bounds(schedule_problem(config_, {1, 0}, d)).compulsory_bytes -
+                             d.c.layout(0).bytes() * op.count + d.stream_bytes;
+  d.c.format = format;
+  command.schedule = describe(d.tiling);
+  commands.push_back(command);
+  append_value_commands(op, commands);
+}
+
+void ModelLowering::finish_matrix(const Operator& op, LoweredCommand command, std::deque<LoweredCommand>& commands) {
+  Descriptor& d = command.descriptor;
+  const Format own = format_of(op.c);
+  const bool encoded = schedule(op, own, d);
+  if (!encoded) schedule(op, Format::parse("fp16"), d);
   d.c.address = arena(d.c.layout(0).bytes() * op.count);
-  d.tiling = scheduler_.schedule(d);
   if (op.kind == OperatorKind::attention) {
     // Queries, scores and probabilities are written and read by vector operators too, as streams: the blocks are free
     // to have the rows of a tile, so that a tile is contiguous.
@@ -282,37 +277,41 @@ void ModelLowering::lower_matrix(const Operator& op, std::deque<LoweredCommand>&
     if (op.c == TensorRole::score) d.c.block_rows = d.a.block_rows;
   }
   command.compulsory_bytes = bounds(schedule_problem(config_, {1, 0}, d)).compulsory_bytes;
-  if (const std::uint64_t window = segment_extent(d, 1); window > 0) {
-    // Under a causal mask only the rows of tokens behind the finished ones read the window.
-    const bool masked = d.causal == CausalMask::context && d.k > d.past;
-    const std::uint64_t rows_before = masked ? std::min<std::uint64_t>(op.m, (d.k - d.past) * op.rows_per_token) : 0;
-    command.compulsory_bytes +=
-        op.count * (weight_segment(d, 1).layout(0).bytes() + stream_bytes(d.a.format, op.m - rows_before, window));
-  }
+  add_compulsory_parts(op, command);
   d.scratch_address = d.c.address;
   if (d.tiling.k < d.k && d.tiling.order != LoopOrder::mnk && d.tiling.order != LoopOrder::nmk) {
     d.scratch_address = arena(static_cast<std::uint64_t>(d.m) * d.n * 4);
   }
   command.schedule = describe(d.tiling);
   commands.push_back(command);
+  if (!encoded) append_result_encoding(op, own, commands);
 }
 
-/// A group of value tokens is complete: the INT8 window is read back and written as MANT4.
-void ModelLowering::requantize_values(const Operator& op, std::deque<LoweredCommand>& commands) {
-  LoweredCommand command;
-  command.name = "value_requantize";
-  command.kind = OperatorKind::vector;
-  command.phase = op.phase;
-  command.layer = op.layer;
+/// Continuations of W, and what of A meets them.
+void ModelLowering::add_compulsory_parts(const Operator& op, LoweredCommand& command) const {
+  const Descriptor& d = command.descriptor;
+  for (std::size_t segment = 1; segment <= continuation_count; ++segment) {
+    const std::uint64_t extent = segment_extent(d, segment), begin = segment_begin(d, segment);
+    if (extent == 0) continue;
+    // Under a causal mask only the rows of tokens behind the earlier ones read the part.
+    const bool masked = d.causal == CausalMask::context && begin > d.past;
+    const std::uint64_t rows_before = masked ? std::min<std::uint64_t>(op.m, (begin - d.past) * op.rows_per_token) : 0;
+    command.compulsory_bytes += op.count * (weight_segment(d, segment).layout(0).bytes() +
+                                            stream_bytes(d.a.format, op.m - rows_before, extent));
+  }
+}
+
+/// Results that left the array in FP16 because their groups are larger than its tiles pass the quantizer by themselves.
+void ModelLowering::append_result_encoding(const Operator& op, const Format& format,
+                                           std::deque<LoweredCommand>& commands) {
+  LoweredCommand command = vector_command(op, op.name + "_encode");
   Descriptor& d = command.descriptor;
-  d.opcode = Opcode::vector;
-  d.timing_only = true;
-  d.function = static_cast<std::uint32_t>(VectorFunction::none);
-  d.elements = scenario_.batch * op.n * value_group_;
-  d.input_bytes[0] = d.elements + scenario_.batch * op.n * 2;
-  d.output_bytes = scenario_.batch * stream_bytes(config_.formats.value, op.n, value_group_);
-  d.a.address = d.c.address = cache_address(op.layer, TensorRole::value);
-  d.c.format = config_.formats.value;
+  d.elements = op.m * op.n * op.count;
+  d.input_bytes[0] = 2 * d.elements;
+  d.output_bytes = stream_bytes(format, op.m * op.count, op.n);
+  d.a.address = arena(d.input_bytes[0]);
+  d.c.address = arena(d.output_bytes);
+  d.c.format = format;
   command.compulsory_bytes = d.input_bytes[0] + d.output_bytes;
   commands.push_back(command);
 }

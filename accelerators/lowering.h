@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -49,6 +50,11 @@ class Placement {
 /// Makes one GEMM problem for the schedule search from a descriptor's shapes and layouts.
 ScheduleProblem schedule_problem(const SystolicConfig& config, const MemoryRate& memory, const Descriptor& command);
 
+/// Bytes of `rows` x `columns` elements as a stream: codes and group metadata, nothing padded but Amove's records.
+std::uint64_t stream_bytes(const Format& format, std::uint64_t rows, std::uint64_t columns);
+/// A field of a descriptor; InputError that names `what` beyond 32 bits.
+std::uint32_t narrow(std::uint64_t value, const char* what);
+
 /// Searches schedules and keeps those it has found: equal shapes get equal schedules.
 class Scheduler {
  public:
@@ -85,10 +91,31 @@ class ModelLowering {
   std::uint64_t cache_address(int layer, TensorRole role);
   std::uint64_t arena(std::uint64_t bytes);
   LoweredCommand command_for(const Operator& op) const;
+  LoweredCommand vector_command(const Operator& op, const std::string& name) const;
   void lower_matrix(const Operator& op, std::deque<LoweredCommand>& commands);
   void lower_vector(const Operator& op, std::deque<LoweredCommand>& commands);
+  bool schedule(const Operator& op, const Format& format, Descriptor& command);
+  void finish_matrix(const Operator& op, LoweredCommand command, std::deque<LoweredCommand>& commands);
+  void finish_values(const Operator& op, LoweredCommand command, std::deque<LoweredCommand>& commands);
+  void add_compulsory_parts(const Operator& op, LoweredCommand& command) const;
+  void append_result_encoding(const Operator& op, const Format& format, std::deque<LoweredCommand>& commands);
+
+  // lowering_cache.cpp
+  /// Tokens of a cache by the width of their mantissas.
+  struct CacheParts {
+    std::uint64_t initial = 0, demoted = 0, local = 0;
+  };
+  CacheParts parts_of(std::uint64_t tokens) const;
+  std::uint64_t open_group_bytes() const;
   void set_cache_operand(const Operator& op, Descriptor& command);
-  void requantize_values(const Operator& op, std::deque<LoweredCommand>& commands);
+  void set_window(const Operator& op, Descriptor& command) const;
+  void set_value_blocks(const Operator& op, Descriptor& command) const;
+  std::optional<Tiling> tiling_of_parts(const Descriptor& command) const;
+  std::uint64_t value_bytes(const Operator& op) const;
+  void append_value_commands(const Operator& op, std::deque<LoweredCommand>& commands);
+  void append_encoding(const Operator& op, const char* name, std::uint64_t tokens, std::uint64_t input_bytes,
+                       std::deque<LoweredCommand>& commands);
+  void lower_scores_by_parts(const Operator& op, std::deque<LoweredCommand>& commands);
 
   const SystolicConfig& config_;
   const LanguageModel& model_;

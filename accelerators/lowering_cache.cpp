@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The part of ModelLowering that knows how keys and values are cached.
+#include <algorithm>
+
+#include "accelerators/lowering.h"
+#include "core/error.h"
+#include "core/units.h"
+#include "formats/packed_operand.h"
+
+namespace nibble {
+
+std::uint64_t stream_bytes(const Format& format, std::uint64_t rows, std::uint64_t columns) {
+  const std::uint64_t group = format.grouping == Grouping::group ? format.group_k : columns;
+  if (format.family == FormatFamily::amove) columns = round_up(columns, group);
+  const std::uint64_t metadata = columns == 0 ? 0 : metadata_bytes(format) * ceil_div(columns, group);
+  return rows * (code_bytes(format, columns) + metadata);
+}
+
+/// Tokens of each width in a cache of `tokens` behind the prompt.
+ModelLowering::CacheParts ModelLowering::parts_of(std::uint64_t tokens) const {
+  const KvCacheConfig& cache = config_.kv_cache;
+  CacheParts parts;
+  parts.initial = std::min(tokens, cache.initial_tokens);
+  const std::uint64_t behind = tokens > parts.initial + cache.local_tokens ? tokens - parts.initial - cache.local_tokens : 0;
+  parts.demoted = round_down(behind, cache.block_tokens);
+  parts.local = tokens - parts.initial - parts.demoted;
+  return parts;
+}
+
+std::uint64_t ModelLowering::cache_address(int layer, TensorRole role) {
+  const auto key = std::make_pair(layer, role);
+  const auto known = caches_.find(key);
+  if (known != caches_.end()) return known->second;
+  // Whole groups of tokens, and for values what an open group takes beside them.
+  const std::uint64_t tokens = round_up(max_tokens_, value_group_);
+  const std::uint64_t channels = model_.kv_heads * model_.head_dim;
+  std::uint64_t bytes =
+      scenario_.batch * (role == TensorRole::key
+                             ? stream_bytes(config_.formats.key, tokens * model_.kv_heads, model_.head_dim)
+                             : stream_bytes(config_.formats.value, channels, tokens));
+  if (role == TensorRole::value) bytes += scenario_.batch * channels * open_group_bytes();
+  const std::uint64_t address = placement_.allocate(bytes, "the KV cache of a layer");
+  caches_.emplace(key, address);
+  return address;
+}
+
+/// Per channel: an INT8 window with its scale, or the open group in FP16.
+std::uint64_t ModelLowering::open_group_bytes() const {
+  return config_.kv_cache.policy == KvPolicy::mant ? value_group_ + 2 : 2 * value_group_;
+}
+
+/// K and V operands lie in caches with room for max_tokens.
+void ModelLowering::set_cache_operand(const Operator& op, Descriptor& command) {
+  const std::uint64_t tokens = round_up(max_tokens_, value_group_);
+  const std::uint64_t address = cache_address(op.layer, op.w);
+  if (op.w == TensorRole::key) {
+    command.w = operand(config_.formats.key, tokens, op.k, config_.weight_block_rows, address, op.count);
+    return;
+  }
+  command.w = operand(config_.formats.value, op.n, tokens, config_.weight_block_rows, address, op.count);
+  if (config_.kv_cache.policy == KvPolicy::mant) set_window(op, command);
+  if (config_.kv_cache.policy == KvPolicy::harmonia && op.phase == Phase::decode) set_value_blocks(op, command);
+}
+
+/// Values that do not fill a group are the INT8 window.
+void ModelLowering::set_window(const Operator& op, Descriptor& command) const {
+  const std::uint64_t window = op.k % value_group_;
+  const std::uint64_t finished = op.k - window;
+  OperandDescriptor open = operand(window_format(), op.n, std::max<std::uint64_t>(window, 1), op.n,
+                                   command.w.address + op.count * command.w.layout(0).bytes(), op.count);
+  if (finished == 0) {
+    command.w = open;
+    return;
+  }
+  command.k = narrow(finished, "k");
+  command.continuations[0] = {narrow(window, "window"), open.address, open.instance_stride, open.format};
+}
+
+/// Initial tokens, demoted blocks, local tokens: parts of one accumulation along the tokens.
+void ModelLowering::set_value_blocks(const Operator& op, Descriptor& command) const {
+  const CacheParts parts = parts_of(op.k);
+  if (parts.demoted == 0) return;
+  command.k = narrow(parts.initial, "k");
+  command.w.columns = command.k;
+  std::uint64_t address = command.w.address + command.w.layout(0).bytes();
+  std::size_t index = 0;
+  for (const auto& [format, tokens] : {std::pair<Format, std::uint64_t>{config_.kv_cache.demoted, parts.demoted},
+                                       std::pair<Format, std::uint64_t>{config_.formats.value, parts.local}}) {
+    if (tokens == 0) continue;
+    const OperandDescriptor part = operand(format, op.n, tokens, op.n, address, 1);
+    command.continuations.at(index++) = {narrow(tokens, "tokens"), address, command.w.instance_stride, format};
+    address += part.layout(0).bytes();
+  }
+}
+
+/// The largest tiles for a reduction in several parts: an output-stationary array keeps the sums of one pass.
+std::optional<Tiling> ModelLowering::tiling_of_parts(const Descriptor& command) const {
+  const ArrayGeometry array = config_.array_for(command.a.format, command.w.format);
+  if (segment_extent(command, 1) == 0 || array.dataflow != Dataflow::output_stationary) return std::nullopt;
+  Tiling tiling;
+  tiling.m = std::min<std::uint64_t>(command.m, array.pass_m());
+  tiling.n = std::min<std::uint64_t>(command.n, array.pass_n());
+  tiling.order = LoopOrder::mnk;
+  const std::uint64_t group = command.a.layout(0).group;
+  tiling.k = group;
+  const auto fits = [&](std::uint64_t k) {
+    bool room = command.a.layout(0).tile_bytes(tiling.m, 0, std::min(k, reduction_of(command))) <=
+                config_.buffers.activation_bytes / 2;
+    for (std::size_t i = 0; i <= continuation_count; ++i) {
+      if (segment_extent(command, i) == 0) continue;
+      const OperandLayout layout = weight_segment(command, i).layout(0);
+      room = room && layout.tile_bytes(tiling.n, 0, std::min(k, layout.columns)) <= config_.buffers.weight_bytes / 2;
+    }
+    return room;
+  };
+  while (tiling.k < reduction_of(command) && fits(2 * tiling.k))
+    tiling.k *= 2;
+  return tiling;
+}
+
+/// What the projection of the values writes: finished groups, and what the policy keeps of the open one.
+std::uint64_t ModelLowering::value_bytes(const Operator& op) const {
+  const std::uint64_t tokens = op.m / scenario_.batch;
+  const Format& format = config_.formats.value;
+  const bool prefill = op.phase == Phase::prefill;
+  const std::uint64_t finished = prefill ? round_down(tokens, value_group_) : 0;
+  switch (config_.kv_cache.policy) {
+    case KvPolicy::mant: {
+      const std::uint64_t window_scales = prefill ? op.n * 2 : 0;
+      return stream_bytes(format, op.n, finished) + (tokens - finished) * op.n + window_scales;
+    }
+    case KvPolicy::harmonia:
+    case KvPolicy::amove_requantized:
+      // The open group in FP16; its encoding follows in a command of its own.
+      return stream_bytes(format, op.n, finished) + (tokens - finished) * op.n * 2;
+    case KvPolicy::plain:
+      break;
+  }
+  // A scale per channel is fixed by the prompt.
+  const std::uint64_t scales = prefill && format.grouping == Grouping::channel ? op.n * metadata_bytes(format) : 0;
+  return op.n * code_bytes(format, tokens) + scales;
+}
+
+void ModelLowering::append_value_commands(const Operator& op, std::deque<LoweredCommand>& commands) {
+  const std::uint64_t tokens = op.m / scenario_.batch;
+  const std::uint64_t past = op.phase == Phase::prefill ? 0 : std::max(scenario_.prefill, scenario_.context) + op.step;
+  const std::uint64_t group = value_group_, channels = scenario_.batch * op.n;
+  switch (config_.kv_cache.policy) {
+    case KvPolicy::mant:
+      // A group of tokens is complete: the INT8 window is read back and written as MANT4.
+      if (op.phase == Phase::decode && (past + 1) % group == 0)
+        append_encoding(op, "value_requantize", group, channels * group + channels * 2, commands);
+      return;
+    case KvPolicy::harmonia:
+    case KvPolicy::amove_requantized: {
+      // The open group is encoded anew with the tokens present; the one that fills it encodes it for good.
+      const std::uint64_t open = (past + tokens) % group == 0 && op.phase == Phase::decode ? group : (past + tokens) % group;
+      if (open > 0) append_encoding(op, "value_encode", open, channels * open * 2, commands);
+      return;
+    }
+    case KvPolicy::plain:
+      return;
+  }
+}
+
+/// `tokens` of the values are read from their window, encoded and written.
+void ModelLowering::append_encoding(const Operator& op, const char* name, std::uint64_t tokens,
+                                    std::uint64_t input_bytes, std::deque<LoweredCommand>& commands) {
+  LoweredCommand command = vector_command(op, name);
+  Descriptor& d = command.descriptor;
+  d.elements = scenario_.batch * op.n * tokens;
+  d.input_bytes[0] = input_bytes;
+  d.output_bytes = scenario_.batch * stream_bytes(config_.formats.value, op.n, tokens);
+  d.a.address = d.c.address = cache_address(op.layer, TensorRole::value);
+  d.c.format = config_.formats.value;
+  command.compulsory_bytes = d.input_bytes[0] + d.output_bytes;
+  commands.push_back(command);
+}
+
+/// Keys of several widths: the scores of each part of the tokens are a product of their own.
+void ModelLowering::lower_scores_by_parts(const Operator& op, std::deque<LoweredCommand>& commands) {
+  const CacheParts parts = parts_of(op.n);
+  struct Part {
+    const char* suffix;
+    std::uint64_t tokens;
+    Format format;
+  };
+  std::uint64_t address = cache_address(op.layer, TensorRole::key);
+  for (const Part& part : {Part{"_initial", parts.initial, config_.formats.key},
+                           Part{"", parts.demoted, config_.kv_cache.demoted},
+                           Part{"_local", parts.local, config_.formats.key}}) {
+    if (part.tokens == 0) continue;
+    Operator scores = op;
+    scores.name += part.suffix;
+    scores.n = part.tokens;
+    scores.causal = Causal::none;  // one token sees all of the cache
+    LoweredCommand command = command_for(scores);
+    Descriptor& d = command.descriptor;
+    d.opcode = Opcode::gemm;
+    d.a = operand(config_.formats.query, op.m, op.k, config_.activation_block_rows, 0, op.count);
+    d.a.address = arena(d.a.layout(0).bytes() * op.count);
+    d.w = operand(part.format, part.tokens, op.k, config_.weight_block_rows, address, op.count);
+    address += d.w.layout(0).bytes() * op.count;
+    finish_matrix(scores, std::move(command), commands);
+  }
+}
+
+}  // namespace nibble
