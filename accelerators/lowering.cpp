@@ -256,8 +256,8 @@ void ModelLowering::finish_values(const Operator& op, LoweredCommand command, st
   const Format& format = window_only ? fp16 : config_.formats.value;
   if (!schedule(op, format, d)) schedule(op, fp16, d);
   d.c.address = cache_address(op.layer, TensorRole::value);
-  command.compulsory_bytes = bounds(schedule_problem(config_, {1, 0}, d)).compulsory_bytes -
-                             d.c.layout(0).bytes() * op.count + d.stream_bytes;
+  command.compulsory_bytes =
+      bounds(schedule_problem(config_, {1, 0}, d)).compulsory_bytes - d.c.layout(0).bytes() * op.count + d.stream_bytes;
   d.c.format = format;
   command.schedule = describe(d.tiling);
   commands.push_back(command);

@@ -21,7 +21,8 @@ ModelLowering::CacheParts ModelLowering::parts_of(std::uint64_t tokens) const {
   const KvCacheConfig& cache = config_.kv_cache;
   CacheParts parts;
   parts.initial = std::min(tokens, cache.initial_tokens);
-  const std::uint64_t behind = tokens > parts.initial + cache.local_tokens ? tokens - parts.initial - cache.local_tokens : 0;
+  const std::uint64_t behind =
+      tokens > parts.initial + cache.local_tokens ? tokens - parts.initial - cache.local_tokens : 0;
   parts.demoted = round_down(behind, cache.block_tokens);
   parts.local = tokens - parts.initial - parts.demoted;
   return parts;
@@ -154,7 +155,8 @@ void ModelLowering::append_value_commands(const Operator& op, std::deque<Lowered
     case KvPolicy::harmonia:
     case KvPolicy::amove_requantized: {
       // The open group is encoded anew with the tokens present; the one that fills it encodes it for good.
-      const std::uint64_t open = (past + tokens) % group == 0 && op.phase == Phase::decode ? group : (past + tokens) % group;
+      const std::uint64_t open =
+          (past + tokens) % group == 0 && op.phase == Phase::decode ? group : (past + tokens) % group;
       if (open > 0) append_encoding(op, "value_encode", open, channels * open * 2, commands);
       return;
     }
@@ -186,9 +188,9 @@ void ModelLowering::lower_scores_by_parts(const Operator& op, std::deque<Lowered
     Format format;
   };
   std::uint64_t address = cache_address(op.layer, TensorRole::key);
-  for (const Part& part : {Part{"_initial", parts.initial, config_.formats.key},
-                           Part{"", parts.demoted, config_.kv_cache.demoted},
-                           Part{"_local", parts.local, config_.formats.key}}) {
+  for (const Part& part :
+       {Part{"_initial", parts.initial, config_.formats.key}, Part{"", parts.demoted, config_.kv_cache.demoted},
+        Part{"_local", parts.local, config_.formats.key}}) {
     if (part.tokens == 0) continue;
     Operator scores = op;
     scores.name += part.suffix;

@@ -13,6 +13,7 @@
 #include "formats/format.h"
 #include "formats/format_layout.h"
 #include "memory/memory_system.h"
+#include "pe/pe_library.h"
 #include "workloads/language_model.h"
 
 namespace nibble {
@@ -29,8 +30,9 @@ std::string plural(const std::string& kind) {
     if (kind == known || kind + "s" == known) return known;
   }
   if (kind == "format" || kind == "formats") return "formats";
+  if (kind == "pe" || kind == "pes") return "pes";
   std::vector<std::string> all = config_kinds;
-  all.emplace_back("formats");
+  all.insert(all.end(), {"formats", "pes"});
   throw InputError(unknown_name("kind", kind, all));
 }
 
@@ -64,9 +66,23 @@ std::string kind_of(const std::filesystem::path& file, const ConfigNode& node) {
 
 }  // namespace
 
+namespace {
+
+/// "bfp: bfp8-g<k> with ...".
+std::vector<std::string> pe_lines() {
+  std::vector<std::string> lines;
+  for (const auto& name : pe_library().names())
+    lines.push_back(name + ": " + find_pe(name).supported);
+  return lines;
+}
+
+}  // namespace
+
 void list_catalog(const CatalogOptions& options, std::ostream& out) {
   const std::string kind = plural(options.kind);
-  const std::vector<std::string> names = kind == "formats" ? format_families() : list_configs(kind);
+  const std::vector<std::string> names = kind == "formats" ? format_families()
+                                         : kind == "pes"   ? pe_lines()
+                                                           : list_configs(kind);
   if (!options.json) {
     for (const auto& name : names)
       out << name << '\n';

@@ -143,7 +143,7 @@ struct CommandLine {
   }
 
   void add_catalog() {
-    CLI::App* command = app.add_subcommand("list", "List accelerators, models, memories, technologies or formats");
+    CLI::App* command = app.add_subcommand("list", "List accelerators, models, memories, technologies, formats or PEs");
     command->add_option("kind", list.kind, "what to list")->required();
     command->add_flag("--json", list.json, "one JSON document on standard output");
     command->footer("Example: nibble list accelerators");

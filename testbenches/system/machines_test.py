@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every machine configuration and every PE as the program offers them: results against the independent reference, to the
+bit; the rules of the options; language models from prompt to decode."""
+import subprocess
+import sys
+
+import numpy as np
+
+import program
+import report_checks
+
+MACHINES = ("fp16-array", "int8-array", "harmonia", "amove-array", "amove-array-conservative", "ant", "olive", "bitfusion",
+            "figna")
+PES = ("mant", "bfp", "fp_int", "fp_int_k", "amove", "fp16", "fp16_dequant", "int8", "int4", "bitfusion", "ant", "olive",
+       "fp_int_aligned")
+CASES = 1 if program.SANITIZED else 2
+
+
+class Results(program.ProgramTest):
+    def crosscheck(self, *arguments):
+        done = subprocess.run([sys.executable, "-B", program.SOURCE / "scripts/reference/crosscheck_gemm.py",
+                               f"--nibble={program.PROGRAM}", f"--cases={CASES}", *arguments],
+                              env=program.ENVIRONMENT, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_every_machine(self):
+        for name in MACHINES:
+            with self.subTest(name):
+                self.crosscheck(f"--accelerator={name}")
+
+    def test_every_machine_with_small_buffers(self):
+        small = [f"--set=buffers.{name}_kib={kib}" for name, kib in (("activation", 16), ("weight", 64), ("output", 16))]
+        for name in MACHINES:
+            with self.subTest(name):
+                self.crosscheck(f"--accelerator={name}", "--seed=7", *small)
+
+    def test_every_pe_alone(self):
+        for name in PES:
+            with self.subTest(name):
+                self.crosscheck(f"--pe={name}")
+
+
+class Options(program.ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.tensors = ("--activations", self.random("a.npy", 9, 300, 1), "--weights", self.random("w.npy", 20, 300, 2))
+
+    def test_the_formats_are_those_of_the_configuration(self):
+        for name, activation, weight in (("harmonia", "bfp8-g32", "int4-g128"), ("ant", "ant4-channel", "ant4-channel"),
+                                         ("amove-array", "amove4-g128c16", "amove4-g128c16"),
+                                         ("figna", "fp16", "int4-g128")):
+            report = self.report("gemm", "--accelerator", name, *self.tensors)
+            self.assertEqual((report["activation_format"], report["weight_format"]), (activation, weight))
+            report_checks.check(self, report)
+
+    def test_a_pair_that_the_pe_does_not_multiply_brings_those_that_it_does(self):
+        for name, option, supported in (("harmonia", "--weight-format=mant4-g64", "bfp8-g<k>"),
+                                        ("fp16-array", "--weight-format=int4-g128", "fp16 with fp16"),
+                                        ("amove-array", "--weight-format=amove4-g32c4", "the same k and c"),
+                                        ("int8-array", "--activation-format=int8-g64", "int8-channel")):
+            self.refused("gemm", "--accelerator", name, "--m=1", "--k=64", "--n=1", option, words=["supported", supported])
+
+    def test_exponent_and_accumulate_are_for_amove(self):
+        amove = ("gemm", "--accelerator=amove-array", *self.tensors)
+        base = self.report(*amove, "--accumulator=0.npy")
+        self.assertIn("saturated_groups", base)
+        wide = self.report(*amove, "--exponent=-12", "--accumulate=fp32", "--accumulator=1.npy")
+        self.assertGreater(wide["saturated_groups"], base["saturated_groups"])
+        self.assertFalse(np.array_equal(*(np.load(self.directory / f"{i}.npy") for i in (0, 1))))
+        self.refused(*amove, "--accumulate=fp64", words=["--accumulate", "fp16"])
+        for name in ("mant", "harmonia", "int8-array"):
+            self.refused("gemm", "--accelerator", name, *self.tensors, "--exponent=1", words=["--exponent"])
+            self.refused("gemm", "--accelerator", name, *self.tensors, "--accumulate=fp32", words=["--accumulate"])
+        self.assertNotIn("saturated_groups", self.report("gemm", "--accelerator=harmonia", *self.tensors))
+
+    def test_selections_are_those_of_the_weight_format(self):
+        bfp = ("gemm", "--accelerator=harmonia", *self.tensors, "--weight-format=bfp8-g32")
+        for select in ("truncate", "nearest"):
+            self.report(*bfp, f"--weight-select={select}")
+        self.refused(*bfp, "--weight-select=mse", words=["mse"])
+        self.refused("gemm", "--accelerator=int8-array", *self.tensors, "--weight-select=mse", words=["selection"])
+
+    def test_a_pe_alone(self):
+        report = self.report("gemm", "--pe=fp_int", *self.tensors, "--output=c.npy")
+        self.assertEqual((report["schema"], report["pe"]), ("nibble.gemm/1", "fp_int"))
+        self.assertEqual((report["m"], report["k"], report["n"], report["macs"]), (9, 300, 20, 9 * 300 * 20))
+        self.assertEqual(np.load(self.directory / "c.npy").dtype, np.float16)
+        self.assertEqual(self.report("gemm", "--pe=amove", *self.tensors)["saturated_groups"], 0)
+        for option in ("--fidelity=cycle", "--explain", "--set=clock_mhz=1"):
+            self.refused("gemm", "--pe=fp_int", *self.tensors, option, words=["--accelerator"])
+        self.refused("gemm", "--pe=fp_int", "--m=1", "--k=1", "--n=1", words=["--pe"])
+        self.refused("gemm", "--pe=fpint", *self.tensors, words=["fp_int"])
+        self.refused("gemm", "--pe=mant", "--accelerator=mant", *self.tensors)
+        self.refused("gemm", *self.tensors)
+
+    def test_cycle_fidelity_is_for_arrays_that_have_it(self):
+        self.refused("gemm", "--accelerator=fp16-array", "--m=1", "--k=1", "--n=1", "--fidelity=cycle",
+                     words=["register by register"])
+
+    def test_a_pe_of_several_outputs_is_no_pe_of_an_array(self):
+        self.refused("gemm", "--accelerator=fp16-array", "--m=1", "--k=1", "--n=1", "--set=array.pe=fp_int",
+                     words=["several outputs"])
+
+
+class Models(program.ProgramTest):
+    def test_every_machine_runs_a_model(self):
+        (self.directory / "toy.yaml").write_text(program.TOY)
+        for name in MACHINES:
+            for scenario in (("--prefill=70", "--decode=3"), ("--decode=2", "--context=300", "--batch=2")):
+                with self.subTest(machine=name, scenario=scenario):
+                    report = self.report("run", "--accelerator", name, "--model=toy.yaml", *scenario)
+                    report_checks.check(self, report)
+
+    def test_harmonia_reads_its_cache_in_two_widths(self):
+        (self.directory / "toy.yaml").write_text(program.TOY)
+        report = self.report("run", "--accelerator=harmonia", "--model=toy.yaml", "--decode=1", "--context=4095")
+        operators = {op["name"]: op for op in report["operators"] if op.get("layer") == 0}
+        tokens = [operators[f"attention_scores{part}"]["n"] for part in ("_initial", "", "_local")]
+        self.assertEqual(tokens, [32, 4000, 64])
+        # Codes and one byte of exponent per 32: two heads of 32 channels (256 / 8), batch 1.
+        weight = operators["attention_scores"]["traffic_bytes"]["weight"]
+        self.assertEqual(weight, 2 * 4000 * (32 * 5 // 8 + 1))
+
+
+if __name__ == "__main__":
+    program.main()
