@@ -83,7 +83,7 @@ void add_operand(std::map<std::string, Change>& fields, const std::string& name,
   fields[name + ".block_rows"] = [=](Descriptor& d) { (d.*operand).block_rows = word; };
   fields[name + ".format.family"] = [=](Descriptor& d) { (d.*operand).format.family = FormatFamily::mant4; };
   fields[name + ".format.bits"] = [=](Descriptor& d) { (d.*operand).format.bits = 7; };
-  fields[name + ".format.grouping"] = [=](Descriptor& d) { (d.*operand).format.grouping = Grouping::group; };
+  fields[name + ".format.grouping"] = [=](Descriptor& d) { (d.*operand).format.grouping = Grouping::channel; };
   fields[name + ".format.group_k"] = [=](Descriptor& d) { (d.*operand).column_block = word; };
   fields[name + ".format.cluster"] = [=](Descriptor& d) { (d.*operand).format.cluster = word; };
 }
