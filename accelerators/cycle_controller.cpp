@@ -61,7 +61,7 @@ bool CycleController::stream(std::uint64_t now) {
 /// Splits the gap between the end of the pass before and this start by cause.
 void CycleController::account_start(std::uint64_t now) {
   CommandCounters& counters = progress_.counters;
-  const std::uint64_t load = geometry(streaming_->loaded).weight_load_cycles();
+  const std::uint64_t load = geometry(streaming_->loaded).preload_cycles();
   const std::uint64_t gap = now - (progress_.started ? last_pass_end_ : progress_.begin);
   const std::uint64_t visible_load = !progress_.started                  ? load
                                      : next_pass_start_ > last_pass_end_ ? next_pass_start_ - last_pass_end_

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Executes GEMM commands on a weight-stationary array: tiles in, passes through the array, results through the
-/// quantizer and out. At `transaction` fidelity time comes from array_timing.h, at `cycle` fidelity from
+/// quantizer and out. At `transaction` fidelity time comes from ArrayTimeline, at `cycle` fidelity from
 /// SystolicArrayCycle.
 #pragma once
 
@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "accelerators/accelerator_config.h"
-#include "accelerators/array_timing.h"
 #include "accelerators/command_counters.h"
 #include "accelerators/cycle_controller.h"
 #include "accelerators/descriptor.h"
@@ -21,6 +20,7 @@
 #include "accelerators/result_writer.h"
 #include "accelerators/tile_loader.h"
 #include "dataflow/array_passes.h"
+#include "dataflow/array_timeline.h"
 #include "memory/dma_engine.h"
 
 namespace nibble {

@@ -85,7 +85,6 @@ struct ArrayGeometry {
   std::uint64_t macs_per_step() const;
   /// Cycles to load one set of stationary operands, one row of the array per cycle; output stationary: 0.
   std::uint64_t preload_cycles() const { return dataflow == Dataflow::output_stationary ? 0 : rows; }
-  std::uint64_t weight_load_cycles() const { return preload_cycles(); }
   /// Cycles from a PE's operands to the registered sum; where k lies along the rows, the skew from row to row.
   std::uint64_t step_latency() const { return initiation_interval - 1 + pe_latency; }
   /// Least distance between starts of passes that load: a new set follows the swap of the old one down the array.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Feeds the register-level arrays as early as they accept operands: what a controller with operands at given cycles
-/// does. Nothing here knows the closed forms of array_timing.h; tests compare with them.
+/// does. Nothing here knows the closed forms of dataflow/array_timeline.h; tests compare with them.
 #pragma once
 
 #include <cstdint>

@@ -5,9 +5,9 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
-#include "accelerators/array_timing.h"
 #include "core/random.h"
 #include "dataflow/array_passes.h"
+#include "dataflow/array_timeline.h"
 
 using namespace nibble;
 
@@ -163,7 +163,7 @@ TEST_CASE("two fused PEs multiply by an INT8 weight") {
 
 namespace {
 
-/// Streams the passes of one tile through the array as early as array_timing.h allows, checks every sum and its cycle,
+/// Streams the passes of one tile through the array as early as ArrayTimeline allows, checks every sum and its cycle,
 /// and returns the edge at which the last result is in the accumulators.
 std::uint64_t run_tile(const ArrayGeometry& array, std::uint64_t m, std::uint64_t k, std::uint64_t n,
                        std::uint64_t group, Random& random) {
@@ -175,8 +175,8 @@ std::uint64_t run_tile(const ArrayGeometry& array, std::uint64_t m, std::uint64_
   for (auto& value : w)
     value = wide ? static_cast<int>(random.below(256)) - 128 : static_cast<int>(random.below(15)) - 7;
   const ArrayPasses passes(m, k, n, array, group);
-  const std::uint64_t load = array.weight_load_cycles();
-  const ArrayInterval interval = schedule_job(array, passes.count(), m, passes.last_columns(), 0, 0);
+  const std::uint64_t load = array.preload_cycles();
+  const ArrayInterval interval = ArrayTimeline(0).place(array, passes, 0);
   std::vector<std::uint64_t> starts;
   for (std::uint64_t i = 0; i < passes.count(); ++i)
     starts.push_back(load + i * std::max(m, load));
