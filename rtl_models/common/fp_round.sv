@@ -43,12 +43,12 @@ module fp_round #(
 
   logic signed [BIASED-1:0] biased;
   logic subnormal;
-  logic [BIASED-1:0] distance;
+  logic [BIASED-1:0] below, distance;
   always_comb begin
     biased = BIASED'(exponent) + BIASED'(SIGNIFICAND - 1 + BIAS) - $signed({{(BIASED - STAGES) {1'b0}}, zeros});
     subnormal = biased < 1;
-    distance = subnormal ? BIASED'(1) - biased : '0;
-    if (distance > BIASED'(PLACES)) distance = BIASED'(PLACES);
+    below = subnormal ? BIASED'(1) - biased : '0;
+    distance = below > BIASED'(PLACES) ? BIASED'(PLACES) : below;
   end
 
   logic [2*PLACES-1:0] placed;

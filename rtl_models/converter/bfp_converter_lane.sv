@@ -84,19 +84,17 @@ module bfp_converter_lane #(
   // Stage 3
   logic [GROUP-1:0][8:0] wide_elements;
   logic [GROUP-1:0][4:0] narrow_elements;
-  logic [8:0] wide_mantissa;
+  logic [8:0] wide_mantissa;    // one bit more than kept: rounding up may carry out
   logic [4:0] narrow_mantissa;
   logic up;
   always_comb begin
     for (int i = 0; i < GROUP; i++) begin
       up = nearest_2 & shifted_2[i][2] & ((|shifted_2[i][1:0]) | dropped_2[i] | shifted_2[i][3]);
       wide_mantissa = {1'b0, shifted_2[i][10:3]} + 9'(up);
-      if (wide_mantissa[8]) wide_mantissa = 9'd255;
-      wide_elements[i] = {sign_2[i] & (wide_mantissa != '0), wide_mantissa[7:0]};
+      wide_elements[i] = {sign_2[i] & (wide_mantissa != '0), wide_mantissa[8] ? 8'd255 : wide_mantissa[7:0]};
       up = nearest_2 & shifted_2[i][6] & ((|shifted_2[i][5:0]) | dropped_2[i] | shifted_2[i][7]);
       narrow_mantissa = {1'b0, shifted_2[i][10:7]} + 5'(up);
-      if (narrow_mantissa[4]) narrow_mantissa = 5'd15;
-      narrow_elements[i] = {sign_2[i] & (narrow_mantissa != '0), narrow_mantissa[3:0]};
+      narrow_elements[i] = {sign_2[i] & (narrow_mantissa != '0), narrow_mantissa[4] ? 4'd15 : narrow_mantissa[3:0]};
     end
   end
   always_ff @(posedge clk) begin

@@ -116,6 +116,11 @@ class RtlBench : public sc_core::sc_module {
     std::printf("%s: %llu cycles of RTL, %llu comparisons, %.2f million cycles per second\n", name(),
                 static_cast<unsigned long long>(cycle_), static_cast<unsigned long long>(comparisons_),
                 static_cast<double>(cycle_) / seconds_ / 1e6);
+#if VM_COVERAGE
+    // Here and not in the destructor: the counters belong to the module, which is a member of the derived bench.
+    const std::string file = std::string(name()) + "_" + std::to_string(getpid()) + ".coverage";
+    Verilated::threadContextp()->coveragep()->write(file.c_str());
+#endif
   }
 
  protected:
@@ -124,12 +129,6 @@ class RtlBench : public sc_core::sc_module {
     Verilated::randReset(2);  // registers start with random bits: what the reset misses is seen
     Verilated::randSeed(static_cast<int>(seed));
     SC_METHOD(edge);
-  }
-  ~RtlBench() override {
-#if VM_COVERAGE
-    const std::string file = std::string(name()) + "_" + std::to_string(getpid()) + ".coverage";
-    Verilated::threadContextp()->coveragep()->write(file.c_str());
-#endif
   }
 
   virtual void cycle() = 0;
