@@ -20,7 +20,7 @@ namespace {
 TraceShape shape_of(const Dram* dram) {
   if (dram == nullptr) return {};
   const DramGeometry& geometry = dram->device().geometry;
-  return {geometry.burst_bytes(), geometry.row_bytes, geometry.banks() * geometry.channels};
+  return {geometry.burst_bytes(), geometry.row_bytes, std::uint64_t{geometry.banks()} * geometry.channels};
 }
 
 /// "FIRST:LAST", cycles.

@@ -6,7 +6,7 @@
 
 namespace nibble {
 
-MantKvCache::MantKvCache(std::size_t channels, MantValueCache::Window window, std::string name)
+MantKvCache::MantKvCache(std::size_t channels, MantValueCache::Window window, const std::string& name)
     : KvCache(name, channels), values_(channels, window, name + ": values") {}
 
 void MantKvCache::add(const Tensor& keys, const Tensor& values, bool prompt) {

@@ -11,7 +11,7 @@ namespace nibble {
 class MantKvCache : public KvCache {
  public:
   explicit MantKvCache(std::size_t channels, MantValueCache::Window window = MantValueCache::Window::int8,
-                       std::string name = "cache");
+                       const std::string& name = "cache");
 
   KvStorage storage() const override;
   const MantValueCache& value_cache() const { return values_; }

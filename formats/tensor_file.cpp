@@ -35,7 +35,7 @@ bool exists(const std::string& file) {
 /// The file that a directory stands for.
 std::string checkpoint_in(const std::string& directory) {
   for (const char* name : {index_name, single_name}) {
-    const std::string file = (fs::path(directory) / name).string();
+    std::string file = (fs::path(directory) / name).string();
     if (exists(file)) return file;
   }
   throw InputError(directory + ": is a directory without " + index_name + " and " + single_name);

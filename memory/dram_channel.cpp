@@ -59,7 +59,7 @@ DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
       leaps_(!per_bank_),
       banks_(device.geometry.banks()),
       ranks_(device.geometry.ranks),
-      groups_(device.geometry.ranks * device.geometry.bank_groups) {
+      groups_(std::size_t{device.geometry.ranks} * device.geometry.bank_groups) {
   const DramGeometry& g = device.geometry;
   need_of_.fill(kinds);
   for (unsigned bank = 0; bank < banks_.size(); ++bank) {

@@ -82,7 +82,7 @@ void tile(const QuantizedTensor& activations, const QuantizedTensor& weights, co
 }  // namespace
 
 std::int64_t tender_step(std::int64_t sum, std::int8_t x, std::int8_t w) {
-  sum += x * w;
+  sum += std::int64_t{x} * w;
   check_register(sum, 38, "tender PE: sum");
   return sum;
 }
