@@ -29,8 +29,9 @@ class AddressMap {
     unsigned bank;  ///< 0 .. banks() - 1: (rank x bank groups + bank group) x banks per group + bank
     std::uint64_t row;
   };
-  Place place(std::uint64_t local) const {
-    return {static_cast<unsigned>(gather(bank_parts_, local) ^ gather(hash_parts_, local)), gather(row_parts_, local)};
+  Place place(std::uint64_t local) const { return {bank(local), gather(row_parts_, local)}; }
+  unsigned bank(std::uint64_t local) const {
+    return static_cast<unsigned>(gather(bank_parts_, local) ^ gather(hash_parts_, local));
   }
   std::uint64_t column(std::uint64_t local) const { return gather(column_parts_, local); }
 

@@ -65,7 +65,7 @@ void DramChannel::account(unsigned index, Cycle time) {
       cursor = reached;
     };
     until(LostCause::refresh, bank.refreshed_at);
-    const Cycle bus = floor_of(column, groups_[bank.group]);
+    const Cycle bus = floor_of(column, bank);
     until(d != last_direction_      ? LostCause::turnaround
           : bank.rank != last_rank_ ? LostCause::rank_switch
                                     : LostCause::column_spacing,

@@ -54,6 +54,7 @@ DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
       stripe_mask_((std::uint64_t{1} << map.stripe_bits()) - 1),
       block_mask_((std::uint64_t{1} << map.block_bits()) - 1),
       stripe_(std::int64_t{1} << map.stripe_bits()),
+      every_job_(~std::uint64_t{0} >> (64 - stripe_)),
       stripe_spacings_{spacing_of_stripe(map, device.geometry, timing_.ccd_s, timing_.ccd_l),
                        spacing_of_stripe(map, device.geometry, timing_.ccd_s, timing_.ccd_l_write)},
       leaps_(!per_bank_),
@@ -62,11 +63,13 @@ DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
       groups_(std::size_t{device.geometry.ranks} * device.geometry.bank_groups) {
   const DramGeometry& g = device.geometry;
   need_of_.fill(kinds);
+  jobs_.emplace_back();
+  pieces_.emplace_back();
   for (unsigned bank = 0; bank < banks_.size(); ++bank) {
     banks_[bank].group = static_cast<std::uint8_t>(bank / g.banks_per_group);
     banks_[bank].rank = static_cast<std::uint8_t>(bank / (g.banks_per_group * g.bank_groups));
     group_of_[bank] = banks_[bank].group;
-    groups_[banks_[bank].group].rank = banks_[bank].rank;
+    ranks_[banks_[bank].rank].banks |= std::uint64_t{1} << bank;
   }
   for (unsigned rank = 0; rank < ranks_.size(); ++rank) {
     ranks_[rank].refresh_at =
@@ -77,7 +80,8 @@ DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
   find_refresh();
 }
 
-void DramChannel::push(std::uint64_t first, std::uint64_t count, bool is_write, std::uint32_t id, Cycle at) {
+[[gnu::flatten]] void DramChannel::push(std::uint64_t first, std::uint64_t count, bool is_write, std::uint32_t id,
+                                        Cycle at) {
   advance(at);
   if (idle()) work_from_ = now_ + 1;
   const unsigned direction = is_write ? write : read;
@@ -105,7 +109,7 @@ Cycle DramChannel::bound_of_new(unsigned direction, std::int64_t count) const {
   return column_time + (std::max(count, ahead) - 1) * timing_.ccd_s + latency_[direction] + burst_;
 }
 
-void DramChannel::advance(Cycle until) {
+[[gnu::flatten, gnu::noinline]] void DramChannel::advance(Cycle until) {
   if (until <= now_) return;
   for (bool first = true;; first = false) {
     choose_direction();
@@ -161,7 +165,7 @@ void DramChannel::choose_direction() {
 /// Whether data of a read could be on the bus before those of the next write, because the banks of the waiting writes
 /// are not ready. Not before a first write was served, nor while so many wait that they would be next again, or some
 /// that an earlier drain left behind: each drain takes those.
-bool DramChannel::drain_stalls() const {
+[[gnu::noinline]] bool DramChannel::drain_stalls() const {
   if (streak_ == 0 || !stall_ends_drain_ || fed_[write] - served_[write] >= write_high_) return false;
   Cycle next_read = never, next_write = never;
   for (std::uint64_t mask = active_[read]; mask != 0; mask &= mask - 1) {
@@ -179,8 +183,7 @@ bool DramChannel::drain_stalls() const {
     if (jobs_[static_cast<std::size_t>(bank.head[write])].next < left_behind_) return false;
     const Kind kind = need_of_[index];
     const Cycle opening = kind == column ? 0 : timing_.rcd_write + (kind == precharge_row ? timing_.rp : 0);
-    next_write =
-        std::min(next_write, std::max(ready_[index], floor_of(kind, groups_[bank.group])) + opening + latency_[write]);
+    next_write = std::min(next_write, std::max(ready_[index], floor_of(kind, bank)) + opening + latency_[write]);
     if (next_write <= next_read) return false;
   }
   return true;
@@ -191,37 +194,40 @@ bool DramChannel::drain_stalls() const {
 void DramChannel::classify(unsigned index) {
   const Bank& bank = banks_[index];
   const unsigned d = direction_;
-  const std::uint64_t bit = std::uint64_t{1} << index;
-  const Kind was = need_of_[index];
-  if (was != kinds) {
-    need_of_[index] = kinds;
-    needing_[was] &= ~bit;
-    if (best_[was].bank == index) best_[was].known = false;
-  }
+  need_nothing(index);
   const bool ahead = prepares_read(bank);
   const Index head = ahead ? bank.head[read] : bank.head[d], hit = bank.hit[d];
   if (head == none) return;
   const bool overtaken = bank.overtakes >= row_hit_cap_ && head != hit;
-  Kind kind = column;
   if (hit != none && !overtaken && !ahead) {
     const Job& job = jobs_[static_cast<std::size_t>(hit)];
-    ready_[index] = std::max(bank.cas_ok[d], job.enter);
-    age_[index] = job.next;
-  } else {
-    const Job& job = jobs_[static_cast<std::size_t>(head)];
-    kind = bank.row >= 0 ? precharge_row : activate_row;
-    ready_[index] = std::max(bank.row >= 0 ? bank.pre_ok : bank.act_ok, job.enter);
-    age_[index] = ahead ? job.next + younger_than_all : job.next;
+    order_[index] = order_of(job.next, index);
+    need(index, column, std::max(bank.cas_ok[d], job.enter));
+    return;
   }
-  need_of_[index] = kind;
-  needing_[kind] |= bit;
-  Candidate& best = best_[kind];
-  if (!best.known) return;
-  const Cycle time = std::max(ready_[index], floor_of(kind, groups_[bank.group]));
-  if (time < best.time || (time == best.time && age_[index] < best.age)) best = {time, age_[index], index, true};
+  const Job& job = jobs_[static_cast<std::size_t>(head)];
+  order_[index] = order_of(ahead ? job.next + younger_than_all : job.next, index);
+  const bool open = bank.row >= 0;
+  need(index, open ? precharge_row : activate_row, std::max(open ? bank.pre_ok : bank.act_ok, job.enter));
 }
 
-void DramChannel::classify_all() {
+/// The bank needs this from `ready` on, for the burst named by order_.
+void DramChannel::need(unsigned index, Kind kind, Cycle ready) {
+  ready_[index] = ready;
+  need_of_[index] = kind;
+  needing_[kind] |= std::uint64_t{1} << index;
+  if (best_[kind].known) best_[kind].improve(std::max(ready, floor_of(kind, banks_[index])), order_[index]);
+}
+
+void DramChannel::need_nothing(unsigned index) {
+  const Kind was = need_of_[index];
+  if (was == kinds) return;
+  need_of_[index] = kinds;
+  needing_[was] &= ~(std::uint64_t{1} << index);
+  best_[was].known = best_[was].known && best_[was].bank() != index;
+}
+
+[[gnu::noinline]] void DramChannel::classify_all() {
   needing_ = {};
   need_of_.fill(kinds);
   best_ = {};
@@ -229,64 +235,47 @@ void DramChannel::classify_all() {
     classify(lowest_bit(mask));
 }
 
-/// From when on rank and bank group allow a command of this kind.
-Cycle DramChannel::floor_of(Kind kind, const Group& group) const {
-  const Rank& rank = ranks_[group.rank];
-  if (kind == column) return std::max(rank.cas_ok[direction_], group.cas_ok[direction_]);
+/// From when on the rank, and with its bank group the bank, allow a command of this kind.
+Cycle DramChannel::floor_of(Kind kind, const Rank& rank) const {
+  if (kind == column) return rank.cas_ok[direction_];
   if (kind == precharge_row) return rank.pre_ok;
-  return std::max({rank.act_ok, group.act_ok, rank.activates[rank.oldest_activate] + timing_.faw});
+  return std::max(rank.act_ok, rank.activates[rank.oldest_activate] + timing_.faw);
+}
+
+Cycle DramChannel::floor_of(Kind kind, const Bank& bank) const {
+  const Cycle rank = floor_of(kind, ranks_[bank.rank]);
+  const Group& group = groups_[bank.group];
+  if (kind == column) return std::max(rank, group.cas_ok[direction_]);
+  return kind == precharge_row ? rank : std::max(rank, group.act_ok);
 }
 
 /// The earliest command of a kind; among equals the one that the oldest burst wants.
-void DramChannel::find(Kind kind) {
+template <DramChannel::Kind kind>
+void DramChannel::find() {
   Candidate best;
-  best.known = true;
-  const std::uint64_t needing = needing_[kind];
-  if ((needing & (needing - 1)) == 0) {
-    if (needing != 0) {
-      best.bank = lowest_bit(needing);
-      best.time = std::max(ready_[best.bank], floor_of(kind, groups_[group_of_[best.bank]]));
-      best.age = age_[best.bank];
-      if (best.time >= never) best = {never, 0, 0, true};
-    }
-    best_[kind] = best;
-    return;
-  }
-  find_floors(kind);
-  for (std::uint64_t mask = needing; mask != 0; mask &= mask - 1) {
-    const unsigned index = lowest_bit(mask);
-    const Cycle time = std::max(ready_[index], floors_[group_of_[index]]);
-    if (time > best.time || (time == best.time && age_[index] > best.age)) continue;
-    best.time = time;
-    best.age = age_[index];
-    best.bank = index;
-  }
-  best_[kind] = best;
-}
-
-/// floor_of() for every group.
-void DramChannel::find_floors(Kind kind) {
-  const std::size_t per_rank = groups_.size() / ranks_.size();
-  std::size_t g = 0;
   for (const Rank& rank : ranks_) {
-    const Cycle of_rank = kind == column ? rank.cas_ok[direction_]
-                          : kind == precharge_row
-                              ? rank.pre_ok
-                              : std::max(rank.act_ok, rank.activates[rank.oldest_activate] + timing_.faw);
-    for (const std::size_t end = g + per_rank; g < end; ++g) {
-      const Group& group = groups_[g];
-      floors_[g] = kind == column          ? std::max(of_rank, group.cas_ok[direction_])
-                   : kind == precharge_row ? of_rank
-                                           : std::max(of_rank, group.act_ok);
+    std::uint64_t mask = needing_[kind] & rank.banks;
+    if (mask == 0) continue;
+    const Cycle floor = floor_of(kind, rank);
+    for (; mask != 0; mask &= mask - 1) {
+      const unsigned index = lowest_bit(mask);
+      Cycle time = std::max(ready_[index], floor);
+      if (kind != precharge_row) {
+        const Group& group = groups_[group_of_[index]];
+        time = std::max(time, kind == column ? group.cas_ok[direction_] : group.act_ok);
+      }
+      best.improve(time, order_[index]);
     }
   }
+  best.known = true;
+  best_[kind] = best;
 }
 
 /// The kind of the next command; in one cycle precharge goes before activate before column. `kinds`: nothing to do.
 DramChannel::Kind DramChannel::choose() {
-  for (const Kind kind : {column, activate_row, precharge_row}) {
-    if (!best_[kind].known) find(kind);
-  }
+  if (!best_[column].known) find<column>();
+  if (!best_[activate_row].known) find<activate_row>();
+  if (!best_[precharge_row].known) find<precharge_row>();
   Kind next = precharge_row;
   if (best_[activate_row].time < best_[next].time) next = activate_row;
   if (best_[column].time < best_[next].time) next = column;
@@ -295,22 +284,27 @@ DramChannel::Kind DramChannel::choose() {
 
 void DramChannel::issue(Kind kind, Cycle until) {
   const Candidate chosen = best_[kind];
+  const unsigned index = chosen.bank();
   if (kind == precharge_row) {
     // Precharges of one cycle do not touch each other unless tPPD holds them apart.
     std::uint64_t banks = needing_[precharge_row];
     for (; banks != 0; banks &= banks - 1) {
       const unsigned bank = lowest_bit(banks);
-      if (bank != chosen.bank && (timing_.ppd != 0 || ready_[bank] > chosen.time)) continue;
+      if (bank != index && (timing_.ppd != 0 || ready_[bank] > chosen.time)) continue;
+      const Index wanted = banks_[bank].head[prepares_read(banks_[bank]) ? read : direction_];
       precharge(bank, chosen.time);
-      classify(bank);
+      need_nothing(bank);
+      need(bank, activate_row, std::max(banks_[bank].act_ok, jobs_[static_cast<std::size_t>(wanted)].enter));
     }
   } else if (kind == activate_row) {
-    const Bank& bank = banks_[chosen.bank];
-    const Job& job = jobs_[static_cast<std::size_t>(bank.head[prepares_read(bank) ? read : direction_])];
-    activate(chosen.bank, job.row, ready_[chosen.bank], chosen.time);
-    classify(chosen.bank);
+    const Bank& bank = banks_[index];
+    const bool ahead = prepares_read(bank);
+    const Job& job = jobs_[static_cast<std::size_t>(bank.head[ahead ? read : direction_])];
+    activate(index, job.row, ready_[index], chosen.time);
+    need_nothing(index);
+    if (!ahead) need(index, column, std::max(bank.cas_ok[direction_], job.enter));
   } else if (!leaps_ || !leap(until)) {
-    serve(chosen.bank, chosen.time);
+    serve(index, chosen.time);
   }
 }
 
@@ -338,7 +332,7 @@ void DramChannel::activate(unsigned index, std::uint64_t row, Cycle ready, Cycle
   bank.pre_ok = time + timing_.ras;
   bank.act_ok = time + timing_.rc;
   bank.overtakes = 0;
-  bank.hit = {first_hit(bank, read), first_hit(bank, write)};
+  bank.hit = {next_hit(bank, bank.head[read]), next_hit(bank, bank.head[write])};
   rank.activates[rank.oldest_activate] = time;
   rank.oldest_activate = (rank.oldest_activate + 1) % 4;
   rank.act_ok = time + timing_.rrd_s;
@@ -373,9 +367,9 @@ void DramChannel::serve(unsigned index, Cycle time) {
   column_count(ranks_[bank.rank], 1);
   if (per_bank_) --bank.waiting[d];
   log(d == read ? DramCommand::Kind::read : DramCommand::Kind::write, bank.rank, index, job.row, time);
-  complete(job.next, 1, time + latency_[d] + burst_, 0, job.segment);
+  complete_one(job, time + latency_[d] + burst_);
   job.next += stripe_;
-  age_[index] = job.next;
+  order_[index] = order_of(job.next, index);
   const bool exhausted = job.next >= pieces_[static_cast<std::size_t>(job.piece)].end;
   if (exhausted) remove_job(d, job_index);
   feed(time + 1);

@@ -118,10 +118,10 @@ class DramChannel {
   void log_commands(std::vector<DramCommand>* log);
 
  private:
-  using Index = std::int16_t;  ///< into jobs_ or pieces_; -1: none
-  static constexpr Index none = -1;
+  using Index = std::int16_t;       ///< into jobs_ or pieces_
+  static constexpr Index none = 0;  ///< no job, no piece; what is written to entry 0 is never read
   static constexpr unsigned read = 0, write = 1;
-  static constexpr std::int64_t younger_than_all = std::int64_t{1} << 60;
+  static constexpr std::int64_t younger_than_all = std::int64_t{1} << 56;
 
   struct Bank {
     std::int64_t row = -1;  ///< -1: closed
@@ -129,14 +129,15 @@ class DramChannel {
     Cycle pre_ok = 0, act_ok = 0;
     std::array<Index, 2> head{none, none}, tail{none, none};  ///< jobs per direction, oldest first
     std::array<Index, 2> hit{none, none};                     ///< the oldest job of the open row
-    std::array<std::int64_t, 2> waiting{};                    ///< bursts in the window, with QueueKind::per_bank
-    Cycle refreshed_at = 0;                                   ///< end of the last refresh
-    Cycle rate_wait = 0;                                      ///< how long tRRD or tFAW held up the last activate
     std::uint8_t rank = 0, group = 0;                         ///< group: over all ranks
     bool left_for_other_row = false;
     unsigned overtakes = 0;
+    Cycle refreshed_at = 0;                 ///< end of the last refresh
+    Cycle rate_wait = 0;                    ///< how long tRRD or tFAW held up the last activate
+    std::array<std::int64_t, 2> waiting{};  ///< bursts in the window, with QueueKind::per_bank
   };
   struct Rank {
+    std::uint64_t banks = 0;  ///< one bit each
     std::array<Cycle, 2> cas_ok{};
     std::array<Cycle, 4> activates{};  ///< the last four, a ring
     unsigned oldest_activate = 0;
@@ -152,7 +153,6 @@ class DramChannel {
   struct Group {
     std::array<Cycle, 2> cas_ok{};
     Cycle act_ok = 0;
-    std::uint8_t rank = 0;
   };
   /// Waiting bursts of one row of one bank: ages next, next + stripe, ... below the piece's end.
   struct Job {
@@ -167,9 +167,10 @@ class DramChannel {
   struct Piece {
     std::int64_t end = 0;  ///< age after the last burst in the window
     std::uint64_t next_local = 0;
-    unsigned live = 0;
-    bool extendable = false;       ///< the next burst of its direction may continue it
-    std::array<Index, 64> jobs{};  ///< by local number modulo stripe
+    std::uint64_t jobs = 0;   ///< local numbers modulo stripe that have a job, one bit each
+    bool extendable = false;  ///< the next burst of its direction may continue it
+    /// Local number of the burst of that age.
+    std::uint64_t local(std::int64_t age) const { return next_local - static_cast<std::uint64_t>(end - age); }
   };
   struct Feed {
     std::uint64_t next = 0, left = 0;
@@ -182,11 +183,24 @@ class DramChannel {
   };
   /// The commands that a bank may need next, and the best of each kind over the banks that need it.
   enum Kind : unsigned { column, activate_row, precharge_row, kinds };
+  /// The age of the burst that wants a command, and its bank: what decides between commands of one cycle.
+  using Order = std::int64_t;
+  static Order order_of(std::int64_t age, unsigned bank) { return age * 64 + bank; }
   struct Candidate {
     Cycle time = never;
-    std::int64_t age = 0;  ///< of the burst that wants it
-    unsigned bank = 0;
+    Order order = 0;
     bool known = false;
+    unsigned bank() const { return static_cast<unsigned>(order & 63); }
+    std::int64_t age() const { return order >> 6; }
+    /// Becomes the other one where that comes first; without branches, because which one does is as good as random.
+    void improve(Cycle other_time, Order other_order) {
+      __extension__ using Both = unsigned __int128;
+      const Both mine = Both(time) << 64 | static_cast<std::uint64_t>(order);
+      const Both other = Both(other_time) << 64 | static_cast<std::uint64_t>(other_order);
+      const Both first = std::min(mine, other);
+      time = static_cast<Cycle>(first >> 64);
+      order = static_cast<Order>(first);
+    }
   };
 
   void feed(Cycle enter);
@@ -194,20 +208,23 @@ class DramChannel {
   Piece& piece_for(unsigned direction, std::uint64_t local);
   void add_job(Index piece, unsigned direction, std::uint64_t local, std::int64_t age, Cycle enter);
   void remove_job(unsigned direction, Index job);
-  Index first_hit(const Bank& bank, unsigned direction) const;
+  Index next_hit(const Bank& bank, Index from) const;
 
   void choose_direction();
   bool drain_stalls() const;
   Cycle bound_of_new(unsigned direction, std::int64_t count) const;
   void classify(unsigned bank);
+  void need(unsigned bank, Kind kind, Cycle ready);
+  void need_nothing(unsigned bank);
   /// While writes are served, a bank without waiting writes is opened for a waiting read.
   bool prepares_read(const Bank& bank) const {
     return direction_ == write && bank.head[write] == none && bank.head[read] != none && bank.hit[read] == none;
   }
   void classify_all();
-  Cycle floor_of(Kind kind, const Group& group) const;
-  void find(Kind kind);
-  void find_floors(Kind kind);
+  Cycle floor_of(Kind kind, const Rank& rank) const;
+  Cycle floor_of(Kind kind, const Bank& bank) const;
+  template <Kind kind>
+  void find();
   Kind choose();
   Cycle stripe_spacing() const { return stripe_spacings_[direction_]; }
   Cycle row_time() const { return std::min(best_[activate_row].time, best_[precharge_row].time); }
@@ -256,7 +273,7 @@ class DramChannel {
   bool open_in_time(const Openings& openings, Cycle slot, std::uint64_t in_use) const;
   Pace pace_now() const;
   void apply(const Openings& openings);
-  void leave_window(const Piece& piece, Cycle last);
+  void leave_window(const Piece& piece, const Job& first, Cycle last);
   void enter_window(const Job& first, Cycle start, Cycle count, Cycle waiting, const Taken& taken);
   void column_timing(unsigned bank, Cycle time);
   void column_to_precharge(unsigned bank, Cycle time);
@@ -269,6 +286,7 @@ class DramChannel {
   void log(DramCommand::Kind kind, unsigned rank, unsigned bank, std::uint64_t row, Cycle at) {
     if (log_ != nullptr) log_->push_back({at, kind, rank, bank, row});
   }
+  void complete_one(const Job& job, Cycle end);
   void complete(std::int64_t first_age, Cycle count, Cycle first_end, Cycle spacing, std::uint64_t& segment);
   std::uint64_t segment_of(unsigned direction, std::int64_t age, std::uint64_t from) const;
   void close_if_unused(unsigned bank);
@@ -294,6 +312,7 @@ class DramChannel {
   const unsigned refresh_sets_;                      ///< per-bank refreshes that make one of the rank
   const std::uint64_t stripe_mask_, block_mask_;
   std::int64_t stripe_;
+  std::uint64_t every_job_;                 ///< Piece::jobs when all have one
   std::array<Cycle, 2> stripe_spacings_{};  ///< of column commands that walk a stripe; 0: irregular
   bool leaps_ = true;
 
@@ -316,19 +335,18 @@ class DramChannel {
   std::vector<Group> groups_;
   std::array<std::uint64_t, 2> active_{};  ///< banks with jobs, one bit each
   // For the current direction, per bank with jobs: the command that it needs, the time from which the bank itself
-  // allows it, and the age of the burst that wants it.
+  // allows it, and the burst that wants it.
   std::array<std::uint64_t, kinds> needing_{};
   std::array<Kind, 64> need_of_;  ///< kinds: none
   std::array<Candidate, kinds> best_{};
   std::array<Cycle, 64> ready_{};
-  std::array<std::int64_t, 64> age_{};
+  std::array<Order, 64> order_{};
   std::array<std::uint8_t, 64> group_of_{};
-  std::array<Cycle, 64> floors_{};  ///< of the groups, while find() runs
   std::array<std::int64_t, 2> fed_{}, served_{}, pushed_{};
   std::array<Index, 2> last_piece_{none, none};
-  std::vector<Job> jobs_;
+  std::vector<Job> jobs_;  ///< the first one is nobody's
   std::vector<Index> free_jobs_;
-  std::vector<Piece> pieces_;
+  std::vector<Piece> pieces_;  ///< likewise
   std::vector<Index> free_pieces_;
   Ring<Feed> feed_;
   std::array<Ring<Segment>, 2> segments_;

@@ -8,17 +8,17 @@
 namespace nibble {
 
 /// Starts with the best column command; false: nothing done, a single step is due.
-bool DramChannel::leap(Cycle until) {
-  if (stripe_spacing() == 0) return false;
+[[gnu::noinline]] bool DramChannel::leap(Cycle until) {
+  const Candidate chosen = best_[column];
+  const Job& job = jobs_[static_cast<std::size_t>(banks_[chosen.bank()].hit[direction_])];
+  Piece& piece = pieces_[static_cast<std::size_t>(job.piece)];
+  if (piece.end - chosen.age() <= 1 || stripe_spacing() == 0) return false;
   // Between writes so far apart a read of another rank could end the drain.
   if (direction_ == write && ranks_.size() != 1 && stripe_spacing() > burst_ + timing_.rtrs) return false;
-  const Candidate chosen = best_[column];
   if (std::min(row_time(), refresh_at_) <= chosen.time + stripe_spacing()) return false;  // not even two bursts
-  const Job& job = jobs_[static_cast<std::size_t>(banks_[chosen.bank].hit[direction_])];
-  Piece& piece = pieces_[static_cast<std::size_t>(job.piece)];
-  if (piece.end - chosen.age <= 1 || !in_order(job)) return false;
+  if (!in_order(job)) return false;
   const Job first = job;
-  const Cycle supply = leap_supply(piece, first.piece, chosen.age);
+  const Cycle supply = leap_supply(piece, first.piece, chosen.age());
   if (supply <= 1)
     return may_leap_rows(piece, first) && (leap_runs(piece, first, until) || leap_rows(piece, first, until));
   const Cycle count = in_turn(piece, first, leap_length(supply, until));
@@ -44,7 +44,7 @@ Cycle DramChannel::leap_supply(const Piece& piece, Index index, std::int64_t age
 /// Bursts at the head of the queue that continue the piece which entered last, whose banks all have their job.
 Cycle DramChannel::extension(const Piece& last) const {
   const Feed& head = feed_.front();
-  if (!last.extendable || last.next_local != head.next || last.live != static_cast<unsigned>(stripe_)) return 0;
+  if (!last.extendable || last.next_local != head.next || last.jobs != every_job_) return 0;
   return static_cast<Cycle>(std::min(head.left, block_mask_ + 1 - (head.next & block_mask_)));
 }
 
@@ -110,11 +110,11 @@ Cycle DramChannel::in_turn(const Piece& piece, const Job& first, Cycle count) co
   const unsigned d = direction_;
   Cycle slot = best_[column].time;
   for (Cycle k = 0; k < std::min(count, stripe_); ++k, slot += stripe_spacing()) {
-    const Index next = piece.jobs[(first.residue + static_cast<std::uint64_t>(k)) & stripe_mask_];
+    const Bank& bank = banks_[map_.bank(piece.local(first.next + k))];
+    const Index next = bank.head[d];
     if (next == none) return k;
     const Job& job = jobs_[static_cast<std::size_t>(next)];
-    const Bank& bank = banks_[job.bank];
-    if (job.next != first.next + k || bank.hit[d] != next || bank.head[d] != next || bank.cas_ok[d] > slot ||
+    if (job.piece != first.piece || job.next != first.next + k || bank.hit[d] != next || bank.cas_ok[d] > slot ||
         groups_[bank.group].cas_ok[d] > slot || job.enter > slot) {
       return k;
     }
@@ -141,14 +141,14 @@ void DramChannel::leap_columns(const Job& first, Cycle time, Cycle count) {
   const Cycle touched = std::min(count, stripe_);
   // The last `touched` commands decide what the banks and groups must respect afterwards.
   for (Cycle k = count - touched; k < count; ++k) {
-    const Index index = piece.jobs[(first.residue + static_cast<std::uint64_t>(k)) & stripe_mask_];
+    const unsigned bank = map_.bank(piece.local(first.next + k));
+    const Index index = banks_[bank].head[d];
     Job& job = jobs_[static_cast<std::size_t>(index)];
-    const unsigned bank = job.bank;
     banks_[bank].overtakes = 0;
     column_timing(bank, time + k * spacing);
     job.next = first.next + k + stripe_;
     if (job.next < piece.end) {
-      age_[bank] = job.next;  // all else that classify() would find is as before
+      order_[bank] = order_of(job.next, bank);  // all else that classify() would find is as before
       continue;
     }
     remove_job(d, index);
@@ -270,7 +270,7 @@ bool DramChannel::leap_runs(Piece& piece, const Job& first, Cycle until) {
     if (pace.last >= enter + (run - 1) * spacing || !open_in_time(openings, slot, banks_before)) break;
     if (count == 0) {
       account(first.bank, start);
-      leave_window(piece, start + (waiting - stripe_) * spacing);
+      leave_window(piece, first, start + (waiting - stripe_) * spacing);
     } else {
       const Cycle last = start + (waiting + count - stripe_) * spacing;
       for (Cycle k = 0; k < stripe_; ++k)
@@ -324,13 +324,12 @@ bool DramChannel::open_in_time(const Openings& openings, Cycle slot, std::uint64
 }
 
 /// All bursts of the piece are served, the last one of each bank from `last` on.
-void DramChannel::leave_window(const Piece& piece, Cycle last) {
+void DramChannel::leave_window(const Piece& piece, const Job& first, Cycle last) {
   for (Cycle k = 0; k < stripe_; ++k) {
-    const Index index = piece.jobs[static_cast<std::size_t>(k)];
-    const unsigned bank = jobs_[static_cast<std::size_t>(index)].bank;
+    const unsigned bank = map_.bank(piece.local(first.next + k));
     banks_[bank].overtakes = 0;
     column_to_precharge(bank, last + k * stripe_spacing());
-    remove_job(direction_, index);
+    remove_job(direction_, banks_[bank].head[direction_]);
     classify(bank);
   }
 }

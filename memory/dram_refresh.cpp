@@ -6,7 +6,7 @@
 
 namespace nibble {
 
-void DramChannel::refresh_step(unsigned rank) {
+[[gnu::noinline]] void DramChannel::refresh_step(unsigned rank) {
   if (!bank_refresh_) {
     refresh_all(rank);
   } else if (!ranks_[rank].closing) {
@@ -118,7 +118,7 @@ void DramChannel::refresh_banks(unsigned rank_index) {
 
 /// Without requests and with all banks closed nothing happens but refresh: all of them up to `until` but the last at
 /// once; of per-bank refreshes as many remain as decide the state of every bank.
-void DramChannel::skip_idle_refreshes(Cycle until) {
+[[gnu::noinline]] void DramChannel::skip_idle_refreshes(Cycle until) {
   for (unsigned index = 0; index < ranks_.size(); ++index) {
     Rank& rank = ranks_[index];
     if (rank.open_banks != 0 || rank.closing || rank.refresh_at > until) continue;

@@ -17,15 +17,13 @@ void DramChannel::feed(Cycle enter) {
     Piece& piece = piece_for(direction, head.next);
     const std::uint64_t to_block_end = block_mask_ + 1 - (head.next & block_mask_);
     const auto count = std::min({static_cast<std::uint64_t>(room), head.left, to_block_end});
-    const std::uint64_t touched = std::min(count, stripe_mask_ + 1);
+    const std::uint64_t touched = piece.jobs == every_job_ ? 0 : std::min(count, stripe_mask_ + 1);
     for (std::uint64_t k = 0; k < touched; ++k) {
-      if (piece.jobs[(head.next + k) & stripe_mask_] == none) {
-        add_job(last_piece_[direction], direction, head.next + k, fed_[direction] + static_cast<std::int64_t>(k),
-                enter);
-      }
+      if ((piece.jobs >> ((head.next + k) & stripe_mask_) & 1) != 0) continue;
+      add_job(last_piece_[direction], direction, head.next + k, fed_[direction] + static_cast<std::int64_t>(k), enter);
     }
     for (std::uint64_t k = 0; per_bank_ && k < count; ++k)
-      ++banks_[map_.place(head.next + k).bank].waiting[direction];
+      ++banks_[map_.bank(head.next + k)].waiting[direction];
     fed_[direction] += static_cast<std::int64_t>(count);
     piece.end = fed_[direction];
     head.next += count;
@@ -41,7 +39,7 @@ void DramChannel::feed(Cycle enter) {
 std::int64_t DramChannel::room_for(unsigned direction, std::uint64_t local) const {
   std::int64_t room = capacity_[direction];
   for (std::int64_t k = 0; k < stripe_; ++k) {
-    const Bank& bank = banks_[map_.place(local + static_cast<std::uint64_t>(k)).bank];
+    const Bank& bank = banks_[map_.bank(local + static_cast<std::uint64_t>(k))];
     room = std::min(room, k + (bank_capacity_[direction] - bank.waiting[direction]) * stripe_);
   }
   return room;
@@ -52,7 +50,7 @@ DramChannel::Piece& DramChannel::piece_for(unsigned direction, std::uint64_t loc
   if (last != none) {
     Piece& piece = pieces_[static_cast<std::size_t>(last)];
     if (piece.extendable && piece.next_local == local) return piece;
-    if (piece.live == 0) free_pieces_.push_back(last);
+    if (piece.jobs == 0) free_pieces_.push_back(last);
   }
   if (free_pieces_.empty()) {
     free_pieces_.push_back(static_cast<Index>(pieces_.size()));
@@ -60,10 +58,7 @@ DramChannel::Piece& DramChannel::piece_for(unsigned direction, std::uint64_t loc
   }
   last = free_pieces_.back();
   free_pieces_.pop_back();
-  Piece& piece = pieces_[static_cast<std::size_t>(last)];
-  piece.live = 0;
-  std::fill_n(piece.jobs.begin(), stripe_mask_ + 1, none);
-  return piece;
+  return pieces_[static_cast<std::size_t>(last)];
 }
 
 void DramChannel::add_job(Index piece, unsigned direction, std::uint64_t local, std::int64_t age, Cycle enter) {
@@ -74,9 +69,7 @@ void DramChannel::add_job(Index piece, unsigned direction, std::uint64_t local, 
   const Index index = free_jobs_.back();
   free_jobs_.pop_back();
   const auto residue = static_cast<std::uint8_t>(local & stripe_mask_);
-  Piece& owner = pieces_[static_cast<std::size_t>(piece)];
-  owner.jobs[residue] = index;
-  ++owner.live;
+  pieces_[static_cast<std::size_t>(piece)].jobs |= std::uint64_t{1} << residue;
 
   const AddressMap::Place place = map_.place(local);
   Bank& bank = banks_[place.bank];
@@ -90,37 +83,48 @@ void DramChannel::add_job(Index piece, unsigned direction, std::uint64_t local, 
   job.residue = residue;
   job.previous = bank.tail[direction];
   job.following = none;
-  if (job.previous == none) {
-    bank.head[direction] = index;
-  } else {
-    jobs_[static_cast<std::size_t>(job.previous)].following = index;
-  }
+  jobs_[static_cast<std::size_t>(job.previous)].following = index;
   bank.tail[direction] = index;
+  const bool oldest = bank.head[direction] == none;
+  if (oldest) bank.head[direction] = index;
+  const bool hit = bank.hit[direction] == none && bank.row == static_cast<std::int64_t>(place.row);
+  if (hit) bank.hit[direction] = index;
   active_[direction] |= std::uint64_t{1} << place.bank;
-  if (bank.hit[direction] == none && bank.row == static_cast<std::int64_t>(place.row)) bank.hit[direction] = index;
-  if (direction == direction_ || direction_ == write) classify(place.bank);
+  if ((oldest || hit) && (direction == direction_ || direction_ == write)) classify(place.bank);
 }
 
 void DramChannel::remove_job(unsigned direction, Index index) {
-  Job& job = jobs_[static_cast<std::size_t>(index)];
+  const Job& job = jobs_[static_cast<std::size_t>(index)];
   Bank& bank = banks_[job.bank];
-  (job.previous == none ? bank.head[direction] : jobs_[static_cast<std::size_t>(job.previous)].following) =
-      job.following;
-  (job.following == none ? bank.tail[direction] : jobs_[static_cast<std::size_t>(job.following)].previous) =
-      job.previous;
-  if (bank.head[direction] == none) active_[direction] &= ~(std::uint64_t{1} << job.bank);
-  if (bank.hit[direction] == index) bank.hit[direction] = first_hit(bank, direction);
+  jobs_[static_cast<std::size_t>(job.previous)].following = job.following;
+  jobs_[static_cast<std::size_t>(job.following)].previous = job.previous;
+  if (bank.hit[direction] == index) bank.hit[direction] = next_hit(bank, job.following);
+  if (job.previous == none) bank.head[direction] = job.following;
+  if (job.following == none) bank.tail[direction] = job.previous;
+  const bool last = bank.head[direction] == none;
+  active_[direction] &= ~(std::uint64_t{last} << job.bank);
   Piece& piece = pieces_[static_cast<std::size_t>(job.piece)];
-  piece.jobs[job.residue] = none;
-  if (--piece.live == 0 && last_piece_[direction] != job.piece) free_pieces_.push_back(job.piece);
+  piece.jobs &= ~(std::uint64_t{1} << job.residue);
+  if (piece.jobs == 0 && last_piece_[direction] != job.piece) free_pieces_.push_back(job.piece);
   free_jobs_.push_back(index);
 }
 
-DramChannel::Index DramChannel::first_hit(const Bank& bank, unsigned direction) const {
-  for (Index i = bank.head[direction]; i != none; i = jobs_[static_cast<std::size_t>(i)].following) {
-    if (static_cast<std::int64_t>(jobs_[static_cast<std::size_t>(i)].row) == bank.row) return i;
-  }
-  return none;
+/// The first job from `from` on that the open row serves.
+DramChannel::Index DramChannel::next_hit(const Bank& bank, Index from) const {
+  while (from != none && static_cast<std::int64_t>(jobs_[static_cast<std::size_t>(from)].row) != bank.row)
+    from = jobs_[static_cast<std::size_t>(from)].following;
+  return from;
+}
+
+/// The next burst of a job, whose data end at `end`.
+void DramChannel::complete_one(const Job& job, Cycle end) {
+  Ring<Segment>& segments = segments_[direction_];
+  std::uint64_t& popped = popped_[direction_];
+  Segment& segment = segments[static_cast<std::size_t>(segment_of(direction_, job.next, job.segment) - popped)];
+  if (--segment.remaining != 0) return;
+  done_.push_back({segment.id, end});
+  for (; !segments.empty() && segments.front().remaining == 0; ++popped)
+    segments.pop();
 }
 
 /// Bursts of consecutive ages whose data end at first_end, first_end + spacing, ...
