@@ -201,6 +201,7 @@ ArrayGeometry SystolicConfig::array_for(const Format& activations, const Format&
   geometry.initiation_interval = mode.initiation_interval;
   geometry.pe_latency = mode.latency;
   geometry.group_interval = timing.group_interval;
+  geometry.pass_overhead = pe->run_overhead == nullptr ? 0 : pe->run_overhead(activations, weights);
   geometry.foot_latency = timing.foot_latency;
   geometry.longest_pass = timing.longest_sum;
   return geometry;

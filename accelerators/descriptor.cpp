@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "accelerators/descriptor.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/units.h"
 #include "formats/packed_operand.h"
@@ -38,11 +40,11 @@ class Unpacker {
   std::size_t at_ = 0;
 };
 
-/// Group extent, cluster, then family, bits, grouping.
+/// Group extent, cluster (tender: groups of columns), then family, bits, grouping.
 void put_format(Packer& packer, const OperandDescriptor& operand) {
   const Format& format = operand.format;
   packer.put(format.grouping == Grouping::group ? format.group_k : operand.column_block, 4);
-  packer.put(format.cluster, 4);
+  packer.put(format.family == FormatFamily::tender ? format.decomposition : format.cluster, 4);
   packer.put(static_cast<std::uint64_t>(format.family), 1);
   packer.put(format.bits, 1);
   packer.put(static_cast<std::uint64_t>(format.grouping), 1);
@@ -54,7 +56,7 @@ bool get_enumerations(Unpacker& unpacker, Format& format) {
   const auto bits = unpacker.get(1);
   const auto grouping = unpacker.get(1);
   unpacker.get(1);
-  if (family > static_cast<std::uint64_t>(FormatFamily::olive4) || bits == 0 || bits > 32 ||
+  if (family > static_cast<std::uint64_t>(FormatFamily::tender) || bits == 0 || bits > 32 ||
       grouping > static_cast<std::uint64_t>(Grouping::tensor)) {
     return false;
   }
@@ -83,6 +85,10 @@ bool get_format(Unpacker& unpacker, OperandDescriptor& operand) {
     format.group_k = 0;
     operand.column_block = group;
     if (group == 0) return false;
+  }
+  if (format.family == FormatFamily::tender) {
+    format.group_n = tender_chunk_rows;
+    format.decomposition = static_cast<unsigned>(std::min<std::size_t>(format.cluster, 255));
   }
   if (format.family != FormatFamily::amove) format.cluster = 0;
   return is_complete(format);
@@ -125,6 +131,10 @@ bool get_continuation(Unpacker& unpacker, const Format& weight, Continuation& pa
   if (part.format.grouping == Grouping::group) {
     part.format.group_k = weight.group_k;
     part.format.cluster = weight.cluster;
+  }
+  if (part.format.family == FormatFamily::tender) {
+    part.format.group_n = tender_chunk_rows;
+    part.format.decomposition = weight.decomposition;
   }
   return part.k == 0 || is_complete(part.format);
 }
@@ -174,6 +184,24 @@ OperandLayout OperandDescriptor::layout(std::uint64_t instance) const {
   layout.group = format.grouping == Grouping::group ? format.group_k : column_block;
   // An Amove record is complete in memory, also a last, shorter one.
   if (format.family == FormatFamily::amove) layout.columns = round_up(layout.columns, layout.group);
+  return layout;
+}
+
+std::uint64_t OperandDescriptor::bytes() const {
+  const OperandLayout codes = layout(0);
+  const std::optional<OperandLayout> table = side_layout(format, codes);
+  return codes.bytes() + (table ? table->bytes() : 0);
+}
+
+std::optional<OperandLayout> side_layout(const Format& format, const OperandLayout& operand) {
+  const SideTable table = side_table(format, operand.rows, operand.columns);
+  if (table.bits == 0) return std::nullopt;
+  OperandLayout layout;
+  layout.base = operand.base + operand.bytes();
+  layout.rows = table.lines;
+  layout.columns = table.entries;
+  layout.bits = table.bits;
+  layout.group = operand.group;
   return layout;
 }
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "dataflow/operand_layout.h"
@@ -67,7 +68,13 @@ struct OperandDescriptor {
   std::uint32_t column_block = column_blocking;  ///< columns per block of the layout, without groups along them
   /// Layout of instance `i`.
   OperandLayout layout(std::uint64_t instance) const;
+  /// Bytes of one instance, its side table included.
+  std::uint64_t bytes() const;
 };
+
+/// Where the side table of an operand lies: behind the operand, a line after the other, in the operand's blocks of
+/// columns. nullopt: its format has none.
+std::optional<OperandLayout> side_layout(const Format& format, const OperandLayout& operand);
 
 /// A part of W behind its `k` along the reduction, in another format: the open INT8 window of M-ANT's values, blocks of
 /// another mantissa width in Harmonia's. It has W's `n` rows in one block.

@@ -154,7 +154,7 @@ OperandDescriptor ModelLowering::operand(const Format& format, std::uint64_t row
   out.rows = narrow(rows, "rows");
   out.columns = narrow(columns, "columns");
   out.block_rows = narrow(std::min(block_rows, rows), "block rows");
-  out.instance_stride = instances > 1 ? out.layout(0).bytes() : 0;
+  out.instance_stride = instances > 1 ? out.bytes() : 0;
   return out;
 }
 
@@ -213,10 +213,10 @@ void ModelLowering::lower_matrix(const Operator& op, std::deque<LoweredCommand>&
   Descriptor& d = command.descriptor;
   d.opcode = Opcode::gemm;
   d.a = operand(format_of(op.a), op.m, op.k, config_.activation_block_rows, 0, op.count);
-  d.a.address = arena(d.a.layout(0).bytes() * op.count);
+  d.a.address = arena(d.a.bytes() * op.count);
   if (op.w == TensorRole::weight) {
     d.w = operand(config_.formats.weight, op.n, op.k, config_.weight_block_rows, 0, 1);
-    d.w.address = weight_address(op, d.w.layout(0).bytes());
+    d.w.address = weight_address(op, d.w.bytes());
   } else {
     set_cache_operand(op, d);
   }

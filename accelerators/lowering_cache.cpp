@@ -13,7 +13,8 @@ std::uint64_t stream_bytes(const Format& format, std::uint64_t rows, std::uint64
   const std::uint64_t group = format.grouping == Grouping::group ? format.group_k : columns;
   if (format.family == FormatFamily::amove) columns = round_up(columns, group);
   const std::uint64_t metadata = columns == 0 ? 0 : metadata_bytes(format) * ceil_div(columns, group);
-  return rows * (code_bytes(format, columns) + metadata);
+  const SideTable side = side_table(format, rows, columns);
+  return rows * (code_bytes(format, columns) + metadata) + side.lines * ceil_div(side.entries * side.bits, 8);
 }
 
 /// Tokens of each width in a cache of `tokens` behind the prompt.

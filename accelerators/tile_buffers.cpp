@@ -77,15 +77,67 @@ void for_each_part(const OperandLayout& layout, const TileRange& range, RunIndex
   }
 }
 
+/// The lines of the side table that a tile of a tender operand needs.
+TileRange side_range(const TileRange& range) {
+  const std::uint64_t first = range.row0 / tender_chunk_rows, last = (range.row0 + range.rows - 1) / tender_chunk_rows;
+  return {first, last - first + 1, range.column0, range.columns};
+}
+
+std::uint32_t bit_field(const std::uint8_t* bytes, std::uint64_t low, unsigned bits) {
+  std::uint32_t value = 0;
+  for (unsigned i = 0; i < bits; ++i)
+    value |= static_cast<std::uint32_t>(bytes[(low + i) / 8] >> ((low + i) % 8) & 1U) << i;
+  return value;
+}
+
+/// Every row of the tile gets the groups of its line.
+void unpack_side(const OperandLayout& table, const TileRange& range, RunIndex& index,
+                 const std::vector<std::uint8_t>& bytes, QuantizedTensor& tile) {
+  const TileRange lines = side_range(range);
+  for_each_part(table, lines, index,
+                [&](std::uint64_t line, std::uint64_t, std::uint64_t done, std::uint64_t length, std::uint64_t offset) {
+                  const std::uint64_t begin = (lines.row0 + line) * tender_chunk_rows, end = begin + tender_chunk_rows;
+                  for (std::uint64_t row = std::max(begin, range.row0); row < std::min(end, range.row0 + range.rows);
+                       ++row) {
+                    for (std::uint64_t i = 0; i < length; ++i)
+                      tile.column_groups[(row - range.row0) * range.columns + done + i] =
+                          static_cast<std::uint8_t>(bit_field(&bytes[offset], i * table.bits, table.bits));
+                  }
+                });
+}
+
+void pack_side(const OperandLayout& table, const QuantizedTensor& tensor, std::uint8_t* out) {
+  for (std::uint64_t line = 0; line < table.rows; ++line) {
+    for (std::uint64_t entry = 0; entry < table.columns; ++entry) {
+      const std::uint32_t field = side_field(tensor, line, entry);
+      const std::uint64_t at =
+          (table.code_address(line, entry / table.group) - table.base) * 8 + entry % table.group * table.bits;
+      for (unsigned bit = 0; bit < table.bits; ++bit)
+        out[(at + bit) / 8] |= static_cast<std::uint8_t>((field >> bit & 1U) << ((at + bit) % 8));
+    }
+  }
+}
+
 }  // namespace
+
+std::vector<MemoryRun> tile_runs(const OperandLayout& layout, const Format& format, const TileRange& range) {
+  std::vector<MemoryRun> runs = layout.tile(range.row0, range.rows, range.column0, range.columns);
+  if (const auto table = side_layout(format, layout)) {
+    const TileRange side = side_range(range);
+    for (MemoryRun& run : table->tile(side.row0, side.rows, side.column0, side.columns))
+      runs.push_back(run);
+  }
+  return runs;
+}
 
 QuantizedTensor unpack_tile(const OperandLayout& layout, const Format& format, const TileRange& range,
                             const std::vector<std::uint8_t>& bytes) {
-  const auto runs = layout.tile(range.row0, range.rows, range.column0, range.columns);
+  const auto runs = tile_runs(layout, format, range);
   RunIndex index(runs);
   Format own_rows = format;
   own_rows.group_n = 1;  // every row brings its record
   QuantizedTensor tile = blank_tensor(own_rows, {range.rows, range.columns}, "tile");
+  if (const auto table = side_layout(format, layout)) unpack_side(*table, range, index, bytes, tile);
   for_each_part(
       layout, range, index,
       [&](std::uint64_t row, std::uint64_t group, std::uint64_t done, std::uint64_t length, std::uint64_t offset) {
@@ -109,7 +161,9 @@ bool is_encoding(const QuantizedTensor& tile) {
     }
   };
   const auto finite = [](float x) { return std::isfinite(x); };
-  return std::all_of(tile.types.begin(), tile.types.end(), is_type) &&
+  const auto is_group = [&](std::uint8_t group) { return group < tile.format.decomposition; };
+  return std::all_of(tile.column_groups.begin(), tile.column_groups.end(), is_group) &&
+         std::all_of(tile.types.begin(), tile.types.end(), is_type) &&
          std::all_of(tile.scales.begin(), tile.scales.end(), finite) &&
          std::all_of(tile.base_scales.begin(), tile.base_scales.end(), finite) &&
          std::all_of(tile.residuals.begin(), tile.residuals.end(), finite) &&
@@ -154,6 +208,7 @@ QuantizedTensor join_columns(const std::vector<QuantizedTensor>& tiles) {
     const std::size_t group = first.format.grouping == Grouping::group ? column / first.format.group_k : 0;
     join_elements(tile, column, tile.codes, whole.codes);
     join_elements(tile, column, tile.values, whole.values);
+    join_elements(tile, column, tile.column_groups, whole.column_groups);
     join_metadata(tile, group, tile.scales, whole.scales);
     join_metadata(tile, group, tile.types, whole.types);
     join_metadata(tile, group, tile.exponents, whole.exponents);
@@ -221,7 +276,9 @@ std::vector<std::uint8_t> quantize_results(const OperandLayout& layout, const Fo
 }
 
 std::vector<std::uint8_t> pack_operand(const OperandLayout& layout, const QuantizedTensor& tensor) {
-  std::vector<std::uint8_t> bytes(layout.bytes());
+  const auto table = side_layout(tensor.format, layout);
+  std::vector<std::uint8_t> bytes(layout.bytes() + (table ? table->bytes() : 0));
+  if (table) pack_side(*table, tensor, bytes.data() + layout.bytes());
   for (std::uint64_t row = 0; row < tensor.rows(); ++row) {
     for (std::uint64_t g = 0; g < layout.groups(); ++g) {
       const std::uint64_t column = g * layout.group;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "accelerators/descriptor.h"
 #include "dataflow/operand_layout.h"
 #include "formats/quantizer.h"
 
@@ -16,13 +17,16 @@ struct TileRange {
   std::uint64_t row0 = 0, rows = 0, column0 = 0, columns = 0;
 };
 
-/// Unpacks the bytes of layout.tile(range), concatenated in its order of runs; range.column0 is a multiple of the
-/// group.
+/// What a tile is fetched from: layout.tile(range), then what of the side table belongs to it.
+std::vector<MemoryRun> tile_runs(const OperandLayout& layout, const Format& format, const TileRange& range);
+
+/// Unpacks the bytes of tile_runs, concatenated in their order; range.column0 is a multiple of the group. In the tile
+/// every row has metadata of its own.
 QuantizedTensor unpack_tile(const OperandLayout& layout, const Format& format, const TileRange& range,
                             const std::vector<std::uint8_t>& bytes);
 
 /// False when the tile holds what no encoder writes (it comes from memory, whoever wrote it): a type byte that stands
-/// for no type, a value or scale that is not finite.
+/// for no type, a group of columns that the format does not have, a value or scale that is not finite.
 bool is_encoding(const QuantizedTensor& tile);
 
 /// Tiles side by side along the columns, in order; each but the last ends with a whole group.
@@ -41,7 +45,7 @@ std::vector<std::uint8_t> quantize_results(const OperandLayout& layout, const Fo
                                            const std::vector<float>& values, std::int32_t exponent,
                                            std::uint64_t& saturated_groups);
 
-/// The whole of a quantized operand in its memory layout, as a host places it.
+/// The whole of a quantized operand in its memory layout, as a host places it, with its side table behind it.
 std::vector<std::uint8_t> pack_operand(const OperandLayout& layout, const QuantizedTensor& tensor);
 /// FP16 or FP32 results of a whole operand back as binary32, row-major.
 std::vector<float> unpack_results(const OperandLayout& layout, const Format& format,

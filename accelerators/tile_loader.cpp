@@ -111,11 +111,13 @@ bool TileLoader::issue_one(LoadedJob next) {
   }
   jobs_.push_back(next);
   if (load_activation) {
-    load(activation_slot, command_.a.layout(job.instance).tile(job.m0, job.m, job.k0, job.k), Stream::activation);
+    const OperandLayout layout = command_.a.layout(job.instance);
+    load(activation_slot, tile_runs(layout, command_.a.format, {job.m0, job.m, job.k0, job.k}), Stream::activation);
   }
   if (load_weight) {
-    const OperandLayout layout = weight_segment(command_, next.segment).layout(job.instance);
-    load(weight_slot, layout.tile(job.n0, job.n, next.weight_k0, job.k), Stream::weight);
+    const OperandDescriptor part = weight_segment(command_, next.segment);
+    const TileRange range{job.n0, job.n, next.weight_k0, job.k};
+    load(weight_slot, tile_runs(part.layout(job.instance), part.format, range), Stream::weight);
   }
   if (job.refill) load(next.refill_slot, {partial_sum_run(command_, job)}, Stream::partial_sum);
   return true;

@@ -28,7 +28,7 @@ OperandDescriptor place(const Format& format, std::uint64_t rows, std::uint64_t 
   operand.rows = static_cast<std::uint32_t>(rows);
   operand.columns = static_cast<std::uint32_t>(columns);
   operand.block_rows = static_cast<std::uint32_t>(std::min(block_rows, rows));
-  next = round_up(next + operand.layout(0).bytes(), alignment);
+  next = round_up(next + operand.bytes(), alignment);
   return operand;
 }
 

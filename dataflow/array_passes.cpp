@@ -46,8 +46,8 @@ std::uint64_t stream_cycles(std::uint64_t m, std::uint64_t k, std::uint64_t n, c
     case Dataflow::output_stationary:
       break;
   }
-  if (group == 0 || group >= k) return group_cycles(k, array);
-  return k / group * group_cycles(group, array) + group_cycles(k % group, array);
+  if (group == 0 || group >= k) return group_cycles(k, array) + array.pass_overhead;
+  return k / group * group_cycles(group, array) + group_cycles(k % group, array) + array.pass_overhead;
 }
 
 ArrayPasses::ArrayPasses(std::uint64_t m, std::uint64_t k, std::uint64_t n, const ArrayGeometry& array,

@@ -86,7 +86,7 @@ class ArrayPasses {
 /// Passes along a reduction of `k` elements that starts at a group; output stationary: 1.
 std::uint64_t passes_along_k(std::uint64_t k, const ArrayGeometry& array, std::uint64_t group);
 /// Cycles in which the operands of a pass enter: initiation intervals of its rows (weight stationary: m, input
-/// stationary: n) or of its steps along k, where a group takes at least group_interval.
+/// stationary: n) or of its steps along k, where a group takes at least group_interval, and pass_overhead.
 std::uint64_t stream_cycles(std::uint64_t m, std::uint64_t k, std::uint64_t n, const ArrayGeometry& array,
                             std::uint64_t group);
 

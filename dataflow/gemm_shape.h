@@ -67,6 +67,8 @@ struct ArrayGeometry {
   /// Output stationary: cycles that a scale group occupies its PE at least, because PEs share a scaling unit (Amove:
   /// four PEs per GIPU of one sum per cycle: 4). 0: no such limit.
   std::uint64_t group_interval = 0;
+  /// Output stationary: cycles of a pass beside its steps (Tender: one for each shift between groups of columns).
+  std::uint64_t pass_overhead = 0;
   /// Output stationary: equal chains into which the PEs of a column are split; each hands out one result per cycle.
   std::uint64_t result_ports = 1;
   /// Output stationary: results drain through registers of their own while the next tile computes; else through the

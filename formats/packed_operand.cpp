@@ -203,6 +203,19 @@ void unpack_metadata(const std::uint8_t* in, std::size_t row, std::size_t g, Qua
   }
 }
 
+SideTable side_table(const Format& format, std::size_t rows, std::size_t columns) {
+  SideTable table;
+  table.bits = static_cast<unsigned>(format.column_bits());
+  if (table.bits == 0) return table;
+  table.lines = (rows + tender_chunk_rows - 1) / tender_chunk_rows;
+  table.entries = columns;
+  return table;
+}
+
+std::uint32_t side_field(const QuantizedTensor& tensor, std::size_t line, std::size_t entry) {
+  return tensor.column_groups[line * tensor.columns() + entry];
+}
+
 QuantizedTensor blank_tensor(const Format& format, std::vector<std::size_t> shape, std::string name) {
   QuantizedTensor tensor;
   tensor.format = format;

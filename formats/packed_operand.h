@@ -16,7 +16,8 @@
 ///   amove                   S, R (E4M3), cluster codes of 2 bits, cluster 0 in the low bits
 ///   mx                      X + 127 (E8M0)
 ///   nvfp4                   block scale (E4M3)
-/// Metadata of a whole tensor (amove's p, nvfp4's t) and of its columns (tender's groups) travels with its shape.
+/// What the columns of 256 rows share (tender's groups) is a side table, not part of any record. Metadata of a whole
+/// tensor (amove's p, nvfp4's t) travels with its shape.
 #pragma once
 
 #include <cstddef>
@@ -49,6 +50,16 @@ void unpack_codes(const std::uint8_t* in, std::size_t row, std::size_t g, Quanti
 /// The record of the group to which (row, g) belongs; writes metadata_bytes.
 void pack_metadata(const QuantizedTensor& tensor, std::size_t row, std::size_t g, std::uint8_t* out);
 void unpack_metadata(const std::uint8_t* in, std::size_t row, std::size_t g, QuantizedTensor& tensor);
+
+/// What many records would repeat: fields of `bits`, `entries` of them in a line.
+///   tender                  a line per 256 rows, an entry per column: the column's group
+struct SideTable {
+  unsigned bits = 0;  ///< 0: the format has no table
+  std::size_t lines = 0, entries = 0;
+};
+/// Of an operand of `rows` x `columns`.
+SideTable side_table(const Format& format, std::size_t rows, std::size_t columns);
+std::uint32_t side_field(const QuantizedTensor& tensor, std::size_t line, std::size_t entry);
 
 /// A tensor of zeros with every array that the format has, to be filled by unpacking.
 QuantizedTensor blank_tensor(const Format& format, std::vector<std::size_t> shape, std::string name);

@@ -42,6 +42,8 @@ struct PeUnit {
   std::size_t (*mode)(const Format& activations, const Format& weights) = nullptr;
   std::string activation_format = {}, weight_format = {};  ///< the pair that it is published with
   std::vector<std::string> options = {};  ///< members of GemmOptions that change its results: "accumulate", "product"
+  /// Cycles that a run over the reduction takes beside its steps, for a supported pair; null: none.
+  std::uint64_t (*run_overhead)(const Format& activations, const Format& weights) = nullptr;
   bool has_option(const std::string& option) const;
 };
 

@@ -119,7 +119,9 @@ const PeUnit& tender_unit() {
                               tender_pe_timing,
                               [](const Format& a, const Format&) -> std::size_t { return a.bits == 4 ? 0 : 1; },
                               "tender8-d8",
-                              "int8-channel"};
+                              "int8-channel",
+                              {},
+                              [](const Format& a, const Format&) { return std::uint64_t{a.decomposition} - 1; }};
   return unit;
 }
 

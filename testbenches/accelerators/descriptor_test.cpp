@@ -20,10 +20,10 @@ std::uint32_t word(Random& random) {
 }
 
 OperandDescriptor random_operand(Random& random) {
-  static const char* const formats[] = {"fp16",       "fp32",           "bf16",         "int8-g64",      "int8-channel",
-                                        "int2-g32",   "int8-g65521",    "int5-tensor",  "mant4-g64",     "mant4-g1",
-                                        "bfp8-g32",   "bfp4-g65536",    "ant4-channel", "olive4-tensor", "mxfp6-g32",
-                                        "mxint8-g32", "amove4-g128c16", "amove2-g4c1",  "nvfp4-g16"};
+  static const char* const formats[] = {
+      "fp16",        "fp32",       "bf16",           "int8-g64",    "int8-channel", "int2-g32",     "int8-g65521",
+      "int5-tensor", "mant4-g64",  "mant4-g1",       "bfp8-g32",    "bfp4-g65536",  "ant4-channel", "olive4-tensor",
+      "mxfp6-g32",   "mxint8-g32", "amove4-g128c16", "amove2-g4c1", "nvfp4-g16",    "tender8-d8",   "tender4-d1"};
   OperandDescriptor operand;
   operand.address = random.next();
   operand.instance_stride = random.next();

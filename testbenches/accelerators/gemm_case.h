@@ -50,8 +50,8 @@ inline OperandDescriptor placed(const std::string& format, std::uint64_t rows, s
   operand.rows = static_cast<std::uint32_t>(rows);
   operand.columns = static_cast<std::uint32_t>(columns);
   operand.block_rows = static_cast<std::uint32_t>(std::min(block_rows, rows));
-  operand.instance_stride = instances > 1 ? operand.layout(0).bytes() : 0;
-  next = round_up(next + operand.layout(0).bytes() * instances, 4096);
+  operand.instance_stride = instances > 1 ? operand.bytes() : 0;
+  next = round_up(next + operand.bytes() * instances, 4096);
   return operand;
 }
 

@@ -54,7 +54,7 @@ GemmCase encoded_case(const SystolicConfig& config, Descriptor d, Random& random
 
 const char* const all_machines[] = {
     "mant", "fp16-array", "int8-array", "harmonia", "amove-array", "amove-array-conservative",
-    "ant",  "olive",      "bitfusion",  "figna"};
+    "ant",  "olive",      "bitfusion",  "figna",    "tender"};
 
 std::uint64_t sum(const std::array<std::uint64_t, stream_count>& bytes) {
   std::uint64_t total = 0;
@@ -103,6 +103,25 @@ TEST_CASE("every machine's products through the sockets are its PE's, tails and 
   machines.run();
 }
 
+TEST_CASE("decomposed activations of several chunks of rows, in tiles that begin and end within them") {
+  Random random(62);
+  Machines machines;
+  for (const char* const format : {"tender4-d8", "tender8-d3"}) {
+    const SystolicConfig config = machine_config("tender", {"buffers.activation_kib=16"});
+    Descriptor d = command_for(config, 530, 300, 70, Format::parse(format),
+                               Format::parse(format[6] == '4' ? "int4-channel" : "int8-channel"));
+    d.tiling = searched(config, d);
+    const GemmCase gemm_case = encoded_case(config, d, random);
+    machines.add(config, [gemm_case](MachineBench& bench) {
+      gemm_case.place(bench);
+      bench.open_queue();
+      CHECK(bench.perform(gemm_case.command).status == CommandStatus::done);
+      CHECK((gemm_case.result(bench) == gemm_case.expected));
+    });
+  }
+  machines.run();
+}
+
 TEST_CASE("the smallest tile of every machine, counted by hand") {
   struct Count {
     const char* name;
@@ -120,7 +139,9 @@ TEST_CASE("the smallest tile of every machine, counted by hand") {
                           {"amove-array", 4, 32 + 4},
                           {"amove-array-conservative", 4, 32 + 4},
                           {"ant", 1, 64 + 3},
-                          {"olive", 1, 64 + 3}};
+                          {"olive", 1, 64 + 3},
+                          // Seven shifts between eight groups of columns.
+                          {"tender", 1 + 7, 64 + 3}};
   Machines machines;
   for (const Count& count : counts) {
     const SystolicConfig config = machine_config(count.name);

@@ -10,7 +10,7 @@
 #include "accelerators/descriptor.h"
 #include "core/random.h"
 #include "formats/rounding.h"
-#include "testbenches/pe/coded_tensors.h"
+#include "testbenches/pe/operands.h"
 
 using namespace nibble;
 using namespace nibble::test;
@@ -93,6 +93,43 @@ TEST_CASE("operand tiles unpack to the operand's codes, scales and types") {
     CAPTURE(range.row0, range.rows, range.column0, range.columns);
     check_tile(whole, range, unpack_tile(layout, placed.format, range, gather(layout, range, memory)));
   }
+}
+
+TEST_CASE("tiles of decomposed activations bring the groups of their columns from the table behind the operand") {
+  Random random(6);
+  for (const char* const format : {"tender8-d8", "tender4-d5", "tender8-d1"}) {
+    const OperandDescriptor placed = operand(format, 600, 150, 100);
+    const OperandLayout layout = placed.layout(0);
+    const QuantizedTensor whole = test::random_operand(format, 600, 150, random);
+    const auto memory = pack_operand(layout, whole);
+    REQUIRE(memory.size() == placed.bytes());
+    const unsigned bits = static_cast<unsigned>(placed.format.column_bits());
+    // Three chunks of rows; two blocks of 64 columns and one of 22.
+    REQUIRE(placed.bytes() == layout.bytes() + 3 * (2 * 8 * bits + (22 * bits + 7) / 8));
+    for (const TileRange& range : {TileRange{0, 600, 0, 150}, TileRange{255, 2, 64, 64}, TileRange{300, 299, 128, 22},
+                                   TileRange{599, 1, 0, 1}}) {
+      std::vector<std::uint8_t> bytes;
+      for (const MemoryRun& run : tile_runs(layout, placed.format, range)) {
+        for (std::uint64_t row = 0; row < run.rows; ++row) {
+          const auto from = memory.begin() + static_cast<std::ptrdiff_t>(run.address - layout.base + row * run.stride);
+          bytes.insert(bytes.end(), from, from + static_cast<std::ptrdiff_t>(run.row_bytes));
+        }
+      }
+      const QuantizedTensor tile = unpack_tile(layout, placed.format, range, bytes);
+      REQUIRE(is_encoding(tile));
+      check_tile(whole, range, tile);
+      for (std::uint64_t r = 0; r < range.rows; ++r) {
+        for (std::uint64_t c = 0; c < range.columns; ++c) {
+          const std::size_t its = (range.row0 + r) / 256 * 150 + range.column0 + c;
+          REQUIRE(int(tile.column_groups[r * range.columns + c]) == int(whole.column_groups[its]));
+        }
+      }
+    }
+  }
+  // Three bits can hold groups that five groups do not have.
+  QuantizedTensor tile = blank_tensor(Format::parse("tender4-d5"), {1, 2}, "tile");
+  tile.column_groups = {4, 5};
+  CHECK_FALSE(is_encoding(tile));
 }
 
 TEST_CASE("the open value window unpacks with one scale per channel") {

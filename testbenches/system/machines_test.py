@@ -10,9 +10,9 @@ import program
 import report_checks
 
 MACHINES = ("fp16-array", "int8-array", "harmonia", "amove-array", "amove-array-conservative", "ant", "olive", "bitfusion",
-            "figna")
+            "figna", "tender")
 PES = ("mant", "bfp", "fp_int", "fp_int_k", "amove", "fp16", "fp16_dequant", "int8", "int4", "bitfusion", "ant", "olive",
-       "fp_int_aligned")
+       "fp_int_aligned", "tender")
 CASES = 1 if program.SANITIZED else 2
 
 
