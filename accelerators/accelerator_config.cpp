@@ -113,11 +113,26 @@ bool quantizes(const FormatsConfig& formats) {
 
 QuantizerConfig quantizer_from(ConfigNode node) {
   QuantizerConfig quantizer;
+  quantizer.present = true;
   quantizer.pipeline_cycles = count(node, "pipeline_cycles", 0, 4096);
   quantizer.elements_per_cycle = count(node, "elements_per_cycle", 1, 65536);
   quantizer.cost_key = node.string("cost_key", "quantizer");
   node.reject_unknown();
   return quantizer;
+}
+
+IdleConfig idle_from(ConfigNode node) {
+  const auto policy = [&](const char* key) {
+    const std::string name = node.choice(key, {"clocked", "gated", "as_active"}, "clocked");
+    return name == "gated" ? IdlePolicy::gated : name == "as_active" ? IdlePolicy::as_active : IdlePolicy::clocked;
+  };
+  IdleConfig idle;
+  idle.pe = policy("pe");
+  idle.foot = policy("foot");
+  idle.quantizer = policy("quantizer");
+  idle.vector_unit = policy("vector_unit");
+  node.reject_unknown();
+  return idle;
 }
 
 /// The PE and the geometry that does not depend on formats.
@@ -179,6 +194,7 @@ SystolicConfig SystolicConfig::from(ConfigNode node) {
   config.vector_unit = vector_unit_from(node.child("vector_unit"));
   if (quantizes(config.formats)) config.quantizer = quantizer_from(node.child("quantizer"));
   config.kv_cache = kv_cache_from(node.child_or_empty("kv_cache"), config.formats, *config.pe);
+  config.idle = idle_from(node.child_or_empty("idle"));
   config.dma = DmaConfig::from(node.child("dma"));
   config.fidelity = node.choice("fidelity", {"transaction", "cycle"}, "transaction") == "cycle" ? Fidelity::cycle
                                                                                                 : Fidelity::transaction;

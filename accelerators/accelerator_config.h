@@ -31,9 +31,19 @@ struct VectorUnitConfig {
 /// Unit behind the accumulators that encodes results: M-ANT's real-time quantizer, Harmonia's converter, Amove's
 /// quantizer.
 struct QuantizerConfig {
+  bool present = false;                  ///< a machine whose formats need none has none
   std::uint64_t pipeline_cycles = 0;     ///< from the last element of a group to its metadata
   std::uint64_t elements_per_cycle = 1;  ///< encoded after that
   std::string cost_key = "quantizer";    ///< its entries in the cost book: <key>.element, <key>.area
+};
+
+/// What a unit costs in a cycle without work: what the cost book says of its clock running (clocked), nothing but
+/// leakage (gated), or as much as with work (as_active), which some published models charge.
+enum class IdlePolicy { clocked, gated, as_active };
+
+struct IdleConfig {
+  IdlePolicy pe = IdlePolicy::clocked, foot = IdlePolicy::clocked, quantizer = IdlePolicy::clocked,
+             vector_unit = IdlePolicy::clocked;
 };
 
 struct FormatsConfig {
@@ -68,6 +78,7 @@ struct SystolicConfig {
   VectorUnitConfig vector_unit;
   QuantizerConfig quantizer;
   KvCacheConfig kv_cache;
+  IdleConfig idle;
   DmaConfig dma;
   Fidelity fidelity = Fidelity::transaction;
   double traffic_price = 0;

@@ -36,6 +36,7 @@ struct CommandCounters {
 
   // Work.
   std::array<std::uint64_t, most_modes> macs_by_mode{};  ///< products, padding excluded; by index in PeTiming::modes
+  std::uint64_t pe_cycles = 0;                           ///< PEs times cycles in which they multiply
   std::uint64_t passes = 0;
   std::uint64_t jobs = 0;
   std::uint64_t group_results = 0;  ///< group sums scaled at the column foot

@@ -1,87 +1,199 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "accelerators/energy_ledger.h"
 
+#include <algorithm>
+#include <cmath>
+
+#include "core/json.h"
+#include "core/units.h"
+
 namespace nibble {
 namespace {
 
-/// count x entry; nothing was counted: 0 even when the entry is unknown.
-std::optional<double> cost(const CostBook& book, const std::string& key, std::uint64_t count) {
-  if (count == 0) return 0.0;
-  const auto& value = book.at(key).value;
-  return value ? std::optional<double>(*value * static_cast<double>(count)) : std::nullopt;
+EnergyPrice price_of(const CostBook& book, const std::string& key, const std::string& unit) {
+  const CostEntry entry = book.find(key, unit);
+  return {entry.value, entry.source};
 }
 
-std::optional<double> sum(std::optional<double> a, std::optional<double> b) {
-  return a && b ? std::optional<double>(*a + *b) : std::nullopt;
+/// "foot.int8.element" without ".element".
+std::string without_last_word(const std::string& key) {
+  return key.substr(0, key.rfind('.'));
 }
 
 constexpr double um2_per_mm2 = 1e6;
 
 }  // namespace
 
-EnergyLedger::EnergyLedger(const SystolicConfig& config, const CostBook& book)
-    : config_(config),
-      book_(book),
-      weight_(buffer(config.buffers.weight_bytes)),
-      activation_(buffer(config.buffers.activation_bytes)),
-      output_(buffer(config.buffers.output_bytes)) {}
+EnergyLedger::EnergyLedger(const SystolicConfig& config) : config_(config) {
+  units_.push_back(pe_unit());
+  if (!config.pe->timing().foot_key.empty()) units_.push_back(foot_unit());
+  if (config.quantizer.present) units_.push_back(quantizer_unit());
+  units_.push_back(vector_unit());
+  buffers_ = {{"weight_buffer", config.buffers.weight_bytes, &CommandCounters::weight_buffer_read,
+               &CommandCounters::weight_buffer_write},
+              {"activation_buffer", config.buffers.activation_bytes, &CommandCounters::activation_buffer_read,
+               &CommandCounters::activation_buffer_write},
+              {"output_buffer", config.buffers.output_bytes, &CommandCounters::output_buffer_read,
+               &CommandCounters::output_buffer_write}};
+  for (const Unit& unit : units_) {
+    for (const Work& work : unit.work)
+      activities_.push_back({unit.component, work.name, unit.group, Activity::active, work.unit});
+    const bool gated = unit.idle == IdlePolicy::gated;
+    activities_.push_back(
+        {unit.component, gated ? "gated" : "idle", unit.group, gated ? Activity::gated : Activity::idle, unit.slot});
+    activities_.push_back({unit.component, "leakage", unit.group, Activity::leakage, unit.slot});
+  }
+  for (const Buffer& buffer : buffers_) {
+    activities_.push_back({buffer.component, "read", "sram", Activity::active, "byte"});
+    activities_.push_back({buffer.component, "write", "sram", Activity::active, "byte"});
+    activities_.push_back({buffer.component, "leakage", "sram", Activity::leakage, "cycle"});
+  }
+  activities_.push_back({"control", "cycle", "control", Activity::active, "cycle"});
+}
 
-EnergyLedger::Buffer EnergyLedger::buffer(std::uint64_t bytes) const {
-  Buffer buffer;
+EnergyLedger::Unit EnergyLedger::pe_unit() const {
+  const PeTiming& timing = config_.pe->timing();
+  Unit unit;
+  unit.component = unit.group = "pe";
+  unit.key = without_last_word(timing.area_key);
+  unit.slot = "PE cycle";
+  unit.instances = config_.array.rows * config_.array.columns;
+  unit.idle = config_.idle.pe;
+  for (const PeMode& mode : timing.modes)
+    unit.work.push_back({"mac." + mode.name, "MAC", mode.energy_key, "pJ/MAC"});
+  unit.usual_work = mode_index(*config_.pe, config_.formats.activation, config_.formats.weight);
+  const PeMode& usual = timing.modes[unit.usual_work];
+  unit.work_per_slot = static_cast<double>(usual.lanes) / (usual.pes_fused * usual.initiation_interval);
+  const std::size_t modes = timing.modes.size();
+  unit.done = [modes](const CommandCounters& c) {
+    return std::vector<std::uint64_t>(c.macs_by_mode.begin(),
+                                      c.macs_by_mode.begin() + static_cast<std::ptrdiff_t>(modes));
+  };
+  unit.busy_slots = [](const CommandCounters& c) { return c.pe_cycles; };
+  return unit;
+}
+
+EnergyLedger::Unit EnergyLedger::foot_unit() const {
+  Unit unit;
+  unit.component = "foot";
+  unit.group = "foot";
+  unit.key = without_last_word(config_.pe->timing().foot_key);
+  unit.slot = "foot cycle";
+  unit.instances = config_.array.columns * config_.array.result_ports;
+  unit.idle = config_.idle.foot;
+  unit.work = {{"element", "element", config_.pe->timing().foot_key, "pJ/element"}};
+  unit.done = [](const CommandCounters& c) { return std::vector<std::uint64_t>{c.group_results}; };
+  unit.busy_slots = [](const CommandCounters& c) { return c.group_results; };
+  return unit;
+}
+
+EnergyLedger::Unit EnergyLedger::quantizer_unit() const {
+  Unit unit;
+  unit.component = unit.group = "quantizer";
+  unit.key = config_.quantizer.cost_key;
+  unit.slot = "cycle";
+  unit.instances = 1;
+  unit.idle = config_.idle.quantizer;
+  unit.work = {{"element", "element", unit.key + ".element", "pJ/element"}};
+  unit.work_per_slot = static_cast<double>(config_.quantizer.elements_per_cycle);
+  unit.done = [](const CommandCounters& c) { return std::vector<std::uint64_t>{c.quantized_elements}; };
+  unit.busy_slots = [per_cycle = config_.quantizer.elements_per_cycle](const CommandCounters& c) {
+    return ceil_div(c.quantized_elements, per_cycle);
+  };
+  return unit;
+}
+
+EnergyLedger::Unit EnergyLedger::vector_unit() const {
+  Unit unit;
+  unit.component = unit.group = "vector";
+  unit.key = "vector.lane";
+  unit.slot = "lane cycle";
+  unit.instances = config_.vector_unit.lanes;
+  unit.idle = config_.idle.vector_unit;
+  unit.work = {{"operation", "operation", "vector.operation", "pJ/operation"}};
+  unit.done = [](const CommandCounters& c) { return std::vector<std::uint64_t>{c.vector_operations}; };
+  unit.busy_slots = [](const CommandCounters& c) { return c.vector_operations; };
+  return unit;
+}
+
+std::vector<std::uint64_t> EnergyLedger::activity(const CommandCounters& c) const {
+  std::vector<std::uint64_t> counts;
+  counts.reserve(activities_.size());
+  for (const Unit& unit : units_) {
+    for (const std::uint64_t count : unit.done(c))
+      counts.push_back(count);
+    const std::uint64_t slots = unit.instances * c.cycles;
+    counts.push_back(slots - std::min(slots, unit.busy_slots(c)));
+    counts.push_back(slots);
+  }
+  for (const Buffer& buffer : buffers_) {
+    counts.push_back(c.*buffer.read);
+    counts.push_back(c.*buffer.written);
+    counts.push_back(c.cycles);
+  }
+  counts.push_back(c.cycles);
+  return counts;
+}
+
+void EnergyLedger::price_unit(const CostBook& book, const Unit& unit, PriceList& out) const {
+  const std::size_t first = out.energy.size();
+  for (const Work& work : unit.work)
+    out.energy.push_back(price_of(book, work.key, work.price_unit));
+  switch (unit.idle) {
+    case IdlePolicy::clocked:
+      out.energy.push_back(price_of(book, unit.key + ".idle", "pJ/cycle"));
+      break;
+    case IdlePolicy::gated:
+      out.energy.push_back(book.contains(unit.key + ".gated")
+                               ? price_of(book, unit.key + ".gated", "pJ/cycle")
+                               : EnergyPrice{0.0, "a stopped clock switches nothing; its gates are not counted"});
+      break;
+    case IdlePolicy::as_active: {
+      EnergyPrice price = out.energy[first + unit.usual_work];
+      if (price.pj) *price.pj *= unit.work_per_slot;
+      price.source = "as with work (idle." + unit.component + ": as_active): " + price.source;
+      out.energy.push_back(std::move(price));
+      break;
+    }
+  }
+  EnergyPrice leakage = price_of(book, unit.key + ".leakage", "mW");
+  if (leakage.pj) *leakage.pj = pj_per_cycle(*leakage.pj);
+  out.energy.push_back(std::move(leakage));
+  const CostEntry area = book.find(unit.key + ".area", "um2");
+  out.area.push_back({unit.component, unit.group, unit.instances, area.value, area.source});
+}
+
+void EnergyLedger::price_buffer(const CostBook& book, const Buffer& buffer, PriceList& out) const {
+  if (!book.has_sram()) {
+    const std::string why = "no SRAM table in " + book.name();
+    out.energy.insert(out.energy.end(), 3, EnergyPrice{std::nullopt, why});
+    out.area.push_back({buffer.component, "sram", 1, std::nullopt, why});
+    return;
+  }
+  // What no macro of the table holds is made of equal ones.
+  const auto bytes = static_cast<double>(buffer.bytes);
+  const auto macros = static_cast<std::uint64_t>(std::ceil(bytes / book.largest_sram_bytes()));
   const auto bits = static_cast<double>(config_.sram_access_bits);
-  buffer.cost = book_.sram(static_cast<double>(bytes), bits);
-  buffer.pj_per_read_byte = buffer.cost.read_pj * 8 / bits;
-  buffer.pj_per_write_byte = buffer.cost.write_pj * 8 / bits;
-  return buffer;
+  const SramCost macro = book.sram(bytes / static_cast<double>(macros), bits);
+  const std::string source = book.sram_source() + ", " + std::to_string(config_.sram_access_bits) + " bits wide" +
+                             (macros > 1 ? ", " + std::to_string(macros) + " equal macros" : "");
+  out.energy.push_back({macro.read_pj * 8 / bits, source});
+  out.energy.push_back({macro.write_pj * 8 / bits, source});
+  out.energy.push_back({pj_per_cycle(macro.leakage_mw) * static_cast<double>(macros), source});
+  out.area.push_back({buffer.component, "sram", macros, macro.area_mm2 * um2_per_mm2, source});
 }
 
-EnergyFigures EnergyLedger::energy(const CommandCounters& c) const {
-  const auto bytes = [](const Buffer& buffer, std::uint64_t reads, std::uint64_t writes) {
-    return static_cast<double>(reads) * buffer.pj_per_read_byte +
-           static_cast<double>(writes) * buffer.pj_per_write_byte;
-  };
-  const double seconds = static_cast<double>(c.cycles) / (config_.clock_mhz * 1e6);
-  const double leakage_mw = weight_.cost.leakage_mw + activation_.cost.leakage_mw + output_.cost.leakage_mw;
-  const PeTiming& timing = config_.pe->timing();
-  EnergyFigures energy;
-  energy.pe = timing.foot_key.empty() ? 0.0 : cost(book_, timing.foot_key, c.group_results);
-  for (std::size_t mode = 0; mode < timing.modes.size(); ++mode)
-    energy.pe = sum(energy.pe, cost(book_, timing.modes[mode].energy_key, c.macs_by_mode.at(mode)));
-  energy.quantizer = cost(book_, config_.quantizer.cost_key + ".element", c.quantized_elements);
-  energy.vector = cost(book_, "vector.operation", c.vector_operations);
-  energy.sram = bytes(weight_, c.weight_buffer_read, c.weight_buffer_write) +
-                bytes(activation_, c.activation_buffer_read, c.activation_buffer_write) +
-                bytes(output_, c.output_buffer_read, c.output_buffer_write);
-  energy.dram = 0.0;
-  // mW x s = mJ = 1e9 pJ.
-  energy.static_power = leakage_mw * seconds * 1e9;
-  return energy;
-}
-
-AreaFigures EnergyLedger::area() const {
-  AreaFigures area;
-  area.pe_um2 = cost(book_, config_.pe->timing().area_key, config_.array.rows * config_.array.columns);
-  area.sram_um2 = (weight_.cost.area_mm2 + activation_.cost.area_mm2 + output_.cost.area_mm2) * um2_per_mm2;
-  area.quantizer_um2 = cost(book_, config_.quantizer.cost_key + ".area", 1);
-  area.vector_um2 = cost(book_, "vector.lane.area", config_.vector_unit.lanes);
-  return area;
-}
-
-std::vector<std::pair<std::string, std::string>> EnergyLedger::sources() const {
-  const PeTiming& timing = config_.pe->timing();
-  const PeMode& mode = mode_of(*config_.pe, config_.formats.activation, config_.formats.weight);
-  std::vector<std::pair<std::string, std::string>> out;
-  const auto add = [&](const char* component, const std::string& key) {
-    const CostEntry& entry = book_.at(key);
-    out.emplace_back(component, entry.source + (entry.value ? "" : " [unknown]"));
-  };
-  add("pe", mode.energy_key);
-  if (!timing.foot_key.empty()) add("column foot", timing.foot_key);
-  add("quantizer", config_.quantizer.cost_key + ".element");
-  add("vector unit", "vector.operation");
-  add("PE area", timing.area_key);
-  out.emplace_back("SRAM and its leakage (static)", book_.sram_source());
-  out.emplace_back("not included", "PE leakage and idle energy, clock tree, control: no published number");
+PriceList EnergyLedger::price(const CostBook& book) const {
+  PriceList out;
+  out.technology = book.name();
+  out.node_nm = book.node_nm();
+  for (const Unit& unit : units_)
+    price_unit(book, unit, out);
+  for (const Buffer& buffer : buffers_)
+    price_buffer(book, buffer, out);
+  out.energy.push_back(price_of(book, "control.cycle", "pJ/cycle"));
+  const CostEntry control = book.find("control.area", "um2");
+  out.area.push_back({"control", "control", 1, control.value, control.source});
   return out;
 }
 

@@ -1,36 +1,78 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Energy and area of a systolic machine: counters times the loaded cost book, computed after the run.
+/// What a systolic machine counts, and what a cost book makes of it: energy by activity, area by instance.
+///
+/// Per command, with PEs = rows x columns and the clock's cycles T:
+///   pe.mac.MODE        products in that mode                        x the mode's entry, pJ/MAC
+///   pe.idle            PEs x T - PE cycles with a product            x PE.idle, pJ/cycle
+///   pe.leakage         PEs x T                                      x PE.leakage, mW
+///   foot.element       group sums scaled                            x the PE's foot entry, pJ/element
+///   quantizer.element  elements encoded                             x QUANTIZER.element, pJ/element
+///   vector.operation   elementary operations                        x vector.operation, pJ/operation
+///   BUFFER.read .write bytes                                        x the SRAM table at the access width
+///   BUFFER.leakage     T                                            x the SRAM table
+///   control.cycle      T                                            x control.cycle, pJ/cycle
+/// Feet, quantizer and vector unit idle and leak like PEs, per foot, unit and lane. PE stands for the PE's area entry
+/// without ".area". What a book does not hold is unknown.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "accelerators/accelerator_config.h"
 #include "accelerators/command_counters.h"
 #include "core/cost_book.h"
-#include "core/report.h"
+#include "core/price_list.h"
 
 namespace nibble {
 
 class EnergyLedger {
  public:
-  EnergyLedger(const SystolicConfig& config, const CostBook& book);
-  /// Everything but DRAM, whose model counts its own commands.
-  EnergyFigures energy(const CommandCounters& counters) const;
-  AreaFigures area() const;
-  /// Component -> origin of its numbers.
-  std::vector<std::pair<std::string, std::string>> sources() const;
+  explicit EnergyLedger(const SystolicConfig& config);
+  /// What is counted, in order.
+  const std::vector<ActivityKind>& activities() const { return activities_; }
+  /// One count per activity.
+  std::vector<std::uint64_t> activity(const CommandCounters& counters) const;
+  /// Throws InputError where a book's entry has another unit, or a buffer is smaller than the book's smallest macro.
+  PriceList price(const CostBook& book) const;
 
  private:
-  struct Buffer {
-    SramCost cost;
-    double pj_per_read_byte = 0, pj_per_write_byte = 0;
+  struct Work {
+    std::string name, unit;       ///< of the count
+    std::string key, price_unit;  ///< cost book entry
   };
-  Buffer buffer(std::uint64_t bytes) const;
+  /// A unit of equal instances that work, idle and leak.
+  struct Unit {
+    std::string component, group;
+    std::string key;   ///< entries <key>.idle, <key>.gated, <key>.leakage, <key>.area
+    std::string slot;  ///< an instance's cycle: "PE cycle"
+    std::uint64_t instances = 0;
+    IdlePolicy idle = IdlePolicy::clocked;
+    std::vector<Work> work;
+    std::size_t usual_work = 0;  ///< index; as_active charges it to idle slots
+    double work_per_slot = 1;
+    std::function<std::vector<std::uint64_t>(const CommandCounters&)> done;  ///< one count per work
+    std::function<std::uint64_t(const CommandCounters&)> busy_slots;
+  };
+  struct Buffer {
+    std::string component;
+    std::uint64_t bytes;
+    std::uint64_t CommandCounters::*read;
+    std::uint64_t CommandCounters::*written;
+  };
+  Unit pe_unit() const;
+  Unit foot_unit() const;
+  Unit quantizer_unit() const;
+  Unit vector_unit() const;
+  void price_unit(const CostBook& book, const Unit& unit, PriceList& out) const;
+  void price_buffer(const CostBook& book, const Buffer& buffer, PriceList& out) const;
+  double pj_per_cycle(double milliwatt) const { return milliwatt / config_.clock_mhz * 1e3; }
+
   const SystolicConfig& config_;
-  const CostBook& book_;
-  Buffer weight_, activation_, output_;
+  std::vector<Unit> units_;
+  std::vector<Buffer> buffers_;
+  std::vector<ActivityKind> activities_;
 };
 
 }  // namespace nibble

@@ -292,6 +292,7 @@ void GemmEngine::count_job(const GemmProgress& progress, const LoadedJob& loaded
   ++counters.jobs;
   counters.passes += passes.count();
   counters.macs_by_mode.at(plan.mode) += job.m * job.k * job.n;
+  counters.pe_cycles += pe_cycles(job.m, job.k, job.n, plan.array, plan.sum_extent);
   counters.group_results += job.m * job.n * groups;
   // An operand is read again for every block of outputs that its tile meets.
   counters.weight_buffer_read +=

@@ -74,7 +74,7 @@ ReportFigures figures_of(const CommandCounters& c, const LoweredCommand& command
   f.sram_read_bytes = c.weight_buffer_read + c.activation_buffer_read + c.output_buffer_read;
   f.sram_write_bytes = c.weight_buffer_write + c.activation_buffer_write + c.output_buffer_write;
   f.overflows = c.overflows;
-  f.energy = ledger.energy(c);
+  f.activity = ledger.activity(c);
   return f;
 }
 
@@ -93,14 +93,29 @@ PlatformConfig PlatformConfig::from(ConfigNode accelerator) {
   const std::string memory_name = section.string("preset");
   ConfigNode memory = memory_node(section);
   section.reject_unknown();
-  const std::string technology = accelerator.string("technology");
-  ConfigNode book = ConfigNode::load(find_config("technologies", technology));
+  std::vector<CostBook> costs = cost_books(accelerator);
   accelerator.reject_unknown();
-  return {std::move(machine), memory, memory_name, CostBook::load(book), accelerator.resolved_yaml()};
+  return {std::move(machine), memory, memory_name, std::move(costs), accelerator.resolved_yaml()};
+}
+
+std::vector<CostBook> cost_books(ConfigNode accelerator) {
+  const std::vector<std::string> names = accelerator.is_list("technology")
+                                             ? accelerator.strings("technology")
+                                             : std::vector<std::string>{accelerator.string("technology")};
+  if (names.empty()) accelerator.fail("technology", "is an empty list, expected the name of a cost book");
+  std::vector<CostBook> books;
+  for (const std::string& name : names) {
+    books.push_back(CostBook::load(ConfigNode::load(find_config("technologies", name))));
+    for (std::size_t i = 0; i + 1 < books.size(); ++i) {
+      if (books[i].name() == books.back().name())
+        accelerator.fail("technology", "names the cost book '" + name + "' twice");
+    }
+  }
+  return books;
 }
 
 Platform::Platform(PlatformConfig config)
-    : config_(std::move(config)), ledger_(config_.machine, config_.costs), statistics_("platform") {
+    : config_(std::move(config)), ledger_(config_.machine), statistics_("platform") {
   memory_ = make_memory("memory", config_.memory, &statistics_);
   router_ = std::make_unique<Router>("router", RouterConfig::single_target(2, memory_->capacity_bytes()), &statistics_);
   machine_ = std::make_unique<SystolicAccelerator>("machine", config_.machine, &statistics_);
@@ -129,14 +144,14 @@ std::uint64_t Platform::first_free_address() const {
 void Platform::describe(Report& report) const {
   const SystolicConfig& machine = config_.machine;
   report.accelerator = machine.name;
-  report.technology = config_.costs.name();
   report.memory = config_.memory_name;
   report.clock_mhz = machine.clock_mhz;
   report.peak_macs_per_cycle = machine.macs_per_cycle(machine.formats.activation, machine.formats.weight);
   report.peak_bytes_per_cycle = machine.bytes_per_cycle(memory_->peak_bandwidth());
   report.capacity_bytes = memory_->capacity_bytes();
-  report.area = ledger_.area();
-  report.sources = ledger_.sources();
+  report.activities = ledger_.activities();
+  for (const CostBook& book : config_.costs)
+    report.prices.push_back(ledger_.price(book));
   const std::string left_out = memory_->energy().left_out;
   report.sources.emplace_back(
       "DRAM", memory_->source() + (left_out.empty() ? "" : "; not known and not in the energy: " + left_out));
@@ -149,7 +164,7 @@ void Platform::run(const std::function<std::optional<LoweredCommand>()>& next, R
   RunRecords records(report);
   std::uint64_t done = 0;
   std::uint64_t bus_read = memory_->bus_read_bytes(), bus_write = memory_->bus_write_bytes();
-  double dram_pj = memory_->energy().total_pj();
+  MemoryEnergy spent = memory_->energy();
   machine_->observe([&](std::uint32_t, std::uint64_t begin_cycle, const CommandCounters& counters) {
     const LoweredCommand command = std::move(in_flight.front());
     in_flight.pop_front();
@@ -159,8 +174,13 @@ void Platform::run(const std::function<std::optional<LoweredCommand>()>& next, R
     bus_read += figures.dram_read_bytes;
     bus_write += figures.dram_write_bytes;
     const MemoryEnergy energy = memory_->energy();
-    figures.energy.dram = energy.known ? std::optional<double>(energy.total_pj() - dram_pj) : std::nullopt;
-    dram_pj = energy.total_pj();
+    if (energy.known) {
+      figures.dram_background_pj = energy.background_pj - spent.background_pj;
+      figures.dram_command_pj = energy.total_pj() - spent.total_pj() - *figures.dram_background_pj;
+    } else {
+      figures.dram_command_pj = figures.dram_background_pj = std::nullopt;
+    }
+    spent = energy;
     records.add(command, begin_cycle, figures);
     done += 1 + command.repeated_layers;
     if (progress) progress(done);

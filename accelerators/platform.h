@@ -16,6 +16,7 @@
 #include <string>
 #include <systemc>
 #include <utility>
+#include <vector>
 
 #include "accelerators/energy_ledger.h"
 #include "accelerators/host.h"
@@ -34,12 +35,15 @@ struct PlatformConfig {
   SystolicConfig machine;
   ConfigNode memory;
   std::string memory_name;
-  CostBook costs;
-  std::string resolved_yaml;  ///< of all three
+  std::vector<CostBook> costs;  ///< one or more; the first is meant where one is
+  std::string resolved_yaml;    ///< of the accelerator
 
   /// Reads and checks everything; `memory` is a mapping with `preset` and keys that override the preset's.
   static PlatformConfig from(ConfigNode accelerator);
 };
+
+/// The cost books that `technology` names: a name or a list of names.
+std::vector<CostBook> cost_books(ConfigNode accelerator);
 
 /// Called after each command with its number: progress.
 using CommandProgress = std::function<void(std::uint64_t done)>;

@@ -323,6 +323,10 @@ bool ConfigNode::is_mapping(const std::string& key) const {
   const ConfigMember* member = document_->find(place_, key);
   return member != nullptr && member->value->kind == Kind::mapping;
 }
+bool ConfigNode::is_list(const std::string& key) const {
+  const ConfigMember* member = document_->find(place_, key);
+  return member != nullptr && member->value->kind == Kind::sequence;
+}
 void ConfigNode::ignore(const std::string& key) {
   document_->places[place_].known.insert(key);
 }

@@ -65,6 +65,8 @@ class ConfigNode {
   bool has(const std::string& key) const;
   /// Whether the key is there and holds a mapping (where a name or a mapping may stand).
   bool is_mapping(const std::string& key) const;
+  /// Whether the key is there and holds a list (where a value or several may stand).
+  bool is_list(const std::string& key) const;
   /// Marks a key as known without reading it (keys of foreign files that do not concern nibble, see allow_other_keys).
   void ignore(const std::string& key);
   /// Foreign files (a Hugging Face config.json): unread keys are no error in this mapping and below.

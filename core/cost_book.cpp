@@ -122,6 +122,28 @@ const CostEntry& CostBook::at(const std::string& key, const std::string& unit) c
   throw InputError("technology '" + name_ + "': entry '" + key + "' is in " + entry.unit + ", expected " + unit);
 }
 
+CostEntry CostBook::find(const std::string& key, const std::string& unit) const {
+  if (contains(key)) {
+    CostEntry entry = at(key, unit);
+    if (entry.scaled_from_nm != 0) entry.source += " [scaled from " + to_text(entry.scaled_from_nm) + " nm]";
+    return entry;
+  }
+  // A unit of which the book knows anything is spelt right.
+  const std::string unit_of_it = key.substr(0, key.rfind('.') + 1);
+  std::vector<std::string> known;
+  bool spelt = false;
+  for (const auto& entry : entries_) {
+    known.push_back(entry.first);
+    spelt = spelt || entry.first.compare(0, unit_of_it.size(), unit_of_it) == 0;
+  }
+  const std::string nearest = spelt ? "" : nearest_spelling(key, known);
+  CostEntry none;
+  none.unit = unit;
+  none.node_nm = node_nm_;
+  none.source = "no entry " + key + " in " + name_ + (nearest.empty() ? "" : "; did you mean " + nearest + "?");
+  return none;
+}
+
 SramCost CostBook::sram(double capacity_bytes, double width_bits) const {
   const auto fail = [this](const std::string& why) { throw InputError("technology '" + name_ + "': " + why); };
   if (sram_rows_.empty()) fail("has no SRAM table, expected the section sram");

@@ -49,6 +49,9 @@ class CostBook {
   const CostEntry& at(const std::string& key) const;
   /// Also when the entry is in another unit.
   const CostEntry& at(const std::string& key, const std::string& unit) const;
+  /// As at(), but what the book does not have is an unknown entry whose source says so; a number scaled from another
+  /// node says that in its source.
+  CostEntry find(const std::string& key, const std::string& unit) const;
   bool contains(const std::string& key) const { return entries_.count(key) != 0; }
   const std::map<std::string, CostEntry>& entries() const { return entries_; }
 
@@ -57,6 +60,9 @@ class CostBook {
   /// of the main table's width. Beyond these widths energy is proportional to the width, counted from the nearest
   /// table: a model, narrow macros cost more per bit than it says. Capacities beyond the main table are an InputError.
   SramCost sram(double capacity_bytes, double width_bits) const;
+  bool has_sram() const { return !sram_rows_.empty(); }
+  /// The largest macro of the table, 0 without one.
+  double largest_sram_bytes() const { return sram_rows_.empty() ? 0 : sram_rows_.back().capacity_kib * 1024; }
   /// Where the table comes from, with cell type and temperature; empty without a table.
   const std::string& sram_source() const { return sram_source_; }
   const std::string& sram_cell() const { return sram_cell_; }        ///< "ITRS-HP"; empty without a table

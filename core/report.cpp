@@ -9,106 +9,63 @@
 #include "core/table.h"
 
 namespace nibble {
-namespace {
-
-void add_known(std::optional<double>& sum, const std::optional<double>& value) {
-  // A sum with one unknown part is unknown.
-  sum = sum && value ? std::optional<double>(*sum + *value) : std::nullopt;
-}
-
-}  // namespace
-
-double EnergyFigures::total() const {
-  double sum = 0;
-  for (const auto& part : {pe, quantizer, vector, sram, dram, static_power})
-    sum += part.value_or(0);
-  return sum;
-}
-
-std::vector<std::string> EnergyFigures::unknown() const {
-  std::vector<std::string> names;
-  const std::pair<const char*, const std::optional<double>*> parts[] = {{"pe", &pe},         {"quantizer", &quantizer},
-                                                                        {"vector", &vector}, {"sram", &sram},
-                                                                        {"dram", &dram},     {"static", &static_power}};
-  for (const auto& [name, value] : parts) {
-    if (!*value) names.emplace_back(name);
-  }
-  return names;
-}
-
-void EnergyFigures::add(const EnergyFigures& other) {
-  add_known(pe, other.pe);
-  add_known(quantizer, other.quantizer);
-  add_known(vector, other.vector);
-  add_known(sram, other.sram);
-  add_known(dram, other.dram);
-  add_known(static_power, other.static_power);
-}
-
-void TrafficFigures::add(const TrafficFigures& other) {
-  weight += other.weight;
-  activation += other.activation;
-  output += other.output;
-  partial_sum += other.partial_sum;
-  vector += other.vector;
-  command += other.command;
-}
-
 void ReportFigures::add(const ReportFigures& other) {
-  cycles += other.cycles;
-  compute_cycles += other.compute_cycles;
-  fill_drain_cycles += other.fill_drain_cycles;
-  memory_stall_cycles += other.memory_stall_cycles;
-  output_stall_cycles += other.output_stall_cycles;
-  exposed_quantizer_cycles += other.exposed_quantizer_cycles;
-  weight_load_cycles += other.weight_load_cycles;
-  weight_stall_cycles += other.weight_stall_cycles;
-  activation_stall_cycles += other.activation_stall_cycles;
-  other_stall_cycles += other.other_stall_cycles;
+  for_each_count(*this, other, [](const char*, std::uint64_t& own, const std::uint64_t& more) { own += more; });
   time_s += other.time_s;
-  macs += other.macs;
-  pe_macs += other.pe_macs;
-  ideal_cycles += other.ideal_cycles;
-  traffic.add(other.traffic);
-  compulsory_bytes += other.compulsory_bytes;
-  dram_read_bytes += other.dram_read_bytes;
-  dram_write_bytes += other.dram_write_bytes;
-  sram_read_bytes += other.sram_read_bytes;
-  sram_write_bytes += other.sram_write_bytes;
-  overflows += other.overflows;
-  energy.add(other.energy);
+  if (activity.size() < other.activity.size()) activity.resize(other.activity.size());
+  for (std::size_t i = 0; i < other.activity.size(); ++i)
+    activity[i] += other.activity[i];
+  const auto add_known = [](std::optional<double>& sum, const std::optional<double>& part) {
+    sum = sum && part ? std::optional<double>(*sum + *part) : std::nullopt;
+  };
+  add_known(dram_command_pj, other.dram_command_pj);
+  add_known(dram_background_pj, other.dram_background_pj);
 }
 
-double AreaFigures::total() const {
-  double sum = 0;
-  for (const auto& part : {pe_um2, sram_um2, quantizer_um2, vector_um2})
-    sum += part.value_or(0);
-  return sum;
-}
-
-std::vector<std::string> AreaFigures::unknown() const {
-  std::vector<std::string> names;
-  const std::pair<const char*, const std::optional<double>*> parts[] = {
-      {"pe", &pe_um2}, {"sram", &sram_um2}, {"quantizer", &quantizer_um2}, {"vector", &vector_um2}};
-  for (const auto& [name, value] : parts) {
-    if (!*value) names.emplace_back(name);
+EnergyFigures energy_of(const Report& report, const PriceList& prices, const ReportFigures& figures) {
+  EnergyFigures energy;
+  const auto sum_of = [&](const ActivityKind& kind) -> KnownSum& {
+    switch (kind.activity) {
+      case Activity::idle:
+        return energy.idle;
+      case Activity::gated:
+        return energy.gated;
+      case Activity::leakage:
+        return energy.leakage;
+      case Activity::active:
+        break;
+    }
+    if (kind.group == "quantizer") return energy.quantizer;
+    if (kind.group == "vector") return energy.vector;
+    if (kind.group == "sram") return energy.sram;
+    return kind.group == "control" ? energy.control : energy.pe;
+  };
+  for (std::size_t i = 0; i < report.activities.size(); ++i) {
+    const std::uint64_t count = i < figures.activity.size() ? figures.activity[i] : 0;
+    const std::optional<double> price = prices.energy.at(i).pj;
+    // Nothing was counted: nothing was spent, whatever the price.
+    energy.lines.push_back(count == 0 ? std::optional<double>(0.0)
+                           : price    ? std::optional<double>(*price * static_cast<double>(count))
+                                      : std::nullopt);
+    if (count == 0) continue;
+    const ActivityKind& kind = report.activities[i];
+    sum_of(kind).add(kind.path(), energy.lines.back());
+    energy.total.add(kind.path(), energy.lines.back());
   }
-  return names;
+  for (const auto& [name, part] :
+       {std::pair<const char*, std::optional<double>>{"dram.commands", figures.dram_command_pj},
+        {"dram.background", figures.dram_background_pj}}) {
+    energy.dram.add(name, part);
+    energy.total.add(name, part);
+  }
+  return energy;
 }
 
 namespace {
-
-/// The neutral element of ReportFigures::add: known zero energies.
-ReportFigures zero_figures() {
-  ReportFigures zero;
-  zero.energy.pe = zero.energy.quantizer = zero.energy.vector = zero.energy.sram = zero.energy.dram =
-      zero.energy.static_power = 0.0;
-  return zero;
-}
 
 template <class Select>
 ReportFigures sum(const Report& report, Select select) {
-  ReportFigures total = zero_figures();
+  ReportFigures total;
   for (const auto& entry : report.operators) {
     if (select(entry)) total.add(entry.figures);
   }

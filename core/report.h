@@ -8,26 +8,15 @@
 #include <utility>
 #include <vector>
 
+#include "core/price_list.h"
 #include "core/statistics.h"
 
 namespace nibble {
-
-/// Energy by component, pJ. Empty: the cost book does not know a number that is needed; such a component is left out of
-/// the total and named in `unknown`.
-struct EnergyFigures {
-  std::optional<double> pe, quantizer, vector, sram, dram, static_power;
-  /// Sum of the known components.
-  double total() const;
-  /// Names of the components that are not known.
-  std::vector<std::string> unknown() const;
-  void add(const EnergyFigures& other);
-};
 
 /// Bytes between the chip and its memory by tensor, group metadata included, as asked for by the machine.
 struct TrafficFigures {
   std::uint64_t weight = 0, activation = 0, output = 0, partial_sum = 0, vector = 0, command = 0;
   std::uint64_t total() const { return weight + activation + output + partial_sum + vector + command; }
-  void add(const TrafficFigures& other);
 };
 
 /// Figures of one operator, one phase or a whole run. Cycles are accelerator clock cycles; the five causes sum to
@@ -48,9 +37,42 @@ struct ReportFigures {
   std::uint64_t dram_read_bytes = 0, dram_write_bytes = 0;  ///< on the data bus, whole bursts
   std::uint64_t sram_read_bytes = 0, sram_write_bytes = 0;
   std::uint64_t overflows = 0;
-  EnergyFigures energy;
+  std::vector<std::uint64_t> activity;  ///< counts, in the order of Report::activities; empty: none of any
+  /// Of the memory, which prices its own commands; empty: it has no energy figures.
+  std::optional<double> dram_command_pj = 0.0, dram_background_pj = 0.0;
   void add(const ReportFigures& other);
 };
+
+/// Calls visit(name, count of `figures`, count of `other`) for every integer of figures; names with a dot belong to a
+/// group. Reports are added up, written and read through this list: a new count needs its line here.
+template <class Figures, class Other, class Visit>
+void for_each_count(Figures& figures, Other& other, const Visit& visit) {
+  visit("cycles", figures.cycles, other.cycles);
+  visit("compute_cycles", figures.compute_cycles, other.compute_cycles);
+  visit("fill_drain_cycles", figures.fill_drain_cycles, other.fill_drain_cycles);
+  visit("memory_stall_cycles", figures.memory_stall_cycles, other.memory_stall_cycles);
+  visit("output_stall_cycles", figures.output_stall_cycles, other.output_stall_cycles);
+  visit("exposed_quantizer_cycles", figures.exposed_quantizer_cycles, other.exposed_quantizer_cycles);
+  visit("weight_load_cycles", figures.weight_load_cycles, other.weight_load_cycles);
+  visit("stall_cycles_by_stream.weight", figures.weight_stall_cycles, other.weight_stall_cycles);
+  visit("stall_cycles_by_stream.activation", figures.activation_stall_cycles, other.activation_stall_cycles);
+  visit("stall_cycles_by_stream.other", figures.other_stall_cycles, other.other_stall_cycles);
+  visit("macs", figures.macs, other.macs);
+  visit("pe_macs", figures.pe_macs, other.pe_macs);
+  visit("ideal_cycles", figures.ideal_cycles, other.ideal_cycles);
+  visit("dram_read_bytes", figures.dram_read_bytes, other.dram_read_bytes);
+  visit("dram_write_bytes", figures.dram_write_bytes, other.dram_write_bytes);
+  visit("sram_read_bytes", figures.sram_read_bytes, other.sram_read_bytes);
+  visit("sram_write_bytes", figures.sram_write_bytes, other.sram_write_bytes);
+  visit("traffic_bytes.weight", figures.traffic.weight, other.traffic.weight);
+  visit("traffic_bytes.activation", figures.traffic.activation, other.traffic.activation);
+  visit("traffic_bytes.output", figures.traffic.output, other.traffic.output);
+  visit("traffic_bytes.partial_sum", figures.traffic.partial_sum, other.traffic.partial_sum);
+  visit("traffic_bytes.vector", figures.traffic.vector, other.traffic.vector);
+  visit("traffic_bytes.command", figures.traffic.command, other.traffic.command);
+  visit("compulsory_bytes", figures.compulsory_bytes, other.compulsory_bytes);
+  visit("overflows", figures.overflows, other.overflows);
+}
 
 struct OperatorFigures {
   std::string name, kind, phase;  ///< kind: linear, attention, vector; phase: prefill, decode
@@ -62,14 +84,8 @@ struct OperatorFigures {
   ReportFigures figures;
 };
 
-struct AreaFigures {
-  std::optional<double> pe_um2, sram_um2, quantizer_um2, vector_um2;
-  double total() const;
-  std::vector<std::string> unknown() const;
-};
-
 struct Report {
-  std::string command, accelerator, model, technology, memory;
+  std::string command, accelerator, model, memory;
   std::vector<std::pair<std::string, std::uint64_t>> scenario;  ///< "batch", "prefill", "decode", "context"
   std::vector<std::pair<std::string, std::string>> attributes;  ///< further top-level texts: "activation_format", ...
   std::vector<std::pair<std::string, std::uint64_t>> counts;    ///< further top-level numbers: "saturated_groups"
@@ -77,10 +93,11 @@ struct Report {
   double peak_macs_per_cycle = 0, peak_bytes_per_cycle = 0;
   std::uint64_t footprint_bytes = 0, capacity_bytes = 0;  ///< of the operands, and of the memory
   std::vector<OperatorFigures> operators;
-  AreaFigures area;
+  std::vector<ActivityKind> activities;                      ///< what the machine counts
+  std::vector<PriceList> prices;                             ///< one per cost book; the first is meant where one is
   std::vector<Statistics::Value> statistics;                 ///< of the platform's modules
   std::vector<std::string> notes;                            ///< what a reader must know about this run
-  std::vector<std::pair<std::string, std::string>> sources;  ///< component -> origin of its numbers
+  std::vector<std::pair<std::string, std::string>> sources;  ///< component -> origin of numbers that no book holds
   std::string configuration;                                 ///< resolved, YAML
 
   // Host figures: the only part that may differ between two identical runs.
@@ -92,6 +109,15 @@ struct Report {
   std::vector<std::string> phases() const;
 };
 
+/// Energy of figures by a price list, pJ. Every sum is of what is known.
+struct EnergyFigures {
+  std::vector<std::optional<double>> lines;  ///< one per activity kind; empty: counted, but without a known price
+  KnownSum pe, quantizer, vector, sram, dram, control;  ///< work; of the DRAM all there is
+  KnownSum idle, gated, leakage;                        ///< of all other components
+  KnownSum total;
+};
+EnergyFigures energy_of(const Report& report, const PriceList& prices, const ReportFigures& figures);
+
 /// utilization = macs / (cycles * peak); empty without cycles.
 std::optional<double> utilization(const Report& report, const ReportFigures& figures);
 /// What binds `figures`, in words, with the bound and the distance to it: the roofline line.
@@ -99,8 +125,17 @@ std::string binding_line(const Report& report, const std::string& label, const R
 
 std::string report_json(const Report& report);
 std::string operators_csv(const Report& report);
-/// The tables that `nibble run` prints: time by operator kind and cause, traffic by tensor, energy by component.
+/// The tables that `nibble run` prints: time by operator kind and cause, traffic by tensor, energy by component and by
+/// activity, area by component.
 std::string report_text(const Report& report);
+/// Energy of `figures` by activity, one line each, the price lists side by side.
+std::string activity_text(const Report& report, const ReportFigures& figures);
+/// Area by component and instance, the price lists side by side.
+std::string area_text(const std::vector<PriceList>& prices);
+/// Where the numbers of the price lists come from, and which ones nobody knows.
+std::string sources_text(const Report& report, const ReportFigures& totals);
+/// The areas as a JSON document.
+std::string area_json(const std::string& accelerator, const std::vector<PriceList>& prices);
 /// A self-contained page with the same tables and bars of time by cause.
 std::string report_html(const Report& report);
 /// Chrome trace events (Perfetto, chrome://tracing): one slice per operator and cause.

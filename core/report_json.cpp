@@ -7,39 +7,106 @@
 namespace nibble {
 namespace {
 
-void write_energy(JsonWriter& json, const EnergyFigures& energy) {
-  json.key("energy_pj").begin_object();
-  json.field("pe", energy.pe).field("quantizer", energy.quantizer).field("vector", energy.vector);
-  json.field("sram", energy.sram).field("dram", energy.dram).field("static", energy.static_power);
-  json.field("total", energy.total());
-  json.key("unknown").begin_array();
-  for (const auto& name : energy.unknown())
+void write_names(JsonWriter& json, const char* key, const std::vector<std::string>& names) {
+  json.key(key).begin_array();
+  for (const auto& name : names)
     json.value(name);
-  json.end_array().end_object();
+  json.end_array();
+}
+
+void write_energy(JsonWriter& json, const Report& report, const PriceList& prices, const ReportFigures& figures) {
+  const EnergyFigures energy = energy_of(report, prices, figures);
+  json.key("energy_pj").begin_object();
+  json.field("pe", energy.pe.value()).field("quantizer", energy.quantizer.value());
+  json.field("vector", energy.vector.value()).field("sram", energy.sram.value()).field("dram", energy.dram.value());
+  json.field("static", energy.leakage.value()).field("idle", energy.idle.value()).field("gated", energy.gated.value());
+  json.field("control", energy.control.value());
+  json.field("dram_commands", figures.dram_command_pj).field("dram_background", figures.dram_background_pj);
+  json.field("total", energy.total.known());
+  write_names(json, "unknown", energy.total.unknown());
+  json.end_object();
+}
+
+/// Counts by name; what did not happen is left out.
+void write_activity(JsonWriter& json, const Report& report, const ReportFigures& figures) {
+  json.key("activity").begin_object();
+  for (std::size_t i = 0; i < figures.activity.size(); ++i) {
+    if (figures.activity[i] != 0) json.field(report.activities.at(i).path(), figures.activity[i]);
+  }
+  json.end_object();
+}
+
+/// "group.name" stands in an object "group"; the bytes by tensor end with their total.
+void write_counts(JsonWriter& json, const ReportFigures& figures) {
+  std::string open;
+  const auto close = [&] {
+    if (open == "traffic_bytes") json.field("total", figures.traffic.total());
+    if (!open.empty()) json.end_object();
+  };
+  for_each_count(figures, figures, [&](const std::string& name, std::uint64_t value, std::uint64_t) {
+    const std::size_t dot = name.find('.');
+    const std::string group = dot == std::string::npos ? "" : name.substr(0, dot);
+    if (group != open) {
+      close();
+      if (!group.empty()) json.key(group).begin_object();
+      open = group;
+    }
+    json.field(group.empty() ? name : name.substr(dot + 1), value);
+  });
+  close();
 }
 
 void write_figures(JsonWriter& json, const Report& report, const ReportFigures& figures) {
-  json.field("cycles", figures.cycles).field("time_s", figures.time_s);
-  json.field("compute_cycles", figures.compute_cycles).field("fill_drain_cycles", figures.fill_drain_cycles);
-  json.field("memory_stall_cycles", figures.memory_stall_cycles)
-      .field("output_stall_cycles", figures.output_stall_cycles);
-  json.field("exposed_quantizer_cycles", figures.exposed_quantizer_cycles)
-      .field("weight_load_cycles", figures.weight_load_cycles);
-  json.key("stall_cycles_by_stream").begin_object();
-  json.field("weight", figures.weight_stall_cycles).field("activation", figures.activation_stall_cycles);
-  json.field("other", figures.other_stall_cycles).end_object();
-  json.field("macs", figures.macs).field("pe_macs", figures.pe_macs).field("utilization", utilization(report, figures));
-  json.field("ideal_cycles", figures.ideal_cycles);
-  json.field("dram_read_bytes", figures.dram_read_bytes).field("dram_write_bytes", figures.dram_write_bytes);
-  json.field("sram_read_bytes", figures.sram_read_bytes).field("sram_write_bytes", figures.sram_write_bytes);
-  json.key("traffic_bytes").begin_object();
-  json.field("weight", figures.traffic.weight).field("activation", figures.traffic.activation);
-  json.field("output", figures.traffic.output)
-      .field("partial_sum", figures.traffic.partial_sum)
-      .field("vector", figures.traffic.vector);
-  json.field("command", figures.traffic.command).field("total", figures.traffic.total()).end_object();
-  json.field("compulsory_bytes", figures.compulsory_bytes).field("overflows", figures.overflows);
-  write_energy(json, figures.energy);
+  json.field("time_s", figures.time_s).field("utilization", utilization(report, figures));
+  write_counts(json, figures);
+  write_activity(json, report, figures);
+  if (!report.prices.empty()) write_energy(json, report, report.prices.front(), figures);
+}
+
+void write_area_sums(JsonWriter& json, const PriceList& prices) {
+  json.key("area_um2").begin_object();
+  for (const char* group : {"pe", "foot", "sram", "quantizer", "vector", "control"})
+    json.field(group, area_sum(prices, group).value());
+  const KnownSum total = area_sum(prices);
+  json.field("total", total.known());
+  write_names(json, "unknown", total.unknown());
+  json.end_object();
+}
+
+void write_area(JsonWriter& json, const PriceList& prices) {
+  json.key("area").begin_array();
+  for (const AreaItem& item : prices.area) {
+    json.begin_object().field("component", item.component).field("instances", item.instances);
+    json.field("um2_each", item.um2).field("um2", item.total()).field("source", item.source).end_object();
+  }
+  json.end_array();
+}
+
+/// What each cost book makes of the run: every line with count, price and source.
+void write_prices(JsonWriter& json, const Report& report, const PriceList& prices) {
+  const ReportFigures totals = report.totals();
+  const EnergyFigures energy = energy_of(report, prices, totals);
+  json.begin_object().field("technology", prices.technology).field("node_nm", prices.node_nm);
+  write_energy(json, report, prices, totals);
+  json.key("phases").begin_array();
+  for (const auto& name : report.phases()) {
+    json.begin_object().field("name", name);
+    write_energy(json, report, prices, report.phase(name));
+    json.end_object();
+  }
+  json.end_array();
+  json.key("energy").begin_array();
+  for (std::size_t i = 0; i < report.activities.size(); ++i) {
+    const ActivityKind& kind = report.activities[i];
+    json.begin_object().field("name", kind.path()).field("activity", to_string(kind.activity));
+    json.field("count", i < totals.activity.size() ? totals.activity[i] : 0).field("unit", kind.unit);
+    json.field("pj_each", prices.energy[i].pj).field("pj", energy.lines[i]).field("source", prices.energy[i].source);
+    json.end_object();
+  }
+  json.end_array();
+  write_area_sums(json, prices);
+  write_area(json, prices);
+  json.end_object();
 }
 
 }  // namespace
@@ -58,7 +125,8 @@ std::string report_json(const Report& report) {
   json.field("overflows", report.totals().overflows);
   for (const auto& [name, value] : report.counts)
     json.field(name, value);
-  json.field("technology", report.technology).field("memory", report.memory).field("clock_mhz", report.clock_mhz);
+  json.field("technology", report.prices.empty() ? "" : report.prices.front().technology);
+  json.field("memory", report.memory).field("clock_mhz", report.clock_mhz);
   json.field("peak_macs_per_cycle", report.peak_macs_per_cycle)
       .field("peak_bytes_per_cycle", report.peak_bytes_per_cycle);
   json.field("footprint_bytes", report.footprint_bytes).field("capacity_bytes", report.capacity_bytes);
@@ -66,15 +134,8 @@ std::string report_json(const Report& report) {
   json.key("totals").begin_object();
   const ReportFigures totals = report.totals();
   write_figures(json, report, totals);
-  json.key("area_um2").begin_object();
-  json.field("pe", report.area.pe_um2)
-      .field("sram", report.area.sram_um2)
-      .field("quantizer", report.area.quantizer_um2);
-  json.field("vector", report.area.vector_um2).field("total", report.area.total());
-  json.key("unknown").begin_array();
-  for (const auto& name : report.area.unknown())
-    json.value(name);
-  json.end_array().end_object().end_object();
+  if (!report.prices.empty()) write_area_sums(json, report.prices.front());
+  json.end_object();
 
   json.key("phases").begin_array();
   for (const auto& name : report.phases()) {
@@ -100,6 +161,11 @@ std::string report_json(const Report& report) {
   }
   json.end_array();
 
+  json.key("prices").begin_array();
+  for (const PriceList& prices : report.prices)
+    write_prices(json, report, prices);
+  json.end_array();
+
   json.key("statistics").begin_array();
   for (const auto& statistic : report.statistics) {
     json.begin_object().field("name", statistic.path).key("value");
@@ -113,11 +179,12 @@ std::string report_json(const Report& report) {
     json.end_object();
   }
   json.end_array();
-  json.key("notes").begin_array();
-  for (const auto& note : report.notes)
-    json.value(note);
-  json.end_array();
+  write_names(json, "notes", report.notes);
   json.key("sources").begin_object();
+  if (!report.prices.empty()) {
+    for (std::size_t i = 0; i < report.activities.size(); ++i)
+      json.field(report.activities[i].path(), report.prices.front().energy[i].source);
+  }
   for (const auto& [component, source] : report.sources)
     json.field(component, source);
   json.end_object();
@@ -127,6 +194,19 @@ std::string report_json(const Report& report) {
   json.field("simulated_cycles_per_s", report.wall_s > 0 ? static_cast<double>(totals.cycles) / report.wall_s : 0.0);
   json.end_object();
   json.end_object();
+  return json.str();
+}
+
+std::string area_json(const std::string& accelerator, const std::vector<PriceList>& prices) {
+  JsonWriter json;
+  json.begin_object().field("accelerator", accelerator).key("prices").begin_array();
+  for (const PriceList& list : prices) {
+    json.begin_object().field("technology", list.technology).field("node_nm", list.node_nm);
+    write_area_sums(json, list);
+    write_area(json, list);
+    json.end_object();
+  }
+  json.end_array().end_object();
   return json.str();
 }
 
@@ -160,6 +240,8 @@ std::string operators_csv(const Report& report) {
                               "energy_sram_pj",
                               "energy_dram_pj",
                               "energy_static_pj",
+                              "energy_idle_pj",
+                              "energy_gated_pj",
                               "energy_total_pj"}) {
     table.column(heading);
   }
@@ -175,11 +257,12 @@ std::string operators_csv(const Report& report) {
                              f.traffic.total(), f.compulsory_bytes, f.dram_read_bytes, f.dram_write_bytes}) {
       row.push_back(std::to_string(value));
     }
-    for (const auto& value :
-         {f.energy.pe, f.energy.quantizer, f.energy.vector, f.energy.sram, f.energy.dram, f.energy.static_power}) {
-      row.push_back(cell(value));
+    const EnergyFigures energy = energy_of(report, report.prices.empty() ? PriceList{} : report.prices.front(), f);
+    for (const KnownSum* sum : {&energy.pe, &energy.quantizer, &energy.vector, &energy.sram, &energy.dram,
+                                &energy.leakage, &energy.idle, &energy.gated}) {
+      row.push_back(cell(sum->value()));
     }
-    row.push_back(to_text(f.energy.total()));
+    row.push_back(to_text(energy.total.known()));
     table.row(std::move(row));
   }
   return table.csv();

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/json.h"
 #include "core/report.h"
 #include "core/table.h"
 
@@ -25,10 +26,6 @@ ReportFigures figures_of(const Report& report, const std::string& phase, const s
 
 std::string percent(std::uint64_t part, std::uint64_t whole) {
   return whole == 0 ? "-" : fixed(100.0 * static_cast<double>(part) / static_cast<double>(whole), 1);
-}
-
-std::string energy_cell(const std::optional<double>& picojoules) {
-  return picojoules ? with_prefix(*picojoules * 1e-12, "J") : std::string("unknown");
 }
 
 /// A language model has phases; a single product has a name and nothing to divide.
@@ -97,16 +94,28 @@ Table traffic_table(const Report& report) {
   return table;
 }
 
-Table energy_table(const Report& report) {
+/// ">= 3 J": parts of it are not known.
+std::string sum_cell(const KnownSum& sum) {
+  const auto picojoules = sum.value();
+  if (!picojoules) return "unknown";
+  return (sum.unknown().empty() ? "" : ">= ") + with_prefix(*picojoules * 1e-12, "J");
+}
+
+Table energy_table(const Report& report, const PriceList& prices) {
   Table table;
-  table.column("energy", Table::Align::left);
-  for (const char* heading : {"PE", "quantizer", "vector unit", "SRAM", "DRAM", "static", "total of the known"})
+  const bool several = report.prices.size() > 1;
+  table.column("energy" + (several ? ", " + prices.technology : ""), Table::Align::left);
+  for (const char* heading : {"PE", "quantizer", "vector unit", "SRAM", "DRAM", "idle", "leakage", "total"})
     table.column(heading);
   for_each_line(report, [&](const std::string& label, const ReportFigures& f) {
     if (label == "total") table.rule();
-    table.row({label, energy_cell(f.energy.pe), energy_cell(f.energy.quantizer), energy_cell(f.energy.vector),
-               energy_cell(f.energy.sram), energy_cell(f.energy.dram), energy_cell(f.energy.static_power),
-               energy_cell(f.energy.total())});
+    const EnergyFigures energy = energy_of(report, prices, f);
+    std::vector<std::string> row = {label};
+    for (const KnownSum* sum : {&energy.pe, &energy.quantizer, &energy.vector, &energy.sram, &energy.dram, &energy.idle,
+                                &energy.leakage, &energy.total}) {
+      row.push_back(sum_cell(*sum));
+    }
+    table.row(std::move(row));
   });
   return table;
 }
@@ -125,19 +134,6 @@ std::vector<std::string> binding_lines(const Report& report) {
   for (const auto& phase : report.phases())
     lines.push_back(binding_line(report, phase, report.phase(phase)));
   return lines;
-}
-
-/// The sum of the known parts, each part, and what is not known.
-std::string area_line(const AreaFigures& area) {
-  std::string text = "area: " + with_prefix(area.total(), "um2") + " (";
-  for (const auto& [name, part] : {std::pair<const char*, std::optional<double>>{"PEs", area.pe_um2},
-                                   {"buffers", area.sram_um2},
-                                   {"vector unit", area.vector_um2},
-                                   {"quantizer", area.quantizer_um2}}) {
-    if (text.back() != '(') text += ", ";
-    text += std::string(name) + " " + (part ? with_prefix(*part, "um2") : "unknown");
-  }
-  return text + ")";
 }
 
 std::string escape(const std::string& text) {
@@ -179,15 +175,16 @@ std::string cause_bar(const ReportFigures& f, std::uint64_t total_cycles) {
 std::string report_text(const Report& report) {
   std::string text = title(report) + "\n";
   text += "clock " + fixed(report.clock_mhz, 0) + " MHz, peak " + fixed(report.peak_macs_per_cycle, 0) +
-          " MAC/cycle and " + fixed(report.peak_bytes_per_cycle, 1) + " byte/cycle, memory " + report.memory +
-          ", cost book " + report.technology + "\n\n";
-  text += time_table(report).text() + "\n" + traffic_table(report).text() + "\n" + energy_table(report).text() + "\n";
+          " MAC/cycle and " + fixed(report.peak_bytes_per_cycle, 1) + " byte/cycle, memory " + report.memory;
+  for (const PriceList& prices : report.prices)
+    text += ", cost book " + prices.technology + " (" + to_text(prices.node_nm) + " nm)";
+  text += "\n\n" + time_table(report).text() + "\n" + traffic_table(report).text() + "\n";
+  for (const PriceList& prices : report.prices)
+    text += energy_table(report, prices).text() + "\n";
   for (const auto& line : binding_lines(report))
     text += "roofline, " + line + "\n";
-  text += area_line(report.area);
-  text += "\n\nsources\n";
-  for (const auto& [component, source] : report.sources)
-    text += "  " + component + ": " + source + "\n";
+  const ReportFigures totals = report.totals();
+  text += "\n" + activity_text(report, totals) + "\n" + area_text(report.prices) + "\n" + sources_text(report, totals);
   for (const auto& note : report.notes)
     text += "note: " + note + "\n";
   return text;

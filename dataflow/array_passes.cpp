@@ -50,6 +50,14 @@ std::uint64_t stream_cycles(std::uint64_t m, std::uint64_t k, std::uint64_t n, c
   return k / group * group_cycles(group, array) + group_cycles(k % group, array) + array.pass_overhead;
 }
 
+std::uint64_t pe_cycles(std::uint64_t m, std::uint64_t k, std::uint64_t n, const ArrayGeometry& array,
+                        std::uint64_t group) {
+  // Lanes do not span groups. Where k lies along the rows, a pass ends at a multiple of the lanes or at a group too.
+  const std::uint64_t extent = group == 0 ? k : std::min(group, k);
+  const std::uint64_t steps = k / extent * ceil_div(extent, array.k_per_row) + ceil_div(k % extent, array.k_per_row);
+  return m * n * array.rows_fused * array.columns_fused * steps * array.initiation_interval;
+}
+
 ArrayPasses::ArrayPasses(std::uint64_t m, std::uint64_t k, std::uint64_t n, const ArrayGeometry& array,
                          std::uint64_t group, OutputOrder order)
     : dataflow_(array.dataflow),

@@ -90,6 +90,10 @@ std::uint64_t passes_along_k(std::uint64_t k, const ArrayGeometry& array, std::u
 std::uint64_t stream_cycles(std::uint64_t m, std::uint64_t k, std::uint64_t n, const ArrayGeometry& array,
                             std::uint64_t group);
 
+/// PEs times cycles in which they multiply, for a job of m x k x n whose k starts at a group.
+std::uint64_t pe_cycles(std::uint64_t m, std::uint64_t k, std::uint64_t n, const ArrayGeometry& array,
+                        std::uint64_t group);
+
 /// Busy time of an array by cause; the sum is the time from the first operand's entry to the last accumulator's update.
 struct ArrayCycles {
   std::uint64_t compute = 0;  ///< operands streamed

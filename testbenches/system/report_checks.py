@@ -8,7 +8,7 @@ OPERATOR = ["name", "kind", "phase", "layer", "m", "k", "n", "count", "cycles", 
             "exposed_quantizer_cycles"]
 CAUSES = ["compute_cycles", "fill_drain_cycles", "memory_stall_cycles", "output_stall_cycles",
           "exposed_quantizer_cycles"]
-ENERGY = ["pe", "quantizer", "vector", "sram", "dram", "static"]
+ENERGY = ["pe", "quantizer", "vector", "sram", "dram", "static", "idle", "gated", "control"]
 ADDITIVE = ["cycles", *CAUSES, "weight_load_cycles", "macs", "pe_macs", "compulsory_bytes", "dram_read_bytes",
             "dram_write_bytes", "sram_read_bytes", "sram_write_bytes", "overflows"]
 STREAMS = ["weight", "activation", "output", "partial_sum", "vector", "command"]
@@ -56,8 +56,37 @@ def check_figures(test, report, f, where):
     energy = f["energy_pj"]
     known = [energy[part] for part in ENERGY if energy[part] is not None]
     test.assertTrue(math.isclose(sum(known), energy["total"], rel_tol=1e-9), where)
-    test.assertEqual(sorted(energy["unknown"]), sorted(part for part in ENERGY if energy[part] is None), where)
     test.assertTrue(all(value >= 0 for value in known), where)
+    # Counts times prices give the total; what is counted without a price is named.
+    dram = [f"dram.{part}" for part in ("commands", "background") if energy[f"dram_{part}"] is None]
+    price = {line["name"]: line["pj_each"] for line in report["prices"][0]["energy"]}
+    counted = f["activity"]
+    test.assertEqual(sorted(energy["unknown"]), sorted([name for name in counted if price[name] is None] + dram), where)
+    spent = sum(count * price[name] for name, count in counted.items() if price[name] is not None)
+    test.assertTrue(math.isclose(spent + (energy["dram"] or 0), energy["total"], rel_tol=1e-9), where)
+    # Every PE works, idles or waits for a clock in every cycle; all of them leak.
+    pes = next(item["instances"] for item in report["prices"][0]["area"] if item["component"] == "pe")
+    test.assertEqual(counted["pe.leakage"], pes * f["cycles"], where)
+    test.assertLessEqual(counted.get("pe.idle", 0) + counted.get("pe.gated", 0), counted["pe.leakage"], where)
+
+
+def check_prices(test, report):
+    """Every cost book: lines sum to totals, areas of instances to the area, phases to the run."""
+    test.assertEqual(report["technology"], report["prices"][0]["technology"])
+    for prices in report["prices"]:
+        name = prices["technology"]
+        lines = sum(line["pj"] for line in prices["energy"] if line["pj"] is not None)
+        test.assertTrue(math.isclose(lines + (prices["energy_pj"]["dram"] or 0), prices["energy_pj"]["total"]), name)
+        phases = sum(phase["energy_pj"]["total"] for phase in prices["phases"])
+        test.assertTrue(math.isclose(phases, prices["energy_pj"]["total"]), name)
+        area = sum(item["um2"] for item in prices["area"] if item["um2"] is not None)
+        test.assertTrue(math.isclose(area, prices["area_um2"]["total"]), name)
+        unknown = [item["component"] for item in prices["area"] if item["um2"] is None]
+        test.assertEqual(prices["area_um2"]["unknown"], unknown, name)
+        for line in prices["energy"] + prices["area"]:
+            test.assertTrue(line["source"], name)
+    test.assertEqual(report["totals"]["energy_pj"], report["prices"][0]["energy_pj"])
+    test.assertEqual(report["totals"]["area_um2"], report["prices"][0]["area_um2"])
 
 
 def packed_bytes(rows, columns, bits, group, metadata):
@@ -94,6 +123,9 @@ def check(test, report):
     check_figures(test, report, totals, "totals")
     for key in ADDITIVE:
         test.assertEqual(totals[key], sum(o[key] for o in operators), key)
+    for name, count in totals["activity"].items():
+        test.assertEqual(count, sum(o["activity"].get(name, 0) for o in operators), name)
+    check_prices(test, report)
     for stream in STREAMS:
         test.assertEqual(totals["traffic_bytes"][stream], sum(o["traffic_bytes"][stream] for o in operators), stream)
     # No time is lost between operators that ran once.

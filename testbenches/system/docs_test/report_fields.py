@@ -51,7 +51,8 @@ def main():
     told = {"document": documented(page, "## The rest of the document"),
             "operators": figures | documented(page, "an entry of `operators`"),
             "phases": figures | documented(page, "an entry of `phases`"),
-            "totals": figures | documented(page, "and `totals` has")}
+            "totals": figures | documented(page, "and `totals` has"),
+            "prices": documented(page, "One entry per cost book")}
     found = {name: set() for name in told}
     for report in reports + [written]:
         found["document"] |= set(report)
@@ -59,6 +60,8 @@ def main():
         for name in ("operators", "phases"):
             for entry in report[name]:
                 found[name] |= fields(entry)
+        for entry in report["prices"]:
+            found["prices"] |= set(entry)
     problems = []
     for name, names in told.items():
         problems += [f"{name}: {field} is emitted and not documented" for field in sorted(found[name] - names)]
