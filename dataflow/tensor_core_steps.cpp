@@ -97,16 +97,13 @@ void TensorCoreSteps::check() const {
   require_fit(std::uint64_t{g.step_m} * g.step_k * g.a_bits, g.a_buffer_bits, "a_buffer_bits");
   const unsigned w_k = g.packing == WeightPacking::along_k ? std::max(g.step_k, g.word_lanes()) : g.step_k;
   require_fit(std::uint64_t{w_k} * g.step_n * g.w_bits, g.w_buffer_bits, "w_buffer_bits");
-  if (!g.resident_accumulators)
-    require_fit(std::uint64_t{g.step_m} * g.step_n * g.c_bits, g.c_buffer_bits, "c_buffer_bits");
+  require_fit(std::uint64_t{g.step_m} * g.step_n * g.c_bits, g.c_buffer_bits, "c_buffer_bits");
 }
 
 void TensorCoreSteps::make_steps() {
   const TensorCoreGeometry& g = geometry_;
   const auto extent = [&g](StepAxis axis) {
-    return axis == StepAxis::m   ? g.group_m / g.step_m
-           : axis == StepAxis::n ? g.group_n / g.step_n
-                                 : g.mma_k / g.step_k;
+    return axis == StepAxis::m ? g.group_m / g.step_m : axis == StepAxis::n ? g.group_n / g.step_n : g.mma_k / g.step_k;
   };
   TensorCoreStep step;
   const auto index = [&step](StepAxis axis) -> unsigned& {
@@ -142,15 +139,14 @@ void TensorCoreSteps::count_accesses() {
     OperandAccesses step_accesses;
     if (a.access({step.m, step.k}) != PatchBuffer::Access::hit) step_accesses.a_reads = a_registers;
     if (w.access({step.k * g.step_k / w_k, step.n}) != PatchBuffer::Access::hit) step_accesses.w_reads = w_registers;
-    if (!g.resident_accumulators) {
-      const auto access = c.access({step.m, step.n});
-      if (access != PatchBuffer::Access::hit) step_accesses.c_reads = c_registers;
-      if (access == PatchBuffer::Access::miss_evicting) step_accesses.c_writes = c_registers;
-    }
+    const auto access = c.access({step.m, step.n});
+    if (access != PatchBuffer::Access::hit) step_accesses.c_reads = c_registers;
+    if (access == PatchBuffer::Access::miss_evicting) step_accesses.c_writes = c_registers;
     by_step_.push_back(step_accesses);
   }
   // What the buffer of C still holds goes back with the last step.
-  if (!g.resident_accumulators) by_step_.back().c_writes += c.held() * c_registers;
+  by_step_.back().c_writes += c.held() * c_registers;
+  holds_accumulators_ = std::uint64_t{g.group_m} * g.group_n * g.c_bits <= g.c_buffer_bits;
   for (const OperandAccesses& step_accesses : by_step_) {
     accesses_.a_reads += step_accesses.a_reads;
     accesses_.w_reads += step_accesses.w_reads;

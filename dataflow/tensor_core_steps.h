@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-/// How a SIMT tensor core walks through one warp-wide matrix instruction (m16n16k16 and the like): thread groups, steps,
-/// operand buffers in front of the dot-product units, and the register file accesses that follow.
+/// How a SIMT tensor core walks through one warp-wide matrix instruction (m16n16k16 and the like): thread groups,
+/// steps, operand buffers in front of the dot-product units, and the register file accesses that follow.
 ///
 /// A warp's C[m, n] += A[m, k] x W[n, k]^T is split between thread groups; each computes a tile of group_m x group_n
-/// outputs over the whole k, step by step. A step takes a patch of step_m x step_k of A, one of step_k x step_n of W and
-/// one of step_m x step_n accumulators. Patches come from the register file unless the operand buffers hold them: A and
-/// C have a buffer per thread group, W one per `w_sharers` thread groups that walk in lockstep (an octet is two). Buffers
-/// hold whole patches and replace the least recently used one; they are cold when an instruction begins, because other
-/// warps' instructions come between.
+/// outputs over the whole k, step by step. A step takes a patch of step_m x step_k of A, one of step_k x step_n of W
+/// and one of step_m x step_n accumulators. Patches come from the register file unless the operand buffers hold them: A
+/// and C have a buffer per thread group, W one per `w_sharers` thread groups that walk in lockstep (an octet is two).
+/// Buffers hold whole patches and replace the least recently used one; they are cold when an instruction begins,
+/// because other warps' instructions come between.
 ///
-/// Volta, FP16 (V. Choquette et al., IEEE Micro 2018; M. A. Raihan et al., ISPASS 2019): m16n16k16 on the two tensor cores
-/// of a processing block, 4 octets of 8 x 8 outputs, thread groups of 4 x 8, 4 sets (k4) of 4 steps of 2 x 4 outputs and
-/// 2 cycles: 16 HMMA, 32 cycles.
+/// Volta, FP16 (V. Choquette et al., IEEE Micro 2018; M. A. Raihan et al., ISPASS 2019): m16n16k16 on the two tensor
+/// cores of a processing block, 4 octets of 8 x 8 outputs, thread groups of 4 x 8, 4 sets (k4) of 4 steps of 2 x 4
+/// outputs and 2 cycles: 16 HMMA, 32 cycles.
 #pragma once
 
 #include <array>
@@ -37,7 +37,7 @@ struct TensorCoreGeometry {
   unsigned group_m = 4, group_n = 8;
   unsigned step_m = 2, step_n = 4, step_k = 4;
   std::array<StepAxis, 3> order{StepAxis::k, StepAxis::n, StepAxis::m};  ///< outermost first
-  unsigned dp_units = 4;     ///< dot-product units of a thread group
+  unsigned dp_units = 4;                                                 ///< dot-product units of a thread group
   unsigned dp_width = 4;     ///< products that one adder tree sums per cycle
   unsigned adder_trees = 1;  ///< per dot-product unit (PacQ: the duplication d)
   unsigned a_bits = 16, w_bits = 16, c_bits = 32;
@@ -45,9 +45,6 @@ struct TensorCoreGeometry {
   unsigned a_buffer_bits = 128;  ///< per thread group; PacQ, Volta: 2 x 4 FP16
   unsigned w_buffer_bits = 256;  ///< per w_sharers thread groups: 4 x 4 words of 16 bits
   unsigned c_buffer_bits = 256;  ///< per thread group: 2 x 4 FP32
-  /// Accumulators stay in the tensor core from one instruction to the next (output stationary): no accesses here, the
-  /// kernel loads and stores them once.
-  bool resident_accumulators = false;
 
   /// Weights of a 16-bit word, 1 without packing.
   unsigned word_lanes() const { return packing == WeightPacking::none ? 1 : 16 / w_bits; }
@@ -69,8 +66,8 @@ struct OperandAccesses {
 /// One warp-wide matrix instruction, as a sequence of equal steps.
 class TensorCoreSteps {
  public:
-  /// Throws InputError that names the rule when tiles do not divide their whole, a patch cuts a packed word of W or does
-  /// not fit its buffer, or outputs and thread groups disagree.
+  /// Throws InputError that names the rule when tiles do not divide their whole, a patch cuts a packed word of W or
+  /// does not fit its buffer, or outputs and thread groups disagree.
   explicit TensorCoreSteps(const TensorCoreGeometry& geometry);
 
   const TensorCoreGeometry& geometry() const { return geometry_; }
@@ -80,6 +77,9 @@ class TensorCoreSteps {
   unsigned cycles_per_step() const { return cycles_per_step_; }
   std::uint64_t cycles() const { return steps_.size() * std::uint64_t{cycles_per_step_}; }
   const OperandAccesses& accesses() const { return accesses_; }
+  /// The buffers of C hold all outputs of their thread groups: consecutive instructions on the same accumulators need
+  /// them read before the first and written after the last only (output stationary).
+  bool holds_accumulators() const { return holds_accumulators_; }
   /// Accesses of one step of the instruction; their sum is accesses().
   const std::vector<OperandAccesses>& accesses_by_step() const { return by_step_; }
 
@@ -91,6 +91,7 @@ class TensorCoreSteps {
   TensorCoreGeometry geometry_;
   std::vector<TensorCoreStep> steps_;
   unsigned cycles_per_step_ = 1;
+  bool holds_accumulators_ = false;
   OperandAccesses accesses_;
   std::vector<OperandAccesses> by_step_;
 };

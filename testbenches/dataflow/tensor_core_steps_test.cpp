@@ -18,7 +18,7 @@ TensorCoreGeometry pacq(unsigned weight_bits, unsigned adder_trees = 2) {
   g.step_n = 8;
   g.step_m = weight_bits == 4 ? 2 : 4;
   g.a_buffer_bits = g.step_m * 4 * 16;
-  g.resident_accumulators = true;
+  g.c_buffer_bits = 4 * 8 * 32;  // an octet's 8 x 8 outputs stay
   return g;
 }
 
@@ -64,8 +64,8 @@ TEST_CASE("larger operand buffers keep both row patches and all accumulators", "
   g.a_buffer_bits = 256;
   g.c_buffer_bits = 1024;
   const OperandAccesses accesses = TensorCoreSteps{g}.accesses();
-  CHECK(accesses.a_reads == 16 * 8 * 4 / 2);      // columns 4-7 find the rows of columns 0-3
-  CHECK(accesses.c_reads == 16 * 16);             // each accumulator once
+  CHECK(accesses.a_reads == 16 * 8 * 4 / 2);  // columns 4-7 find the rows of columns 0-3
+  CHECK(accesses.c_reads == 16 * 16);         // each accumulator once
   CHECK(accesses.c_writes == accesses.c_reads);
 }
 
@@ -75,9 +75,12 @@ TEST_CASE("PacQ's n-packed words meet each activation once", "[tensor_core]") {
   CHECK(steps.cycles() == 16);  // half of Volta's: two adder trees per DP-4
   CHECK(steps.steps().size() == (bits == 4 ? 8 : 4));
   const OperandAccesses accesses = steps.accesses();
-  CHECK(accesses.a_reads == 8 * 4 * 16 * 16 / 32);           // 8 thread groups x 4 x 16 FP16, once
-  CHECK(accesses.w_reads == 4 * 8 * 16 * bits / 32);         // 4 octets x 8 x 16 weights, once
-  CHECK(accesses.c_reads + accesses.c_writes == 0);          // accumulators stay
+  CHECK(accesses.a_reads == 8 * 4 * 16 * 16 / 32);    // 8 thread groups x 4 x 16 FP16, once
+  CHECK(accesses.w_reads == 4 * 8 * 16 * bits / 32);  // 4 octets x 8 x 16 weights, once
+  CHECK(accesses.c_reads == 16 * 16);                 // accumulators stay for the whole k
+  CHECK(accesses.c_writes == 16 * 16);
+  CHECK(steps.holds_accumulators());
+  CHECK_FALSE(TensorCoreSteps{TensorCoreGeometry{}}.holds_accumulators());
 }
 
 TEST_CASE("adder trees set PacQ's rate up to the lanes of a word", "[tensor_core]") {
