@@ -79,7 +79,7 @@ void SmPipeline::launch(std::uint64_t thread_block, const WarpProgram& program, 
   require_positive(warps, "warps of a thread block");
   require_positive(program.length(), "instructions of a thread block");
   const std::size_t place = place_for_thread_block();
-  thread_blocks_[place] = {thread_block, &program, warps, 0};
+  thread_blocks_[place] = {thread_block, &program, warps, 0, 0};
   for (unsigned w = 0; w < warps; ++w) {
     const std::size_t index = place_for_warp();
     for (Block& block : blocks_)
@@ -161,7 +161,7 @@ void SmPipeline::use_memory_path(std::size_t index, const WarpInstruction& instr
     entry.ready = std::max(entry.ready, ready);
     entry.source = source;
   };
-  const ThreadBlock& thread_block = thread_blocks_[warp.thread_block];
+  ThreadBlock& thread_block = thread_blocks_[warp.thread_block];
   const bool in_prologue = warp.section == &thread_block.program->prologue;
   const GlobalAccess access{thread_block.id, in_prologue ? 0 : warp.iteration + 1, instruction.operand,
                             instruction.bytes};
@@ -183,6 +183,7 @@ void SmPipeline::use_memory_path(std::size_t index, const WarpInstruction& instr
     }
     case WarpOperation::store_global:
       counters_.global_written_bytes += instruction.bytes;
+      thread_block.last_store = path_free_;
       memory_.store(path_free_, access);
       break;
     default:
@@ -205,6 +206,7 @@ void SmPipeline::issue(Block& block, std::size_t index) {
   };
   *std::min_element(block.collectors.begin(), block.collectors.end()) = operands;
   if (instruction.operation == WarpOperation::hmma) {
+    if (counters_.first_multiplication == 0) counters_.first_multiplication = std::max<std::uint64_t>(operands, 1);
     if (operands > block.tensor_free) {
       block.tensor_gap = block.tensor_free;
       block.tensor_resumed = operands;
@@ -259,14 +261,16 @@ void SmPipeline::retire(Warp& warp) {
   warp.look_again = never;
   --warps_left_;
   if (--thread_block.warps_left > 0) return;
-  finished_.push_back(thread_block.id);
+  const std::uint64_t end = std::max(thread_block.last_store, now_ + 1);
+  finished_.push_back({thread_block.id, std::max(end, finished_.empty() ? 0 : finished_.back().cycle)});
   ++counters_.thread_blocks;
 }
 
 std::vector<std::uint64_t> SmPipeline::take_finished() {
-  std::vector<std::uint64_t> finished;
-  finished.swap(finished_);
-  return finished;
+  std::vector<std::uint64_t> ids;
+  for (; !finished_.empty() && finished_.front().cycle <= now_; finished_.pop_front())
+    ids.push_back(finished_.front().id);
+  return ids;
 }
 
 /// A place for a new warp: of one that has retired and has no load on the way, or another one.
@@ -339,27 +343,47 @@ void SmPipeline::account(std::uint64_t cycles, const std::vector<bool>& issued) 
   now_ += cycles;
 }
 
+std::vector<std::uint64_t> SmPipeline::drain() {
+  std::vector<std::uint64_t> ids;
+  std::uint64_t from = never;
+  while (now_ != from) {
+    from = now_;
+    run(never);
+    const std::vector<std::uint64_t> more = take_finished();
+    ids.insert(ids.end(), more.begin(), more.end());
+  }
+  return ids;
+}
+
 void SmPipeline::run(std::uint64_t limit) {
   interrupted_ = false;
   std::vector<bool> issued(blocks_.size());
-  while (warps_left_ > 0 && now_ < limit && !interrupted_) {
-    while (!path_.empty() && path_.front() <= now_)
-      path_.pop_front();
-    for (unsigned i = 0; i < config_.blocks; ++i) {
-      const unsigned b = (first_block_ + i) % config_.blocks;
-      issued[b] = issue_one(blocks_[b]);
-    }
-    first_block_ = (first_block_ + 1) % config_.blocks;
-    const std::uint64_t next = std::max(next_event(), now_ + 1);
+  while (now_ < limit && !interrupted_) {
+    const std::uint64_t finish = finished_.empty() ? never : finished_.front().cycle;
+    if (finish <= now_) return;
+    issue_cycle(issued);
     const bool any_issued = std::find(issued.begin(), issued.end(), true) != issued.end();
-    if (interrupted_ || warps_left_ == 0 || (any_issued && next == never)) {
+    const std::uint64_t last = finished_.empty() ? never : finished_.front().cycle;
+    const std::uint64_t next = std::min({std::max(next_event(), now_ + 1), limit, last});
+    if (interrupted_ || (any_issued && next == never)) {
       account(1, issued);
-    } else if (next == never && limit == never) {
+    } else if (next == never) {
       return;
     } else {
-      account(std::min(next, limit) - now_, issued);
+      account(next - now_, issued);
     }
   }
+}
+
+/// One instruction of each block, if it can.
+void SmPipeline::issue_cycle(std::vector<bool>& issued) {
+  while (!path_.empty() && path_.front() <= now_)
+    path_.pop_front();
+  for (unsigned i = 0; i < config_.blocks; ++i) {
+    const unsigned b = (first_block_ + i) % config_.blocks;
+    issued[b] = issue_one(blocks_[b]);
+  }
+  first_block_ = (first_block_ + 1) % config_.blocks;
 }
 
 void SmPipeline::complete(std::uint64_t ticket, std::uint64_t cycle) {

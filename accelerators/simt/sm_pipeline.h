@@ -63,6 +63,7 @@ struct SmCounters {
   std::uint64_t shared_bytes = 0, shared_cycles = 0;
   std::uint64_t global_read_bytes = 0, global_written_bytes = 0;
   std::uint64_t thread_blocks = 0;
+  std::uint64_t first_multiplication = 0;  ///< cycle in which the tensor cores first multiplied; 0: not yet
 };
 
 /// What the lanes of one warp ask of global memory together.
@@ -93,9 +94,13 @@ class SmPipeline {
                                          std::uint64_t shared_bytes);
   /// Starts a thread block of `warps` warps at the current cycle. The program must outlive it.
   void launch(std::uint64_t thread_block, const WarpProgram& program, unsigned warps);
-  /// Runs until no warp is left, cycle `limit` begins, or interrupt() was called in a cycle. With limit `never` it also
-  /// returns when only answers of the global memory can bring progress.
+  /// Runs until cycle `limit` begins, interrupt() was called in a cycle, or a thread block has finished that
+  /// take_finished() has not given. With limit `never` it also returns when only answers of the global memory can bring
+  /// progress.
   void run(std::uint64_t limit);
+  /// Runs until no thread block is left, or only answers of the global memory can bring progress; gives those that
+  /// finished.
+  std::vector<std::uint64_t> drain();
   /// For the memory port: run() returns behind this cycle, so that the port's owner can act on what left in it.
   void interrupt() { interrupted_ = true; }
   /// Data of a load are in registers with cycle `cycle`, not before now().
@@ -103,8 +108,9 @@ class SmPipeline {
 
   static constexpr std::uint64_t never = ~std::uint64_t{0};
   std::uint64_t now() const { return now_; }
-  bool finished() const { return warps_left_ == 0; }
-  /// Thread blocks that ended since the last call, in order.
+  /// No warp is left, and no store of one that is waiting to leave.
+  bool finished() const { return warps_left_ == 0 && (finished_.empty() || finished_.back().cycle <= now_); }
+  /// Thread blocks whose last store has left by now, in that order; each is given once.
   std::vector<std::uint64_t> take_finished();
   const SmCounters& counters() const { return counters_; }
 
@@ -118,6 +124,10 @@ class SmPipeline {
     std::uint64_t id = 0;
     const WarpProgram* program = nullptr;
     unsigned warps_left = 0, at_barrier = 0;
+    std::uint64_t last_store = 0;  ///< cycle by which all its stores so far have left
+  };
+  struct Finished {
+    std::uint64_t id = 0, cycle = 0;
   };
   struct Warp {
     std::size_t thread_block = 0;                           ///< index in thread_blocks_
@@ -156,6 +166,7 @@ class SmPipeline {
   std::size_t place_for_thread_block();
   void account(std::uint64_t cycles, const std::vector<bool>& issued);
   std::uint64_t next_event() const;
+  void issue_cycle(std::vector<bool>& issued);
 
   SmConfig config_;
   GlobalMemoryPort& memory_;
@@ -163,7 +174,7 @@ class SmPipeline {
   std::vector<Block> blocks_;
   std::vector<Warp> warps_;
   std::vector<ThreadBlock> thread_blocks_;
-  std::vector<std::uint64_t> finished_;
+  std::deque<Finished> finished_;
   std::deque<std::uint64_t> path_;  ///< cycles at which queued instructions leave the memory path
   std::uint64_t path_free_ = 0;
   unsigned first_block_ = 0;  ///< asked first, in turn, so that blocks share the memory path

@@ -40,7 +40,7 @@ struct Bench {
   SmPipeline sm;
   std::uint64_t run(const WarpProgram& program, unsigned warps = 1) {
     sm.launch(0, program, warps);
-    sm.run(SmPipeline::never);
+    sm.drain();
     return sm.counters().cycles;
   }
   std::uint64_t of(SmCause cause) const { return sm.counters().block_cycles[static_cast<std::size_t>(cause)]; }
@@ -162,8 +162,7 @@ TEST_CASE("a barrier holds every warp of its thread block and no other", "[sm]")
   bench.sm.launch(0, waits, 8);
   const WarpProgram quick = program_of({instruction(WarpOperation::barrier), instruction(WarpOperation::integer)});
   bench.sm.launch(1, quick, 2);
-  bench.sm.run(SmPipeline::never);
-  CHECK(bench.sm.take_finished() == std::vector<std::uint64_t>{1, 0});
+  CHECK(bench.sm.drain() == std::vector<std::uint64_t>{1, 0});
   CHECK(bench.sm.counters().instructions[static_cast<std::size_t>(WarpOperation::barrier)] == 10);
 }
 
@@ -176,7 +175,7 @@ TEST_CASE("every cycle of every block has one cause, every byte and instruction 
   Bench bench(SmConfig{}, 400);
   for (unsigned i = 0; i < thread_blocks; ++i)
     bench.sm.launch(i, kernel.program, kernel.warps);
-  bench.sm.run(SmPipeline::never);
+  bench.sm.drain();
   const SmCounters& counters = bench.sm.counters();
   CHECK(every_cause(counters) == counters.cycles * 4);
   CHECK(counters.global_read_bytes == thread_blocks * 256 * (64 + 64) * 2);
@@ -229,7 +228,7 @@ TEST_CASE("a large FP16 GEMM keeps the tensor cores 85 % to 100 % busy", "[sm]")
   Bench bench(config, 400);
   for (unsigned i = 0; i < resident; ++i)
     bench.sm.launch(i, kernel.program, kernel.warps);
-  bench.sm.run(SmPipeline::never);
+  bench.sm.drain();
   const double needed = static_cast<double>(resident * kernel.mmas * steps.cycles()) / 4;
   const double utilisation = needed / static_cast<double>(bench.sm.counters().cycles);
   CHECK(utilisation > 0.85);

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "accelerators/simt/streaming_multiprocessor.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include "core/units.h"
+
+namespace nibble {
+namespace {
+
+/// Slices at their measured pace.
+class SliceMultiprocessor final : public StreamingMultiprocessor {
+ public:
+  SliceMultiprocessor(sc_core::sc_module_name name, const MultiprocessorConfig& config, const MachineClock& clock,
+                      L2Cache& l2)
+      : StreamingMultiprocessor(name, clock, l2, config.port_bytes_per_cycle) {}
+
+  void l2_answer(std::uint64_t token, std::uint64_t cycle, const std::vector<std::uint8_t>* data) override;
+  MultiprocessorCycles cycles() const override { return cycles_; }
+  SmCounters work() const override { return work_; }
+
+ protected:
+  void run_grid() override;
+
+ private:
+  /// A place for one thread block.
+  struct Place {
+    std::optional<ThreadBlock> block;
+    std::uint64_t slice = 0;       ///< multiplied next
+    std::uint64_t data_cycle = 0;  ///< its data are here
+    std::uint64_t busy_until = 0;  ///< its last slice, or the thread block before it
+    std::array<std::uint64_t, 2> bytes{};
+    unsigned pending = 0;
+    bool multiplied() const { return slice == block->slices; }
+  };
+  void take_thread_block(Place& place);
+  void request(Place& place);
+  void multiply(Place& place, std::uint64_t start);
+  void finish(Place& place);
+  std::size_t active() const;
+  std::uint64_t turnover() const;
+  /// Earliest cycle in which the place's thread block goes on: its next slice, or its end.
+  std::uint64_t next_step(const Place& place) const {
+    return place.multiplied() ? place.busy_until
+                              : std::max({place.data_cycle + timing_->lead, place.busy_until, unit_free_});
+  }
+  Place* earliest();
+
+  std::vector<Place> places_;
+  std::uint64_t unit_free_ = 0;  ///< the tensor cores
+  double fraction_ = 0;          ///< of a cycle that slices have taken beyond unit_free_
+  std::uint64_t begin_ = 0;
+  bool grid_empty_ = false;
+  sc_core::sc_event answered_;
+  MultiprocessorCycles cycles_;
+  SmCounters work_;
+};
+
+void add_work(SmCounters& sum, const SmCounters& part) {
+  for (std::size_t i = 0; i < warp_operation_count; ++i)
+    sum.instructions[i] += part.instructions[i];
+  sum.register_reads += part.register_reads;
+  sum.register_writes += part.register_writes;
+  sum.shared_bytes += part.shared_bytes;
+  sum.shared_cycles += part.shared_cycles;
+  sum.global_read_bytes += part.global_read_bytes;
+  sum.global_written_bytes += part.global_written_bytes;
+}
+
+void SliceMultiprocessor::take_thread_block(Place& place) {
+  if (grid_empty_ || cancelled_) return;
+  auto block = grid_->next_thread_block();
+  grid_empty_ = !block;
+  if (!block) return;
+  place = {};
+  place.block = block;
+  place.busy_until = clock_.now();
+  request(place);
+}
+
+void SliceMultiprocessor::request(Place& place) {
+  place.pending = 2;
+  place.data_cycle = 0;
+  const auto index = static_cast<std::size_t>(&place - places_.data());
+  for (const GlobalOperand operand : {GlobalOperand::a, GlobalOperand::w}) {
+    const auto which = static_cast<std::size_t>(operand);
+    place.bytes[which] = grid_->slice_bytes(*place.block, operand, place.slice);
+    l2_.read(clock_.now(), grid_->segment(*place.block, operand, place.slice), place.bytes[which], *this,
+             index * 2 + which);
+  }
+}
+
+void SliceMultiprocessor::l2_answer(std::uint64_t token, std::uint64_t cycle, const std::vector<std::uint8_t>* data) {
+  Place& place = places_[token / 2];
+  const auto operand = token % 2 == 0 ? GlobalOperand::a : GlobalOperand::w;
+  place.data_cycle = std::max(place.data_cycle, through_port(cycle, place.bytes[token % 2]));
+  --place.pending;
+  if (data != nullptr) grid_->deliver(*place.block, operand, place.slice, *data);
+  answered_.notify(sc_core::SC_ZERO_TIME);
+}
+
+std::size_t SliceMultiprocessor::active() const {
+  const auto occupied = [](const Place& place) { return place.block.has_value(); };
+  return static_cast<std::size_t>(std::count_if(places_.begin(), places_.end(), occupied));
+}
+
+void SliceMultiprocessor::multiply(Place& place, std::uint64_t start) {
+  const double length = timing_->slice.at(active() - 1) + fraction_;
+  const auto whole = static_cast<std::uint64_t>(std::floor(length));
+  fraction_ = length - static_cast<double>(whole);
+  if (start > unit_free_ && start == place.data_cycle + timing_->lead) cycles_.memory += start - unit_free_;
+  unit_free_ = start + whole;
+  cycles_.multiply += timing_->multiply;
+  add_work(work_, timing_->per_slice);
+  ++place.slice;
+  if (place.multiplied()) {
+    place.busy_until = unit_free_ + timing_->tail;
+  } else {
+    place.busy_until = unit_free_;
+    request(place);
+  }
+}
+
+void SliceMultiprocessor::finish(Place& place) {
+  add_work(work_, timing_->per_block);
+  ++work_.thread_blocks;
+  grid_->finished(*place.block);
+  place.block.reset();
+  take_thread_block(place);
+  // Its prologue and the epilogue before it take turns with the others' slices.
+  if (place.block) unit_free_ = std::max(unit_free_, clock_.now()) + turnover();
+}
+
+std::uint64_t SliceMultiprocessor::turnover() const {
+  return static_cast<std::uint64_t>(timing_->turnover.at(active() - 1));
+}
+
+/// The place that can go on first; nullptr: all wait for data.
+SliceMultiprocessor::Place* SliceMultiprocessor::earliest() {
+  Place* first = nullptr;
+  for (Place& place : places_) {
+    if (!place.block || (place.pending > 0 && !place.multiplied())) continue;
+    if (first == nullptr || next_step(place) < next_step(*first)) first = &place;
+  }
+  return first;
+}
+
+void SliceMultiprocessor::run_grid() {
+  begin_ = unit_free_ = clock_.now();
+  fraction_ = 0;
+  cycles_ = {};
+  work_ = {};
+  grid_empty_ = false;
+  places_.assign(resident_, Place{});
+  for (Place& place : places_) {
+    take_thread_block(place);
+    sc_core::wait(sc_core::SC_ZERO_TIME);  // every multiprocessor gets its first thread block, then its second
+  }
+  while (active() > 0 && !(cancelled_ && l2_.failed())) {
+    Place* place = earliest();
+    if (place == nullptr) {
+      sc_core::wait(answered_);
+      continue;
+    }
+    const std::uint64_t step = next_step(*place);
+    if (step > clock_.now()) {
+      sc_core::wait(clock_.until(step), answered_);
+    } else if (place->multiplied()) {
+      finish(*place);
+    } else {
+      multiply(*place, step);
+    }
+  }
+  cycles_.total = clock_.now() - begin_;
+}
+
+/// Warp by warp.
+class WarpMultiprocessor final : public StreamingMultiprocessor, private GlobalMemoryPort {
+ public:
+  WarpMultiprocessor(sc_core::sc_module_name name, const MultiprocessorConfig& config, const MachineClock& clock,
+                     L2Cache& l2)
+      : StreamingMultiprocessor(name, clock, l2, config.port_bytes_per_cycle), config_(config) {}
+
+  void l2_answer(std::uint64_t token, std::uint64_t cycle, const std::vector<std::uint8_t>* data) override;
+  MultiprocessorCycles cycles() const override { return cycles_; }
+  SmCounters work() const override { return pipeline_ ? pipeline_->counters() : SmCounters{}; }
+
+ protected:
+  void run_grid() override;
+
+ private:
+  struct Issued {
+    std::uint64_t cycle = 0;
+    GlobalAccess access;
+    std::uint64_t ticket = 0;
+  };
+  void load(std::uint64_t cycle, const GlobalAccess& access, std::uint64_t ticket) override {
+    issued_.push_back({cycle, access, ticket});
+    pipeline_->interrupt();
+  }
+  void store(std::uint64_t, const GlobalAccess&) override {}  // results leave with the end of the thread block
+  void send(const Issued& issued);
+  void finish_thread_blocks();
+
+  const MultiprocessorConfig config_;
+  std::unique_ptr<SmPipeline> pipeline_;
+  std::uint64_t begin_ = 0;
+  std::deque<Issued> issued_;
+  std::map<std::uint64_t, ThreadBlock> resident_blocks_;  ///< by id
+  std::map<std::uint64_t, Issued> loads_;                 ///< by ticket
+  MultiprocessorCycles cycles_;
+};
+
+void WarpMultiprocessor::send(const Issued& issued) {
+  clock_.wait_until(begin_ + issued.cycle);
+  const ThreadBlock& block = resident_blocks_.at(issued.access.thread_block);
+  loads_[issued.ticket] = issued;
+  l2_.read(begin_ + issued.cycle, grid_->segment(block, issued.access.operand, issued.access.slice),
+           issued.access.bytes, *this, issued.ticket);
+}
+
+void WarpMultiprocessor::l2_answer(std::uint64_t token, std::uint64_t cycle, const std::vector<std::uint8_t>* data) {
+  const auto load = loads_.find(token);
+  const GlobalAccess access = load->second.access;
+  loads_.erase(load);
+  if (data != nullptr && access.operand != GlobalOperand::scales)
+    grid_->deliver(resident_blocks_.at(access.thread_block), access.operand, access.slice, *data);
+  const std::uint64_t arrival = through_port(cycle, access.bytes) - begin_;
+  pipeline_->complete(token, std::max(arrival, pipeline_->now()));
+}
+
+void WarpMultiprocessor::finish_thread_blocks() {
+  for (const std::uint64_t id : pipeline_->take_finished()) {
+    const auto block = resident_blocks_.find(id);
+    grid_->finished(block->second);
+    resident_blocks_.erase(block);
+  }
+}
+
+void WarpMultiprocessor::run_grid() {
+  GlobalMemoryPort& port = *this;
+  pipeline_ = std::make_unique<SmPipeline>(config_.pipeline, port);
+  begin_ = clock_.now();
+  issued_.clear();
+  resident_blocks_.clear();
+  loads_.clear();
+  bool grid_empty = false;
+  while (!(cancelled_ && l2_.failed())) {
+    while (!grid_empty && !cancelled_ && resident_blocks_.size() < resident_) {
+      const auto block = grid_->next_thread_block();
+      grid_empty = !block;
+      if (!block) break;
+      resident_blocks_.emplace(block->id, *block);
+      pipeline_->launch(block->id, block->kernel->program, block->kernel->warps);
+      if (clock_.now() == begin_) sc_core::wait(sc_core::SC_ZERO_TIME);  // see SliceMultiprocessor::run_grid
+    }
+    if (resident_blocks_.empty()) break;
+    // Nothing from outside changes the course of the warps while no load is on the way.
+    pipeline_->run(loads_.empty() ? SmPipeline::never : pipeline_->now() + config_.quantum_cycles);
+    for (; !issued_.empty(); issued_.pop_front())
+      send(issued_.front());
+    clock_.wait_until(begin_ + pipeline_->now());
+    finish_thread_blocks();
+  }
+  cycles_ = {};
+  cycles_.total = clock_.now() - begin_;
+  const SmCounters& counters = pipeline_->counters();
+  const std::uint64_t blocks = config_.pipeline.blocks;
+  cycles_.multiply = counters.block_cycles[static_cast<std::size_t>(SmCause::tensor)] / blocks;
+  cycles_.memory = counters.block_cycles[static_cast<std::size_t>(SmCause::global_memory)] / blocks;
+}
+
+}  // namespace
+
+StreamingMultiprocessor::StreamingMultiprocessor(sc_core::sc_module_name name, const MachineClock& clock, L2Cache& l2,
+                                                 std::uint64_t port_bytes_per_cycle)
+    : sc_module(name), clock_(clock), l2_(l2), port_bytes_per_cycle_(port_bytes_per_cycle) {
+  SC_THREAD(process);
+}
+
+void StreamingMultiprocessor::start(ThreadBlockGrid& grid, unsigned resident, const KernelTiming& timing) {
+  grid_ = &grid;
+  resident_ = resident;
+  timing_ = &timing;
+  cancelled_ = false;
+  idle_ = false;
+  begin_.notify(sc_core::SC_ZERO_TIME);
+}
+
+void StreamingMultiprocessor::cancel() {
+  cancelled_ = true;
+}
+
+std::uint64_t StreamingMultiprocessor::through_port(std::uint64_t cycle, std::uint64_t bytes) {
+  const std::uint64_t passes = ceil_div(bytes, port_bytes_per_cycle_);
+  // The last bytes of an undisturbed answer are there at `cycle`.
+  port_free_ = std::max(cycle, port_free_ + passes);
+  return port_free_;
+}
+
+void StreamingMultiprocessor::process() {
+  while (true) {
+    sc_core::wait(begin_);
+    run_grid();
+    idle_ = true;
+    changed_.notify(sc_core::SC_ZERO_TIME);
+  }
+}
+
+std::unique_ptr<StreamingMultiprocessor> make_multiprocessor(const char* name, Fidelity fidelity,
+                                                             const MultiprocessorConfig& config,
+                                                             const MachineClock& clock, L2Cache& l2) {
+  if (fidelity == Fidelity::cycle) return std::make_unique<WarpMultiprocessor>(name, config, clock, l2);
+  return std::make_unique<SliceMultiprocessor>(name, config, clock, l2);
+}
+
+}  // namespace nibble
