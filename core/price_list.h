@@ -19,7 +19,7 @@ const char* to_string(Activity activity);
 struct ActivityKind {
   std::string component;  ///< "pe", "foot", "quantizer", "vector", "weight_buffer", ..., "control"
   std::string name;       ///< within the component: "mac.w4a8", "read", "idle", "leakage"
-  std::string group;      ///< the sum of active energy that it belongs to: "pe", "quantizer", "vector", "sram", "control"
+  std::string group;  ///< the sum of active energy that it belongs to: "pe", "quantizer", "vector", "sram", "control"
   Activity activity = Activity::active;
   std::string unit;  ///< of the count: "MAC", "byte", "PE cycle"
   std::string path() const { return component + "." + name; }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Energy by activity and area by instance for people: the same counts and instances, every cost book beside the others.
+/// Energy by activity and area by instance for people: the same counts and instances, every cost book beside the
+/// others.
 #include <algorithm>
 #include <utility>
 
@@ -34,7 +35,8 @@ std::string at_least(const KnownSum& sum, const std::string& known) {
 class Origins {
  public:
   void add(const std::string& name, const std::string& source) {
-    const auto found = std::find_if(lines_.begin(), lines_.end(), [&](const auto& line) { return line.first == source; });
+    const auto found =
+        std::find_if(lines_.begin(), lines_.end(), [&](const auto& line) { return line.first == source; });
     if (found == lines_.end()) {
       lines_.emplace_back(source, name);
     } else if ((", " + found->second + ",").find(", " + name + ",") == std::string::npos) {

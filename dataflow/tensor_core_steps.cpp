@@ -118,8 +118,9 @@ void TensorCoreSteps::make_steps() {
         steps_.push_back(step);
     }
   }
-  const unsigned products = g.step_m * g.step_n * g.step_k;
-  cycles_per_step_ = static_cast<unsigned>(ceil_div(products, g.dp_units * g.dp_width * g.adder_trees));
+  const std::uint64_t products = std::uint64_t{g.step_m} * g.step_n * g.step_k;
+  const std::uint64_t per_cycle = std::uint64_t{g.dp_units} * g.dp_width * g.adder_trees;
+  cycles_per_step_ = static_cast<unsigned>(ceil_div(products, per_cycle));
 }
 
 void TensorCoreSteps::count_accesses() {

@@ -10,13 +10,26 @@
 namespace nibble {
 namespace {
 
-constexpr unsigned lanes = 32;
-constexpr unsigned access_bytes = lanes * 16;  // a 128-bit access of every lane
-constexpr unsigned access_registers = lanes * 4;
-constexpr unsigned address_registers = lanes;  // 32 bits, shared memory
-constexpr unsigned pointer_registers = 2 * lanes;
+constexpr std::uint64_t lanes = 32;
+constexpr std::uint64_t access_bytes = lanes * 16;  // a 128-bit access of every lane
+constexpr std::uint16_t address_registers = lanes;  // 32 bits, shared memory
+constexpr std::uint16_t pointer_registers = 2 * lanes;
 constexpr unsigned register_limit = 255;        // of a lane, by the instruction encoding
 constexpr unsigned bookkeeping_registers = 24;  // pointers, loop counter, offsets
+
+/// Where a memory access has its data in registers.
+enum class DataRegisters { read, written };
+
+/// `bytes` in 128-bit accesses of every lane, as far as they go; `access` without its length and data registers.
+void append_accesses(std::vector<WarpInstruction>& code, WarpInstruction access, std::uint64_t bytes,
+                     DataRegisters data) {
+  for (std::uint64_t left = bytes; left > 0; left -= access.bytes) {
+    access.bytes = static_cast<std::uint32_t>(std::min(left, access_bytes));
+    const auto registers = static_cast<std::uint16_t>(ceil_div(access.bytes, 4));
+    (data == DataRegisters::read ? access.register_reads[1] : access.register_writes) = registers;
+    code.push_back(access);
+  }
+}
 
 /// Builds the program of one warp.
 class KernelBuilder {
@@ -96,30 +109,24 @@ void KernelBuilder::check() const {
 std::uint64_t KernelBuilder::a_fragment_bytes() const {
   const std::uint64_t sharing_sets = geometry_.thread_groups / geometry_.w_sharers;
   const std::uint64_t rows = std::uint64_t{geometry_.group_m} * geometry_.w_sharers * sharing_sets;
-  return warp_m() / geometry_.mma_m * ceil_div(rows * geometry_.mma_k * geometry_.a_bits, 8);
+  return std::uint64_t{warp_m() / geometry_.mma_m} * ceil_div(rows * geometry_.mma_k * geometry_.a_bits, 8);
 }
 
 std::uint64_t KernelBuilder::w_fragment_bytes() const {
   const std::uint64_t sharing_sets = geometry_.thread_groups / geometry_.w_sharers;
   const std::uint64_t columns = std::uint64_t{geometry_.group_n} * sharing_sets;
   const unsigned bits = config_.unpack == UnpackPlace::before_tensor ? config_.w_bits : geometry_.w_bits;
-  return warp_n() / geometry_.mma_n * ceil_div(columns * geometry_.mma_k * bits, 8);
+  return std::uint64_t{warp_n() / geometry_.mma_n} * ceil_div(columns * geometry_.mma_k * bits, 8);
 }
 
-/// This warp's share of `bytes`, in 128-bit accesses as far as it goes.
+/// This warp's share of `bytes`.
 void KernelBuilder::load_global(Code& code, GlobalOperand operand, std::uint64_t bytes) const {
-  for (std::uint64_t left = ceil_div(bytes, warps()); left > 0;) {
-    const std::uint64_t piece = std::min<std::uint64_t>(left, access_bytes);
-    WarpInstruction load;
-    load.operation = WarpOperation::load_global;
-    load.operand = operand;
-    load.bytes = static_cast<std::uint32_t>(piece);
-    load.produces = staged;
-    load.register_reads[0] = pointer_registers;
-    load.register_writes = static_cast<std::uint16_t>(ceil_div(piece, 4));
-    code.push_back(load);
-    left -= piece;
-  }
+  WarpInstruction load;
+  load.operation = WarpOperation::load_global;
+  load.operand = operand;
+  load.produces = staged;
+  load.register_reads[0] = pointer_registers;
+  append_accesses(code, load, ceil_div(bytes, warps()), DataRegisters::written);
 }
 
 void KernelBuilder::load_slice(Code& code) const {
@@ -144,18 +151,12 @@ void KernelBuilder::store_slice(Code& code) const {
   if (unpacks) unpack(code, ceil_div(slice_bytes(config_.tile_n, config_.w_bits), warps()), staged, unpacked);
   const std::uint64_t bytes = slice_bytes(config_.tile_m, config_.a_bits) +
                               slice_bytes(config_.tile_n, shared_w_bits()) + (unpacks ? 0 : scale_bytes());
-  for (std::uint64_t left = ceil_div(bytes, warps()); left > 0;) {
-    const std::uint64_t piece = std::min<std::uint64_t>(left, access_bytes);
-    WarpInstruction store;
-    store.operation = WarpOperation::store_shared;
-    store.bytes = static_cast<std::uint32_t>(piece);
-    store.waits_for[0] = staged;
-    if (unpacks) store.waits_for[1] = unpacked;
-    store.register_reads[0] = address_registers;
-    store.register_reads[1] = static_cast<std::uint16_t>(ceil_div(piece, 4));
-    code.push_back(store);
-    left -= piece;
-  }
+  WarpInstruction store;
+  store.operation = WarpOperation::store_shared;
+  store.waits_for[0] = staged;
+  if (unpacks) store.waits_for[1] = unpacked;
+  store.register_reads[0] = address_registers;
+  append_accesses(code, store, ceil_div(bytes, warps()), DataRegisters::read);
   WarpInstruction barrier;
   barrier.operation = WarpOperation::barrier;
   code.push_back(barrier);
@@ -165,17 +166,11 @@ KernelBuilder::Code KernelBuilder::fragment_loads(unsigned buffer) const {
   Code code;
   const std::uint64_t bytes = a_fragment_bytes() + w_fragment_bytes();
   const unsigned steps = config_.order == KernelOrder::k_inner ? k_steps() : 1;
-  for (std::uint64_t left = bytes * steps; left > 0;) {
-    const std::uint64_t piece = std::min<std::uint64_t>(left, access_bytes);
-    WarpInstruction load;
-    load.operation = WarpOperation::load_shared;
-    load.bytes = static_cast<std::uint32_t>(piece);
-    load.produces = fragments(buffer);
-    load.register_reads[0] = address_registers;
-    load.register_writes = static_cast<std::uint16_t>(ceil_div(piece, 4));
-    code.push_back(load);
-    left -= piece;
-  }
+  WarpInstruction load;
+  load.operation = WarpOperation::load_shared;
+  load.produces = fragments(buffer);
+  load.register_reads[0] = address_registers;
+  append_accesses(code, load, bytes * steps, DataRegisters::written);
   return code;
 }
 
@@ -256,22 +251,16 @@ void KernelBuilder::epilogue(Code& code) const {
   convert.register_writes = lanes;
   for (std::uint64_t i = 0; i < ceil_div(results, 2 * lanes); ++i) {
     convert.waits_for[0] =
-        static_cast<std::int16_t>(first_accumulator + static_cast<int>(i * tiles() * 2 * lanes / results));
+        static_cast<std::int16_t>(first_accumulator + static_cast<int>(i * 2 * lanes * tiles() / results));
     convert.produces = unpacked;
     code.push_back(convert);
   }
-  for (std::uint64_t left = ceil_div(results * config_.result_bits, 8); left > 0;) {
-    const std::uint64_t piece = std::min<std::uint64_t>(left, access_bytes);
-    WarpInstruction store;
-    store.operation = WarpOperation::store_global;
-    store.operand = GlobalOperand::c;
-    store.bytes = static_cast<std::uint32_t>(piece);
-    store.waits_for[0] = unpacked;
-    store.register_reads[0] = pointer_registers;
-    store.register_reads[1] = static_cast<std::uint16_t>(ceil_div(piece, 4));
-    code.push_back(store);
-    left -= piece;
-  }
+  WarpInstruction store;
+  store.operation = WarpOperation::store_global;
+  store.operand = GlobalOperand::c;
+  store.waits_for[0] = unpacked;
+  store.register_reads[0] = pointer_registers;
+  append_accesses(code, store, ceil_div(results * config_.result_bits, 8), DataRegisters::read);
 }
 
 GemmKernel KernelBuilder::build(std::uint64_t slices) {

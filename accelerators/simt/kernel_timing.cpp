@@ -7,7 +7,7 @@ namespace nibble {
 namespace {
 
 constexpr std::uint64_t short_run = 8, long_run = 24;  // slices
-constexpr unsigned few_rounds = 2, many_rounds = 5;     // of resident thread blocks
+constexpr unsigned few_rounds = 2, many_rounds = 5;    // of resident thread blocks
 
 class FixedLatencyMemory final : public GlobalMemoryPort {
  public:
@@ -65,17 +65,15 @@ KernelTiming measure_kernel(const SmConfig& config, const GemmKernelConfig& kern
     const SmCounters shorter = run(config, few, r, r, latency), longer = run(config, many, r, r, latency);
     timing.slice.push_back(static_cast<double>(longer.cycles - shorter.cycles) /
                            static_cast<double>(r * (long_run - short_run)));
-    const std::uint64_t rounds = run(config, few, many_rounds * r, r, latency).cycles -
-                                 run(config, few, few_rounds * r, r, latency).cycles;
+    const std::uint64_t rounds =
+        run(config, few, many_rounds * r, r, latency).cycles - run(config, few, few_rounds * r, r, latency).cycles;
     const double per_block = static_cast<double>(rounds) / ((many_rounds - few_rounds) * r);
     timing.turnover.push_back(std::max(0.0, per_block - timing.slice.back() * static_cast<double>(short_run)));
     if (r > 1) continue;
-    timing.per_slice = combine_work(longer, shorter, [](std::uint64_t a, std::uint64_t b) {
-      return (a - b) / (long_run - short_run);
-    });
-    timing.per_block = combine_work(shorter, timing.per_slice, [](std::uint64_t a, std::uint64_t b) {
-      return a - short_run * b;
-    });
+    timing.per_slice = combine_work(longer, shorter,
+                                    [](std::uint64_t a, std::uint64_t b) { return (a - b) / (long_run - short_run); });
+    timing.per_block =
+        combine_work(shorter, timing.per_slice, [](std::uint64_t a, std::uint64_t b) { return a - short_run * b; });
     timing.multiply = few.mmas * steps.cycles() / (short_run * config.blocks);
     timing.lead = shorter.first_multiplication - std::min(shorter.first_multiplication, latency);
     const std::uint64_t before_tail = shorter.first_multiplication +

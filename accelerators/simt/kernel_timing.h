@@ -18,14 +18,15 @@ struct KernelTiming {
   /// prologues and epilogues that nothing hides.
   std::vector<double> turnover;
   std::uint64_t multiply = 0;  ///< of a slice's cycles, those in which the tensor cores work, averaged over the blocks
-  std::uint64_t lead = 0;  ///< from the arrival of a slice's data to its first multiplication
-  std::uint64_t tail = 0;  ///< from the last multiplication to the last store
-  SmCounters per_slice;    ///< steady state: instructions, registers, shared memory of one slice of one thread block
-  SmCounters per_block;    ///< beside its slices, of one thread block
+  std::uint64_t lead = 0;      ///< from the arrival of a slice's data to its first multiplication
+  std::uint64_t tail = 0;      ///< from the last multiplication to the last store
+  SmCounters per_slice;  ///< steady state: instructions, registers, shared memory of one slice of one thread block
+  SmCounters per_block;  ///< beside its slices, of one thread block
 };
 
-/// Runs 1 to `resident` thread blocks of two reductions, of 8 and 24 slices, and two numbers of thread blocks that follow
-/// each other, on a multiprocessor whose memory answers `latency` cycles later; the differences are the steady state.
+/// Runs 1 to `resident` thread blocks of two reductions, of 8 and 24 slices, and two numbers of thread blocks that
+/// follow each other, on a multiprocessor whose memory answers `latency` cycles later; the differences are the steady
+/// state.
 KernelTiming measure_kernel(const SmConfig& config, const GemmKernelConfig& kernel, const TensorCoreSteps& steps,
                             unsigned resident, std::uint64_t latency);
 

@@ -5,9 +5,9 @@
 /// A segment is what a slice of an operand tile occupies in memory. The least recently used segments leave when the
 /// capacity is exceeded. A read moves some bytes of a segment to a multiprocessor: it takes its turn at the cache's
 /// bandwidth and is answered hit_latency later, at once if the segment is there, else when the memory has delivered it;
-/// reads of a segment that is on its way wait for it and cause no traffic. Writes go through to memory (result_writer.h)
-/// and drop the segments that they touch. Not modelled: sets and conflicts between them, partial lines, slices of the
-/// crossbar.
+/// reads of a segment that is on its way wait for it and cause no traffic. Writes go through to memory
+/// (result_writer.h) and drop the segments that they touch. Not modelled: sets and conflicts between them, partial
+/// lines, slices of the crossbar.
 #pragma once
 
 #include <cstdint>

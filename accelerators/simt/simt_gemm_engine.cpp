@@ -23,9 +23,8 @@ std::array<std::uint64_t, 6> key_of(const GemmKernelConfig& kernel) {
 }  // namespace
 
 const TensorCoreMode* SimtConfig::mode_for(const Format& activations, const Format& weights) const {
-  const auto found = std::find_if(modes.begin(), modes.end(), [&](const TensorCoreMode& mode) {
-    return mode.pe->supports(activations, weights);
-  });
+  const auto found = std::find_if(modes.begin(), modes.end(),
+                                  [&](const TensorCoreMode& mode) { return mode.pe->supports(activations, weights); });
   return found == modes.end() ? nullptr : &*found;
 }
 
@@ -33,8 +32,8 @@ SimtGemmEngine::SimtGemmEngine(const SimtConfig& config, DmaEngine& dma, ResultW
                                const MachineClock& clock)
     : config_(config), writer_(writer), clock_(clock), l2_(config.l2, dma, clock) {
   for (unsigned i = 0; i < config.multiprocessors; ++i) {
-    multiprocessors_.push_back(make_multiprocessor(("sm" + std::to_string(i)).c_str(), config.fidelity,
-                                                   config.multiprocessor, clock, l2_));
+    multiprocessors_.push_back(
+        make_multiprocessor(("sm" + std::to_string(i)).c_str(), config.fidelity, config.multiprocessor, clock, l2_));
   }
 }
 

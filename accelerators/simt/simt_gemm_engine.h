@@ -2,8 +2,8 @@
 /// Executes GEMM commands on the multiprocessors of a SIMT machine: a grid of thread blocks, their slices through the
 /// L2 cache, results by the PE's own function.
 ///
-/// A command's tiling names the thread block's tile; it must be one of the machine's kernels. Tiles at the edges run the
-/// whole kernel, as real kernels do: lanes beyond the edge load nothing and their products are not counted as work.
+/// A command's tiling names the thread block's tile; it must be one of the machine's kernels. Tiles at the edges run
+/// the whole kernel, as real kernels do: lanes beyond the edge load nothing and their products are not counted as work.
 /// Under a causal mask thread blocks that nobody sees are not launched, and reductions end with the last visible token.
 #pragma once
 

@@ -5,7 +5,8 @@
 /// Two fidelities of the same module:
 /// - cycle: SmPipeline, warp by warp; while data are on the way it advances `quantum_cycles` at a time, so that an
 ///   answer is seen at most so much later.
-/// - transaction: a slice takes the steady-state time of KernelTiming; a thread block's next slice is requested when the
+/// - transaction: a slice takes the steady-state time of KernelTiming; a thread block's next slice is requested when
+/// the
 ///   current one starts; resident thread blocks take turns.
 #pragma once
 

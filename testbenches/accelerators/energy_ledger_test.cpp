@@ -47,9 +47,8 @@ CostBook book(const std::string& text = book_text) {
 /// 2 x 1 PEs at 500 MHz, 8 vector lanes, buffers of 2, 4 and 8 KiB.
 SystolicConfig smallest(const std::vector<std::string>& overrides = {}) {
   ConfigNode node = ConfigNode::load(NIBBLE_SOURCE_DIR "/configs/accelerators/mant.yaml");
-  for (const char* assignment :
-       {"array.rows=2", "array.columns=1", "vector_unit.lanes=8", "buffers.weight_kib=2", "buffers.activation_kib=4",
-        "buffers.output_kib=8", "quantizer.elements_per_cycle=4"})
+  for (const char* assignment : {"array.rows=2", "array.columns=1", "vector_unit.lanes=8", "buffers.weight_kib=2",
+                                 "buffers.activation_kib=4", "buffers.output_kib=8", "quantizer.elements_per_cycle=4"})
     node.apply_override(assignment);
   for (const auto& assignment : overrides)
     node.apply_override(assignment);

@@ -10,8 +10,8 @@
 #include "core/config_node.h"
 #include "core/units.h"
 #include "formats/quantizer.h"
-#include "memory/memory_system.h"
 #include "formats/rounding.h"
+#include "memory/memory_system.h"
 #include "pe/pe_library.h"
 #include "workloads/synthetic.h"
 
@@ -264,7 +264,8 @@ TEST_CASE("a causal mask skips thread blocks and the ends of reductions", "[simt
   CHECK(bench.counters.macs() == std::uint64_t{64} * 64 * (64 + 128 + 192 + 256));
 }
 
-TEST_CASE("transaction and cycle fidelity agree on bytes, instructions and registers, and within 7 % in time", "[simt]") {
+TEST_CASE("transaction and cycle fidelity agree on bytes, instructions and registers, and within 7 % in time",
+          "[simt]") {
   struct Shape {
     std::uint32_t m, k, n;
     const char* weights;
@@ -272,10 +273,10 @@ TEST_CASE("transaction and cycle fidelity agree on bytes, instructions and regis
   };
   SimtBench slices("slices", volta(4, Fidelity::transaction), fast_memory);
   SimtBench warps("warps", volta(4, Fidelity::cycle), fast_memory);
-  for (const Shape& shape : {Shape{512, 1024, 512, "fp16", 128}, Shape{128, 2048, 256, "fp16", 128},
-                             Shape{64, 512, 640, "fp16", 64}, Shape{512, 1024, 512, "int4-g32", 128},
-                             Shape{100, 1024, 512, "int4-g128", 64}, Shape{16, 2048, 1024, "int4-g32", 64},
-                             Shape{1024, 128, 1024, "fp16", 128}}) {
+  for (const Shape& shape :
+       {Shape{512, 1024, 512, "fp16", 128}, Shape{128, 2048, 256, "fp16", 128}, Shape{64, 512, 640, "fp16", 64},
+        Shape{512, 1024, 512, "int4-g32", 128}, Shape{100, 1024, 512, "int4-g128", 64},
+        Shape{16, 2048, 1024, "int4-g32", 64}, Shape{1024, 128, 1024, "fp16", 128}}) {
     CAPTURE(shape.m, shape.k, shape.n, shape.weights, shape.tile);
     const Descriptor command = gemm_command(shape.m, shape.k, shape.n, shape.weights, shape.tile);
     slices.engine.host_wrote_memory();
