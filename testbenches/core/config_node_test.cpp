@@ -5,26 +5,17 @@
 #include <limits>
 
 #include "core/error.h"
+#include "testbenches/support/error_text.h"
 
 using namespace nibble;
 using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
+using test::error_of;
 
 namespace {
 
 ConfigNode parse(const std::string& text) {
   return ConfigNode::parse(text, "f.yaml");
-}
-
-/// The message of the InputError that `action` throws.
-template <class Action>
-std::string error_of(const Action& action) {
-  try {
-    action();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "no InputError";
 }
 
 constexpr std::int64_t lowest = std::numeric_limits<std::int64_t>::min();

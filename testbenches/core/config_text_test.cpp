@@ -6,26 +6,18 @@
 #include "core/config_node.h"
 #include "core/error.h"
 #include "core/random.h"
+#include "testbenches/support/error_text.h"
 
 using namespace nibble;
 using Catch::Matchers::Contains;
 using Catch::Matchers::EndsWith;
 using Catch::Matchers::StartsWith;
+using test::error_of;
 
 namespace {
 
 ConfigNode parse(const std::string& text) {
   return ConfigNode::parse(text, "f.yaml");
-}
-
-template <class Action>
-std::string error_of(const Action& action) {
-  try {
-    action();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "no InputError";
 }
 
 std::string parse_error(const std::string& text) {

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "dataflow/tensor_core_steps.h"
+#include "testbenches/support/error_text.h"
 
 using namespace nibble;
 
@@ -131,14 +132,7 @@ TEST_CASE("an Ampere-like tensor core multiplies 1024 pairs of INT4 per cycle", 
 }
 
 TEST_CASE("impossible tensor cores are refused with the rule", "[tensor_core]") {
-  const auto message = [](TensorCoreGeometry g) {
-    try {
-      TensorCoreSteps{g};
-    } catch (const InputError& error) {
-      return std::string(error.what());
-    }
-    return std::string();
-  };
+  const auto message = [](const TensorCoreGeometry& g) { return test::error_of([&] { TensorCoreSteps{g}; }); };
   TensorCoreGeometry g;
   g.step_m = 3;
   CHECK_THAT(message(g), Catch::Contains("step_m = 3 does not divide group_m = 4"));

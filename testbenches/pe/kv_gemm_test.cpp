@@ -43,31 +43,29 @@ std::size_t differing(const std::vector<float>& a, const std::vector<float>& b) 
   return wrong;
 }
 
+struct Shape {
+  std::size_t rows, columns, tokens;
+};
+/// Together more than 20 million products.
+constexpr Shape shapes[] = {{1, 128, 4096}, {8, 128, 4111}, {64, 128, 1500}, {5, 80, 777},
+                            {1, 1, 1},      {3, 33, 65},    {16, 256, 1024}, {2, 64, 31}};
+
 TEST_CASE("scores of keys in mixed modes equal the scalar datapath, over 20 million products") {
   Random random(61);
   std::uint64_t products = 0;
-  for (const auto& [m, channels, tokens] : {std::tuple{1, 128, 4096},
-                                            {8, 128, 4111},
-                                            {64, 128, 1500},
-                                            {5, 80, 777},
-                                            {1, 1, 1},
-                                            {3, 33, 65},
-                                            {16, 256, 1024},
-                                            {2, 64, 31}}) {
-    const auto rows = static_cast<std::size_t>(m), columns = static_cast<std::size_t>(channels);
+  for (const auto& [rows, columns, tokens] : shapes) {
     const QuantizedTensor q = random_bfp("bfp8-g32", rows, columns, random);
-    const std::vector<KvSegment> keys = random_blocks(static_cast<std::size_t>(tokens), columns, true, random);
-    std::vector<float> got, expected(rows * static_cast<std::size_t>(tokens));
+    const std::vector<KvSegment> keys = random_blocks(tokens, columns, true, random);
+    std::vector<float> got, expected(rows * tokens);
     kv_scores(bfp_unit(), q, keys, got);
     for (std::size_t r = 0; r < rows; ++r) {
       for (const KvSegment& block : keys) {
         for (std::size_t t = 0; t < block.operand.rows(); ++t)
-          expected[r * static_cast<std::size_t>(tokens) + block.first_token + t] =
-              row_by_steps(0, q, r, 0, block.operand, t);
+          expected[r * tokens + block.first_token + t] = row_by_steps(0, q, r, 0, block.operand, t);
       }
     }
-    products += rows * columns * static_cast<std::uint64_t>(tokens);
-    CAPTURE(m, channels, tokens);
+    products += rows * columns * tokens;
+    CAPTURE(rows, columns, tokens);
     REQUIRE(differing(got, expected) == 0);
   }
   CHECK(products >= 20'000'000);
@@ -76,17 +74,9 @@ TEST_CASE("scores of keys in mixed modes equal the scalar datapath, over 20 mill
 TEST_CASE("the context of values in mixed modes equals the scalar datapath, over 20 million products") {
   Random random(62);
   std::uint64_t products = 0;
-  for (const auto& [m, channels, tokens] : {std::tuple{1, 128, 4096},
-                                            {8, 128, 4111},
-                                            {64, 128, 1500},
-                                            {5, 80, 777},
-                                            {1, 1, 1},
-                                            {3, 33, 65},
-                                            {16, 256, 1024},
-                                            {2, 64, 31}}) {
-    const auto rows = static_cast<std::size_t>(m), columns = static_cast<std::size_t>(channels);
-    const QuantizedTensor p = random_bfp("bfp8-g32", rows, static_cast<std::size_t>(tokens), random);
-    const std::vector<KvSegment> values = random_blocks(static_cast<std::size_t>(tokens), columns, false, random);
+  for (const auto& [rows, columns, tokens] : shapes) {
+    const QuantizedTensor p = random_bfp("bfp8-g32", rows, tokens, random);
+    const std::vector<KvSegment> values = random_blocks(tokens, columns, false, random);
     std::vector<float> got, expected(rows * columns);
     kv_context(bfp_unit(), p, values, got);
     for (std::size_t r = 0; r < rows; ++r) {
@@ -97,8 +87,8 @@ TEST_CASE("the context of values in mixed modes equals the scalar datapath, over
         expected[r * columns + c] = accumulator;
       }
     }
-    products += rows * columns * static_cast<std::uint64_t>(tokens);
-    CAPTURE(m, channels, tokens);
+    products += rows * columns * tokens;
+    CAPTURE(rows, columns, tokens);
     REQUIRE(differing(got, expected) == 0);
   }
   CHECK(products >= 20'000'000);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "testbenches/support/error_text.h"
 #include "testbenches/workloads/model_builders.h"
 #include "workloads/model_limits.h"
 
@@ -349,23 +350,10 @@ TEST_CASE("the linear operators of one decode step multiply every linear weight 
   }
 }
 
-namespace {
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-}  // namespace
-
 TEST_CASE("a scenario that cannot run is refused before anything is visited") {
   using Catch::Matchers::Contains;
   const auto refuse = [](const Scenario& wrong) {
-    return message_of([&] { for_each_operator(small_model(), wrong, [](const Operator&) { FAIL("visited"); }); });
+    return test::error_of([&] { for_each_operator(small_model(), wrong, [](const Operator&) { FAIL("visited"); }); });
   };
   CHECK_THAT(refuse(scenario(1, 0, 0)), Contains("nothing to do"));
   CHECK_THAT(refuse(scenario(1, 0, 0, 7)), Contains("nothing to do"));
@@ -387,7 +375,7 @@ TEST_CASE("a run whose counts would not fit is refused") {
   model.head_dim = 128;
   model.feed_forward = 1u << 20;
   CHECK_NOTHROW(check_workload(model, scenario(1, 1, 1)));
-  CHECK_THAT(message_of([&] { check_workload(model, scenario(16, 1u << 20, 0)); }),
+  CHECK_THAT(test::error_of([&] { check_workload(model, scenario(16, 1u << 20, 0)); }),
              Catch::Matchers::Contains("above 2^63 multiply-accumulates"));
 }
 
@@ -400,7 +388,7 @@ TEST_CASE("dimensions that contradict each other are refused") {
   const auto refuse = [](const std::function<void(LanguageModel&)>& change) {
     LanguageModel model = small_model();
     change(model);
-    return message_of([&] { model.check(); });
+    return test::error_of([&] { model.check(); });
   };
   CHECK_NOTHROW(small_model().check());
   CHECK_THAT(refuse([](LanguageModel& m) { m.kv_heads = 3; }), Contains("model 'small': kv_heads: 3 key/value heads"));
