@@ -6,7 +6,6 @@
 #include "accelerators/descriptor.h"
 #include "core/error.h"
 #include "core/units.h"
-#include "pe/mant_gemm.h"
 #include "pe/pe_library.h"
 
 namespace nibble {
@@ -139,12 +138,12 @@ IdleConfig idle_from(ConfigNode node) {
 void read_array(ConfigNode node, SystolicConfig& config) {
   config.array.dataflow =
       dataflow_from(node.choice("dataflow", {"weight_stationary", "output_stationary", "input_stationary"}));
-  if (config.array.dataflow == Dataflow::output_stationary) {
-    config.array.result_ports = count(node, "result_ports", 1, 1024);
-    config.array.result_registers = node.boolean("result_registers", true);
-    const std::string order = node.choice("output_order", {"any", "less_traffic"}, "any");
-    if (order == "less_traffic") config.output_order = OrderPolicy::less_traffic;
-  }
+  // Of output-stationary arrays; read in any case, so that the dataflow alone may be overridden.
+  config.array.result_ports = count(node, "result_ports", 1, 1024, 1);
+  config.array.result_registers = node.boolean("result_registers", true);
+  const bool by_traffic = node.choice("output_order", {"any", "less_traffic"}, "any") == "less_traffic";
+  if (by_traffic && config.array.dataflow == Dataflow::output_stationary)
+    config.output_order = OrderPolicy::less_traffic;
   const std::string name = node.string("pe");
   try {
     config.pe = &find_pe(name);
@@ -198,8 +197,8 @@ SystolicConfig SystolicConfig::from(ConfigNode node) {
   config.dma = DmaConfig::from(node.child("dma"));
   config.fidelity = node.choice("fidelity", {"transaction", "cycle"}, "transaction") == "cycle" ? Fidelity::cycle
                                                                                                 : Fidelity::transaction;
-  if (config.fidelity == Fidelity::cycle && config.pe != &mant_unit())
-    node.fail("fidelity", "the array is modelled register by register with PE mant only; use transaction");
+  if (config.fidelity == Fidelity::cycle && config.pe->datapath == nullptr)
+    node.fail("fidelity", "PE " + config.pe->name + " is not modelled register by register; use transaction");
   ConfigNode schedule = node.child_or_empty("schedule");
   config.traffic_price = schedule.number("traffic_price", 0, 1000, 0.1);
   schedule.reject_unknown();

@@ -1,89 +1,100 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Controller of SystolicArrayCycle for one GEMM command: loads weights, starts passes, scales what leaves the column
-/// feet.
+/// Controllers of the register-level arrays for one GEMM command: they bring operands to the array as early as it
+/// accepts them and take its results. One per kind of array (stationary_controller.h, output_stationary_controller.h),
+/// for any PE.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "accelerators/accelerator_config.h"
 #include "accelerators/gemm_progress.h"
-#include "accelerators/systolic_array_cycle.h"
 #include "accelerators/tile_loader.h"
 #include "dataflow/array_passes.h"
+#include "dataflow/array_timeline.h"
+#include "pe/array_datapath.h"
 
 namespace nibble {
 
+/// An element of the output tile.
+struct ArrayOutput {
+  OutputSum sum;
+  bool in_column = false;  ///< it has entered a column and not left it
+};
+
 /// A job on the array, alive until its last result has left.
 struct ArrayJob {
-  ArrayJob(const LoadedJob& loaded_job, const ArrayPasses& array_passes) : loaded(loaded_job), passes(array_passes) {}
+  ArrayJob(const LoadedJob& loaded_job, const ArrayGeometry& geometry, std::uint64_t sum_extent)
+      : loaded(loaded_job),
+        array(geometry),
+        passes(loaded_job.job.m, loaded_job.job.k, loaded_job.job.n, geometry, sum_extent) {}
   LoadedJob loaded;
+  ArrayGeometry array;
   ArrayPasses passes;
-  const QuantizedTensor* activation = nullptr;  ///< functional commands only; valid until the last row has entered
-  const QuantizedTensor* weight = nullptr;
-  std::vector<float> activation_scales, weight_scales;  ///< the foot needs them after the buffers were given back
-  std::vector<std::uint8_t> weight_types;
-  std::uint64_t groups = 0, weight_groups = 0;       ///< scales per row of A and of W
-  std::shared_ptr<std::vector<float>> accumulators;  ///< the output tile, shared by the jobs along k
-  std::vector<std::int32_t> group_sums;              ///< G so far, when a group takes several passes
+  ArrayInterval interval;
   std::uint64_t results_left = 0;
-  std::uint64_t result_edge = 0;  ///< the last result so far is in the accumulators
+  std::uint64_t result_edge = 0;       ///< the last result so far is in the accumulators
+  std::optional<std::uint64_t> store;  ///< of the engine, announced to the result writer
+
+  // Functional commands only.
+  bool functional = false;
+  DatapathTile activation, weight;                    ///< as the array's inlets have them
+  std::shared_ptr<std::vector<ArrayOutput>> outputs;  ///< the output tile, row-major, shared by the jobs along k
+  ArrayOutput& output(std::uint64_t row, std::uint64_t column) { return (*outputs)[row * loaded.job.n + column]; }
+  OperandSlice activation_slice(std::uint64_t row, std::uint64_t k, std::uint64_t count) const;
+  OperandSlice weight_slice(std::uint64_t column, std::uint64_t k, std::uint64_t count) const;
+  /// The tile as binary32; empty for timing only.
+  std::vector<float> accumulators() const;
 };
 
 class CycleController {
  public:
-  CycleController(const SystolicConfig& config, TileLoader& loader, GemmProgress& progress);
+  /// That of the configuration's dataflow.
+  static std::unique_ptr<CycleController> make(const SystolicConfig& config, TileLoader& loader,
+                                               GemmProgress& progress);
+  virtual ~CycleController() = default;
 
-  /// One cycle beginning at edge `now`. True when the front job's last activation row enters in it.
-  bool step(std::uint64_t now);
-  /// One cycle in which no activations enter (the output buffer is full); what is inside moves on, weights load.
-  void bubble(std::uint64_t now);
+  /// One cycle beginning at edge `now`. `hold`: no operands enter (the output buffer is full); what is inside moves on.
+  /// True when the front job's last operands have entered at the end of it: streamed() is the job.
+  virtual bool step(std::uint64_t now, bool hold) = 0;
+  ArrayJob& streamed() { return *streamed_; }
   /// The front job was given back to the loader.
   void gave_back_front() { --jobs_ahead_; }
-  /// Jobs whose results have all left the array, in order; the caller removes them.
+  /// Jobs whose results have all left the array; the caller removes them.
   std::deque<std::shared_ptr<ArrayJob>>& finished() { return finished_; }
-  /// Jobs that have streamed in and are not in finished().
+  /// Jobs that have begun and are not in finished().
   std::uint64_t unfinished() const { return unfinished_; }
 
- private:
-  struct RowTag {
-    std::shared_ptr<ArrayJob> job;
-    std::uint64_t pass = 0, row = 0;
-  };
-  const SegmentPlan& plan(const LoadedJob& job) const { return progress_.segments[job.segment]; }
-  const ArrayGeometry& geometry(const LoadedJob& job) const { return plan(job).array; }
-  bool wide(const LoadedJob& job) const { return geometry(job).rows_fused > 1; }
-  bool stream(std::uint64_t now);
-  void account_start(std::uint64_t now);
-  void enter_row();
-  void load(std::uint64_t now);
-  bool next_pass(std::uint64_t now);
-  std::shared_ptr<ArrayJob> make_job(const LoadedJob& loaded);
-  void advance_array(std::uint64_t now);
-  void collect(const SystolicArrayCycle::Result& result, std::uint64_t now);
-  void scale(ArrayJob& job, const RowTag& tag, const ArrayPass& pass, const SystolicArrayCycle::Result& result);
+ protected:
+  CycleController(const SystolicConfig& config, TileLoader& loader, GemmProgress& progress);
+  /// The next job whose operands are on chip by `now`, or nullptr.
+  std::shared_ptr<ArrayJob> next_job(std::uint64_t now);
+  /// The job's first operands enter at edge `now`; the array would have taken them from `earliest` on.
+  void start(ArrayJob& job, std::uint64_t now, std::uint64_t earliest);
+  /// The job's last operands have entered by edge `end`.
+  void end(const std::shared_ptr<ArrayJob>& job, std::uint64_t end);
+  void finish(const std::shared_ptr<ArrayJob>& job);
+  /// No operands enter in the cycle that begins at `now`.
+  void held(std::uint64_t now) { last_end_ = now + 1; }
 
+  const SystolicConfig& config_;
   TileLoader& loader_;
   GemmProgress& progress_;
-  const ArrayGeometry native_;
-  SystolicArrayCycle array_;
-  SystolicArrayCycle::ActivationRow activation_;
-  SystolicArrayCycle::WeightRow weight_;
-  std::vector<SystolicArrayCycle::Result> results_;
+  const ArrayDatapath& datapath_;
+  const std::uint64_t begin_;  ///< edge at which the array's cycle 0 begins
 
-  std::shared_ptr<ArrayJob> shadow_job_;  ///< its weights load, or were loaded last
-  std::shared_ptr<ArrayJob> streaming_;
-  std::shared_ptr<std::vector<float>> accumulators_;
-  std::uint64_t shadow_pass_ = 0, pass_ = 0, row_ = 0, loaded_rows_ = 0;
-  std::uint64_t last_pass_end_ = 0;    ///< edge after the last activation row, or bubble, so far
-  std::uint64_t next_pass_start_ = 0;  ///< earliest start of the next pass
-  bool loading_ = false, shadow_full_ = false;
-  unsigned jobs_ahead_ = 0;  ///< jobs whose weights have begun to load and that were not given back
+ private:
+  void attach_operands(ArrayJob& job);
+
+  std::shared_ptr<std::vector<ArrayOutput>> outputs_;  ///< of the last job
+  std::uint64_t sums_begin_ = 0;                       ///< reduction index at which its sums began
+  std::shared_ptr<ArrayJob> streamed_;
+  std::uint64_t last_end_;   ///< edge after the last operand, or the last held cycle, so far
+  unsigned jobs_ahead_ = 0;  ///< jobs that have been begun and not given back
   std::uint64_t unfinished_ = 0;
-  std::deque<RowTag> tags_;
-  std::uint64_t next_tag_ = 0, first_tag_ = 0;
   std::deque<std::shared_ptr<ArrayJob>> finished_;
 };
 

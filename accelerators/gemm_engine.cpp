@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <deque>
 #include <utility>
 
 #include "core/error.h"
@@ -174,10 +173,10 @@ void GemmEngine::run_transaction(GemmProgress& progress) {
 
     progress.started = true;
     progress.end = interval.end;
-    progress.result = interval.result;
+    progress.result = timeline.result();
     clock_.wait_until(interval.end);
     const auto store = announce(progress, job.job);
-    if (store) release(progress, *store, job.job, &progress.accumulators, progress.result);
+    if (store) release(progress, *store, job.job, &progress.accumulators, interval.result);
     while (lacks_room(progress, job.job, store ? 1 : 0))
       sc_core::wait(writer_.changed());
     output_stall(progress);
@@ -200,39 +199,40 @@ void GemmEngine::account_interval(GemmProgress& progress, const LoadedJob& job, 
 }
 
 void GemmEngine::run_cycle(GemmProgress& progress) {
-  CycleController controller(config_, loader_, progress);
-  std::deque<std::optional<std::uint64_t>> stores;  // of the jobs whose results have not all left, in order
+  const std::unique_ptr<CycleController> controller = CycleController::make(config_, loader_, progress);
   std::uint64_t now = clock_.now();
   const auto next_edge = [&] {
     clock_.wait_until(++now);
-    for (; !controller.finished().empty(); controller.finished().pop_front()) {
-      const ArrayJob& job = *controller.finished().front();
-      progress.result = job.result_edge;
-      if (stores.front()) release(progress, *stores.front(), job.loaded.job, job.accumulators.get(), job.result_edge);
-      stores.pop_front();
+    for (auto& finished = controller->finished(); !finished.empty(); finished.pop_front()) {
+      const ArrayJob& job = *finished.front();
+      progress.result = std::max(progress.result, job.result_edge);
+      const std::vector<float> accumulators = job.store ? job.accumulators() : std::vector<float>{};
+      if (job.store) release(progress, *job.store, job.loaded.job, &accumulators, job.result_edge);
     }
   };
-  while (!stopped(progress) && (!loader_.finished() || controller.unfinished() > 0)) {
+  while (!stopped(progress) && (!loader_.finished() || controller->unfinished() > 0)) {
     settle(now, [this] {
       if (loader_.front() == nullptr) loader_.retry();
       return false;
     });
-    if (controller.step(now)) {
-      const LoadedJob job = *loader_.front();
+    if (controller->step(now, false)) {
+      ArrayJob& streamed = controller->streamed();
+      const LoadedJob job = streamed.loaded;
       clock_.wait_until(now + 1);
-      const auto store = announce(progress, job.job);
-      stores.push_back(store);
+      account_interval(progress, job, streamed.interval);
+      count_job(progress, job, streamed.passes);
+      progress.started = true;
+      progress.end = streamed.interval.end;
+      const bool stores = (streamed.store = announce(progress, job.job)).has_value();
       next_edge();
-      count_job(progress, job, passes_of(progress, job));
-      progress.end = now;
-      const auto has_room = [&] { return !lacks_room(progress, job.job, store ? 1 : 0); };
+      const auto has_room = [&] { return !lacks_room(progress, job.job, stores ? 1 : 0); };
       while (!settle(now, has_room)) {
-        controller.bubble(now);
+        controller->step(now, true);
         next_edge();
       }
       output_stall(progress);
       loader_.finish_front();
-      controller.gave_back_front();
+      controller->gave_back_front();
     } else {
       next_edge();
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Executes GEMM commands on a weight-stationary array: tiles in, passes through the array, results through the
-/// quantizer and out. At `transaction` fidelity time comes from ArrayTimeline, at `cycle` fidelity from
-/// SystolicArrayCycle.
+/// Executes GEMM commands on a systolic array: tiles in, passes through the array, results through the quantizer and
+/// out. At `transaction` fidelity time comes from ArrayTimeline, at `cycle` fidelity from the register-level arrays
+/// behind CycleController.
 #pragma once
 
 #include <cstdint>

@@ -69,6 +69,11 @@ class OutputStationaryArrayCycle {
     return !last || cycle_ + interval_ - 1 >= chain_free_;
   }
 
+  /// First cycle in which the next step could begin; `first`: it begins a pass.
+  std::uint64_t earliest_step(bool first) const {
+    return first && !own_registers_ ? std::max(next_step_, chain_free_) : next_step_;
+  }
+
   /// One clock cycle; `step` enters at the corner. `results` receives what the ends of the chains hand out in it.
   void step(const Step& step, std::vector<Result>& results) {
     take(step);

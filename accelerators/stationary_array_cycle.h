@@ -15,6 +15,7 @@
 /// operand that overruns another, so that a schedule that the structure does not carry cannot go unnoticed.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -27,9 +28,10 @@ namespace nibble {
 /// `Pe` is the arithmetic:
 ///
 ///   using Stationary, Streamed, Sum;   // copyable, default-constructible
+///   Sum enter(std::uint64_t tag, std::uint64_t column) const;   // what enters a column with a streamed row
 ///   Sum step(const Sum& above, const Streamed&, const Stationary&, std::uint64_t row) const;
 ///
-/// `above` is Sum{} in row 0; `row` counts PEs from the top.
+/// `above` is what enter() gave in row 0; `row` counts PEs from the top.
 template <class Pe>
 class StationaryArrayCycle {
  public:
@@ -47,6 +49,7 @@ class StationaryArrayCycle {
         pes_(rows_ * columns_),
         sums_(rows_ * columns_ * latency_),
         stream_history_(rows_ * latency_ + columns_ - 1),
+        reached_(stream_history_.size()),
         load_history_(columns_) {}
 
   /// One streamed vector: element r for array row r, `rows` of them.
@@ -71,6 +74,8 @@ class StationaryArrayCycle {
   /// Whether a streamed vector may enter in this cycle: the first of a pass needs a complete set of stationary
   /// operands.
   bool accepts(bool first) const { return cycle_ >= next_stream_ && (first ? loaded_rows_ == rows_ : true); }
+  /// First cycle in which the next pass could begin, its stationary operands having been there in time.
+  std::uint64_t earliest_pass() const { return std::max(next_stream_, next_load_ + rows_); }
   /// Whether stationary operands of an array row may enter in this cycle; `swaps`: together with the first of a pass.
   bool accepts_load(bool swaps) const {
     if (swaps) return turnaround_ == rows_;
@@ -81,6 +86,8 @@ class StationaryArrayCycle {
   /// `results` receives the sums that the last row registers in this cycle.
   void step(const StreamRow& stream, const LoadRow& load, std::vector<Result>& results) {
     take(stream, load);
+    for (std::uint64_t delay = 0; delay < reached_.size(); ++delay)
+      reached_[delay] = entry(delay);
     // Bottom row first: every PE reads its upper neighbour's register of the cycle before.
     for (std::uint64_t r = rows_; r-- > 0;) {
       for (std::uint64_t c = 0; c < columns_; ++c)
@@ -132,7 +139,7 @@ class StationaryArrayCycle {
   }
 
   void step_pe(std::uint64_t r, std::uint64_t c) {
-    const StreamRow* const row = entry(r * latency_ + c);
+    const StreamRow* const row = reached_[r * latency_ + c];
     if (row == nullptr) return;
     Register& pe = pes_[r * columns_ + c];
     if (row->first) {
@@ -140,13 +147,13 @@ class StationaryArrayCycle {
       pe.active = pe.shadow;
       pe.state = Shadow::empty;
     }
-    sum(r, c, 0) = pe_.step(r == 0 ? Sum{} : sum(r - 1, c, 0), row->x[r], pe.active, r);
+    sum(r, c, 0) = pe_.step(r == 0 ? pe_.enter(row->tag, c) : sum(r - 1, c, 0), row->x[r], pe.active, r);
     ++pe_operations_;
   }
 
   /// The last row registers a sum step_latency() cycles after its operands' entry.
   void collect(std::uint64_t c, std::vector<Result>& results) {
-    const StreamRow* const row = entry(rows_ * latency_ - 1 + c);
+    const StreamRow* const row = reached_[rows_ * latency_ - 1 + c];
     if (row != nullptr) results.push_back({row->tag, c, sum(rows_ - 1, c, 1)});
   }
 
@@ -174,6 +181,7 @@ class StationaryArrayCycle {
   std::vector<Register> pes_;              ///< row-major
   std::vector<Sum> sums_;                  ///< per PE its pipeline, by cycle modulo its length
   std::vector<StreamRow> stream_history_;  ///< skew and travel: entry of cycle t at t modulo the size
+  std::vector<const StreamRow*> reached_;  ///< the row that is `index` cycles from the corner in this cycle
   std::vector<LoadRow> load_history_;
   std::uint64_t cycle_ = 0, pe_operations_ = 0;
   std::uint64_t next_stream_ = 0, next_load_ = 0, loaded_rows_ = 0;  ///< the feeder's scoreboard

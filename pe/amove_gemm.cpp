@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "pe/amove_pe.h"
+#include "pe/array_datapath.h"
 #include "pe/column_panels.h"
 #include "pe/fp16_arithmetic.h"
 
@@ -122,7 +123,8 @@ const PeUnit& amove_unit() {
                               mode,
                               "amove4-g128c16",
                               "amove4-g128c16",
-                              {"accumulate"}};
+                              {"accumulate"},
+                              amove_datapath};
   return unit;
 }
 

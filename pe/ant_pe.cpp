@@ -2,6 +2,7 @@
 #include "pe/ant_pe.h"
 
 #include "formats/adaptive_types.h"
+#include "pe/array_datapath.h"
 #include "pe/integer_gemm.h"
 
 namespace nibble {
@@ -88,7 +89,9 @@ const PeUnit& ant_unit() {
       ant_pe_timing,
       [](const Format& a, const Format& w) -> std::size_t { return (a.bits == 8 ? 1 : 0) + (w.bits == 8 ? 2 : 0); },
       "ant4-channel",
-      "ant4-channel"};
+      "ant4-channel",
+      {},
+      ant_datapath};
   return unit;
 }
 

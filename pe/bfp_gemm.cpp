@@ -2,6 +2,7 @@
 #include <cmath>
 #include <vector>
 
+#include "pe/array_datapath.h"
 #include "pe/bfp_pe.h"
 #include "pe/group_gemm.h"
 
@@ -73,7 +74,9 @@ const PeUnit& bfp_unit() {
         return w.bits == 4 ? 1 : 2;
       },
       "bfp8-g32",
-      "int4-g128"};
+      "int4-g128",
+      {},
+      bfp_datapath};
   return unit;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pe/bitfusion_pe.h"
 
+#include "pe/array_datapath.h"
 #include "pe/integer_gemm.h"
 #include "pe/register_width.h"
 
@@ -96,7 +97,9 @@ const PeUnit& bitfusion_unit() {
         return 3 * index(w.bits) + index(a.bits);
       },
       "int8-channel",
-      "int4-channel"};
+      "int4-channel",
+      {},
+      bitfusion_datapath};
   return unit;
 }
 

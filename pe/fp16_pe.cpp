@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "formats/rounding.h"
+#include "pe/array_datapath.h"
 #include "pe/column_panels.h"
 
 namespace nibble {
@@ -105,12 +106,18 @@ const PeTiming& fp16_pe_timing() {
 }
 
 const PeUnit& fp16_unit() {
-  static const PeUnit unit = {
-      "fp16",           "baseline: FP16 products accumulated in binary32",
-      "fp16 with fp16", [](const Format& a, const Format& w) { return is_fp16(a) && is_fp16(w); },
-      single,           fp16_tile,
-      fp16_pe_timing,   nullptr,
-      "fp16",           "fp16"};
+  static const PeUnit unit = {"fp16",
+                              "baseline: FP16 products accumulated in binary32",
+                              "fp16 with fp16",
+                              [](const Format& a, const Format& w) { return is_fp16(a) && is_fp16(w); },
+                              single,
+                              fp16_tile,
+                              fp16_pe_timing,
+                              nullptr,
+                              "fp16",
+                              "fp16",
+                              {},
+                              fp16_datapath};
   return unit;
 }
 
@@ -125,7 +132,9 @@ const PeUnit& fp16_dequant_unit() {
       fp16_pe_timing,
       nullptr,
       "fp16",
-      "int4-g128"};
+      "int4-g128",
+      {},
+      fp16_dequant_datapath};
   return unit;
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "formats/rounding.h"
+#include "pe/array_datapath.h"
 #include "pe/group_gemm.h"
 #include "pe/register_width.h"
 
@@ -148,7 +149,8 @@ const PeUnit& fp_int_aligned_unit() {
                               [](const Format&, const Format& w) -> std::size_t { return w.bits <= 4 ? 0 : 1; },
                               "fp16",
                               "int4-g128",
-                              {"aligned_bits"}};
+                              {"aligned_bits"},
+                              fp_int_aligned_datapath};
   return unit;
 }
 

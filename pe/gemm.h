@@ -24,6 +24,8 @@ struct GemmOptions {
   unsigned aligned_bits = 0;     ///< fp_int_aligned: bits of an aligned magnitude, 4..15; 0: 14
 };
 
+struct ArrayDatapath;  // pe/array_datapath.h
+
 /// One PE as the rest of nibble sees it. All functions are pure.
 struct PeUnit {
   std::string name;       ///< "mant"
@@ -42,6 +44,8 @@ struct PeUnit {
   std::size_t (*mode)(const Format& activations, const Format& weights) = nullptr;
   std::string activation_format = {}, weight_format = {};  ///< the pair that it is published with
   std::vector<std::string> options = {};  ///< members of GemmOptions that change its results: "accumulate", "product"
+  /// How an array steps through it, register by register; null: not modelled.
+  const ArrayDatapath& (*datapath)() = nullptr;
   /// Cycles that a run over the reduction takes beside its steps, for a supported pair; null: none.
   std::uint64_t (*run_overhead)(const Format& activations, const Format& weights) = nullptr;
   bool has_option(const std::string& option) const;

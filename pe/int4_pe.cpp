@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pe/int4_pe.h"
 
+#include "pe/array_datapath.h"
 #include "pe/integer_gemm.h"
 #include "pe/register_width.h"
 
@@ -52,7 +53,9 @@ const PeUnit& int4_unit() {
       int4_pe_timing,
       nullptr,
       "int4-g64",
-      "int4-g64"};
+      "int4-g64",
+      {},
+      int4_datapath};
   return unit;
 }
 

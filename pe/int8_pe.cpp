@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pe/int8_pe.h"
 
+#include "pe/array_datapath.h"
+
 #include <algorithm>
 
 namespace nibble {
@@ -74,7 +76,9 @@ const PeUnit& int8_unit() {
                               int8_pe_timing,
                               nullptr,
                               "int8-channel",
-                              "int8-channel"};
+                              "int8-channel",
+                              {},
+                              int8_datapath};
   return unit;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pe/mant_gemm.h"
+#include "pe/array_datapath.h"
 
 #include <array>
 
@@ -66,7 +67,9 @@ const PeUnit& mant_unit() {
       mant_pe_timing,
       [](const Format&, const Format& w) -> std::size_t { return w.family == FormatFamily::mant4 ? 0 : 1; },
       "int8-g64",
-      "mant4-g64"};
+      "mant4-g64",
+      {},
+      mant_datapath};
   return unit;
 }
 

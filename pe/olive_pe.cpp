@@ -3,6 +3,7 @@
 
 #include "formats/adaptive_types.h"
 #include "pe/ant_pe.h"
+#include "pe/array_datapath.h"
 #include "pe/integer_gemm.h"
 
 namespace nibble {
@@ -85,7 +86,9 @@ const PeUnit& olive_unit() {
       olive_pe_timing,
       [](const Format& a, const Format& w) -> std::size_t { return (a.bits == 8 ? 1 : 0) + (w.bits == 8 ? 2 : 0); },
       "olive4-channel",
-      "olive4-channel"};
+      "olive4-channel",
+      {},
+      olive_datapath};
   return unit;
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include "pe/array_datapath.h"
 #include "pe/column_panels.h"
 #include "pe/register_width.h"
 
@@ -121,6 +122,7 @@ const PeUnit& tender_unit() {
                               "tender8-d8",
                               "int8-channel",
                               {},
+                              tender_datapath,
                               [](const Format& a, const Format&) { return std::uint64_t{a.decomposition} - 1; }};
   return unit;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weight-stationary systolic array of M-ANT PEs with the feet of its columns. Twin of accelerators/systolic_array_cycle.h,
+// Weight-stationary systolic array of M-ANT PEs with the feet of its columns. Twin of accelerators/stationary_array_cycle.h,
 // cycle for cycle: what enters with the inputs of cycle t, row r, column c meets in cycle t + r + c.
 //
 // Activations: one row of A per cycle, `activation_valid` or not; the array skews it, row r by r cycles. `first` marks the

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One PE of the M-ANT array (docs/datapaths.md, "MANT decode-fused MAC"): a multiply lane and a shift lane, weights double
-// buffered. Twin of mant_step in pe/mant_pe.h and of one Pe of accelerators/systolic_array_cycle.h.
+// buffered. Twin of mant_step in pe/mant_pe.h and of one Pe of accelerators/stationary_array_cycle.h.
 //
 //   w4a8 (wide = 0): weight = sign, i;  p1 += (+/-) x*i,  p2 += (+/-) (x << i); the shift lane stands still for INT4 groups
 //   w8a8 (wide = 1): two PEs, one above the other, hold the halves of an INT8 weight and see the same x. The PE in an even

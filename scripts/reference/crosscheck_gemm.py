@@ -23,7 +23,8 @@ PES = {"harmonia": "bfp", "pacq": "fp_int", "amove-array": "amove", "amove-array
        "amove-tensor-core": "amove", "fp16-array": "fp16", "int8-array": "int8", "simt-dequant": "fp16_dequant",
        "figna": "fp_int_aligned"}
 
-CYCLE_FIDELITY = ("mant",)  # machines whose array is also modelled register by register
+CYCLE_FIDELITY = ("mant", "harmonia", "amove-array", "amove-array-conservative", "fp16-array", "int8-array", "ant", "olive",
+                  "bitfusion", "figna", "tender")  # machines whose arrays are also modelled register by register
 
 
 def formats(pe, random):

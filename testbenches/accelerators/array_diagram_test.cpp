@@ -83,6 +83,7 @@ struct StationaryPen {
   using Sum = std::uint64_t;
   Diagram* diagram = nullptr;
   const std::uint64_t* cycle = nullptr;
+  static Sum enter(std::uint64_t, std::uint64_t) { return 0; }
   Sum step(Sum, Streamed vector, const Stationary& held, std::uint64_t row) const {
     diagram->mark(pe_name(row, held.column), *cycle, vector);
     return vector;

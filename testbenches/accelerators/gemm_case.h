@@ -100,7 +100,22 @@ inline QuantizedTensor columns_of(const QuantizedTensor& tensor, std::size_t col
   return out;
 }
 
-/// Adds random contents and their product.
+/// Adds random contents in the formats of any PE, and their product.
+inline GemmCase encoded_case(const SystolicConfig& config, Descriptor command, Random& random) {
+  GemmCase out;
+  EncodeOptions offline;
+  offline.slot = TensorSlot::offline;
+  command.timing_only = false;
+  out.activations = encode(random_tensor("activations", command.m, command.k, random), command.a.format);
+  out.weights = encode(random_tensor("weights", command.n, command.k, random), command.w.format, offline);
+  command.a.exponent = out.activations.tensor_exponent;
+  command.w.exponent = out.weights.tensor_exponent;
+  out.command = command;
+  gemm(*config.pe, out.activations, out.weights, out.expected, command.options);
+  return out;
+}
+
+/// Adds random contents and their product, of M-ANT.
 inline GemmCase functional(Descriptor command, Random& random) {
   GemmCase out;
   command.timing_only = false;

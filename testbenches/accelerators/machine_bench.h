@@ -20,12 +20,15 @@
 
 namespace nibble::test {
 
-/// The M-ANT machine as configured, with `overrides` ("array.rows=8", ...).
-inline SystolicConfig mant_config(const std::vector<std::string>& overrides = {}) {
-  ConfigNode node = ConfigNode::load(NIBBLE_SOURCE_DIR "/configs/accelerators/mant.yaml");
+/// A machine as configured, with `overrides` ("array.rows=8", ...).
+inline SystolicConfig machine_config(const std::string& name, const std::vector<std::string>& overrides = {}) {
+  ConfigNode node = ConfigNode::load(std::string(NIBBLE_SOURCE_DIR "/configs/accelerators/") + name + ".yaml");
   for (const auto& assignment : overrides)
     node.apply_override(assignment);
   return SystolicConfig::from(node);
+}
+inline SystolicConfig mant_config(const std::vector<std::string>& overrides = {}) {
+  return machine_config("mant", overrides);
 }
 
 class MachineBench : public sc_core::sc_module {

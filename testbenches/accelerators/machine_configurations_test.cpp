@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "core/config_node.h"
 #include "formats/quantizer.h"
 #include "formats/rounding.h"
 #include "testbenches/accelerators/gemm_case.h"
@@ -15,41 +14,12 @@ using namespace nibble::test;
 
 namespace {
 
-SystolicConfig machine_config(const std::string& name, const std::vector<std::string>& overrides = {}) {
-  ConfigNode node = ConfigNode::load(NIBBLE_SOURCE_DIR "/configs/accelerators/" + name + ".yaml");
-  for (const auto& assignment : overrides)
-    node.apply_override(assignment);
-  return SystolicConfig::from(node);
-}
-
-Tensor gaussian(const std::string& name, std::size_t rows, std::size_t columns, Random& random) {
-  Tensor tensor{name, {rows, columns}, {}};
-  for (std::size_t i = 0; i < rows * columns; ++i)
-    tensor.values.push_back(static_cast<float>(random.normal()));
-  return tensor;
-}
-
 Descriptor command_for(const SystolicConfig& config, std::uint32_t m, std::uint32_t k, std::uint32_t n,
                        const Format& activations, const Format& weights) {
   Descriptor d = gemm_command(config, m, k, n, {activations.name(), weights.name(), "fp32"});
   d.c.column_block = static_cast<std::uint32_t>(config.output_block_columns);
   d.options = config.options;
   return d;
-}
-
-/// Encoded random tensors and the PE's product of them.
-GemmCase encoded_case(const SystolicConfig& config, Descriptor d, Random& random) {
-  GemmCase out;
-  EncodeOptions offline;
-  offline.slot = TensorSlot::offline;
-  out.activations = encode(gaussian("a", d.m, d.k, random), d.a.format);
-  out.weights = encode(gaussian("w", d.n, d.k, random), d.w.format, offline);
-  d.timing_only = false;
-  d.a.exponent = out.activations.tensor_exponent;
-  d.w.exponent = out.weights.tensor_exponent;
-  out.command = d;
-  gemm(*config.pe, out.activations, out.weights, out.expected, d.options);
-  return out;
 }
 
 const char* const all_machines[] = {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The array register by register: hand-counted small arrays, then whole tiles against the closed forms.
-#include "accelerators/systolic_array_cycle.h"
+#include "testbenches/accelerators/mant_array_cycle.h"
 
 #include <catch2/catch.hpp>
 #include <vector>
@@ -10,6 +10,7 @@
 #include "dataflow/array_timeline.h"
 
 using namespace nibble;
+using namespace nibble::test;
 
 namespace {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// mant_array.sv, 4 x 4, against accelerators/systolic_array_cycle.h cycle for cycle, with the feet of its columns
+/// mant_array.sv, 4 x 4, against accelerators/stationary_array_cycle.h cycle for cycle, with the feet of its columns
 /// against mant_foot: passes of random lengths and modes, back to back and apart, weight loads that pause, stalls,
 /// resets.
 #include <array>
@@ -7,13 +7,14 @@
 #include <memory>
 #include <vector>
 
-#include "accelerators/systolic_array_cycle.h"
 #include "pe/mant_pe.h"
 #include "rtl_bench.h"
 #include "rtl_float.h"
 #include "rtl_mant_array.h"
+#include "testbenches/accelerators/mant_array_cycle.h"
 
 using namespace nibble;
+using namespace nibble::test;
 
 namespace {
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The weight-stationary array of MANT PEs (stationary_array_cycle.h) with the operands as M-ANT's buffers hold them.
+/// The weight-stationary array of MANT PEs (stationary_array_cycle.h) with the operands as M-ANT's buffers hold them
+/// and the nibbles of INT8 weights in the PEs that hold them: what the RTL of the array is compared with.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,7 @@
 #include "dataflow/gemm_shape.h"
 #include "pe/mant_pe.h"
 
-namespace nibble {
+namespace nibble::test {
 
 /// MANT weights in one PE each, or in the fused mode 4-bit slices of an INT8 weight in two: the upper PE of a pair
 /// holds the signed high nibble, the lower the unsigned low one; both see the same activation.
@@ -23,7 +24,15 @@ struct MantArithmetic {
     bool wide = false;  ///< INT8 weights, two PEs fused
   };
   using Sum = MantSums;
-  MantSums step(const MantSums& above, const Streamed& activation, const Stationary& weight, std::uint64_t row) const;
+  static MantSums enter(std::uint64_t, std::uint64_t) { return {}; }
+  static MantSums step(const MantSums& above, const Streamed& activation, const Stationary& weight, std::uint64_t row) {
+    if (!activation.wide) return mant_step(above, activation.x, weight.code, weight.int4);
+    const bool high = row % 2 == 0;
+    const std::int32_t value = high && weight.code >= 8 ? weight.code - 16 : weight.code;
+    MantSums sums;
+    sums.mac = above.mac + activation.x * value * (high ? 16 : 1);
+    return sums;
+  }
 };
 
 class SystolicArrayCycle {
@@ -53,7 +62,23 @@ class SystolicArrayCycle {
 
   /// One clock cycle. The inputs are those that enter row 0 / column 0 now; the skew registers are part of the array.
   /// `results` receives the sums that the last row registers in this cycle.
-  void step(const ActivationRow& activation, const WeightRow& weight, std::vector<Result>& results);
+  void step(const ActivationRow& activation, const WeightRow& weight, std::vector<Result>& results) {
+    stream_.valid = activation.valid;
+    stream_.first = activation.first;
+    stream_.tag = activation.tag;
+    stream_.x.resize(activation.x.size());
+    for (std::size_t r = 0; r < activation.x.size(); ++r)
+      stream_.x[r] = {activation.x[r], activation.wide};
+    load_.valid = weight.valid;
+    load_.row = weight.row;
+    load_.w.resize(weight.codes.size());
+    for (std::size_t c = 0; c < weight.codes.size(); ++c)
+      load_.w[c] = {weight.codes[c], weight.int4[c] != 0};
+    results_.clear();
+    array_.step(stream_, load_, results_);
+    for (const auto& result : results_)
+      results.push_back({result.tag, result.column, result.sum});
+  }
 
   /// Multiply-accumulates that PEs have performed (valid operands, padding included).
   std::uint64_t pe_operations() const { return array_.pe_operations(); }
@@ -66,4 +91,4 @@ class SystolicArrayCycle {
   std::vector<Array::Result> results_;
 };
 
-}  // namespace nibble
+}  // namespace nibble::test
