@@ -93,9 +93,18 @@ class Options(program.ProgramTest):
         self.refused("gemm", "--pe=mant", "--accelerator=mant", *self.tensors)
         self.refused("gemm", *self.tensors)
 
-    def test_cycle_fidelity_is_for_arrays_that_have_it(self):
+    def test_cycle_fidelity_is_for_pes_that_have_it(self):
+        settings = ["array.pe=fp_int_k", "quantizer.pipeline_cycles=1", "quantizer.elements_per_cycle=1"]
+        settings += [f"formats.{name}=int4-channel" for name in ("weight", "key", "value")]
         self.refused("gemm", "--accelerator=fp16-array", "--m=1", "--k=1", "--n=1", "--fidelity=cycle",
-                     words=["register by register"])
+                     *(f"--set={setting}" for setting in settings), words=["fp_int_k", "register by register"])
+
+    def test_the_dataflow_alone_may_be_overridden(self):
+        for dataflow in ("weight_stationary", "input_stationary", "output_stationary"):
+            with self.subTest(dataflow):
+                cycles = [self.report("gemm", "--accelerator=harmonia", *self.tensors, f"--set=array.dataflow={dataflow}",
+                                      f"--fidelity={fidelity}")["totals"]["cycles"] for fidelity in ("transaction", "cycle")]
+                self.assertEqual(*cycles)
 
     def test_a_pe_of_several_outputs_is_no_pe_of_an_array(self):
         self.refused("gemm", "--accelerator=fp16-array", "--m=1", "--k=1", "--n=1", "--set=array.pe=fp_int",
