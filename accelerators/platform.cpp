@@ -6,6 +6,7 @@
 #include <exception>
 #include <utility>
 
+#include "accelerators/iso_variant.h"
 #include "accelerators/run_records.h"
 #include "core/error.h"
 #include "core/table.h"
@@ -80,7 +81,7 @@ ReportFigures figures_of(const CommandCounters& c, const LoweredCommand& command
 
 ConfigNode memory_node(ConfigNode section) {
   const std::string preset = section.string("preset");
-  ConfigNode node = ConfigNode::load(find_config("memories", preset));
+  ConfigNode node = ConfigNode::load("memories", preset);
   section.lay_over(node, {"preset"});
   return node;
 }
@@ -88,6 +89,7 @@ ConfigNode memory_node(ConfigNode section) {
 }  // namespace
 
 PlatformConfig PlatformConfig::from(ConfigNode accelerator) {
+  resolve_iso(accelerator);
   SystolicConfig machine = SystolicConfig::from(accelerator);
   ConfigNode section = accelerator.child("memory");
   const std::string memory_name = section.string("preset");
@@ -105,7 +107,7 @@ std::vector<CostBook> cost_books(ConfigNode accelerator) {
   if (names.empty()) accelerator.fail("technology", "is an empty list, expected the name of a cost book");
   std::vector<CostBook> books;
   for (const std::string& name : names) {
-    books.push_back(CostBook::load(ConfigNode::load(find_config("technologies", name))));
+    books.push_back(CostBook::load(ConfigNode::load("technologies", name)));
     for (std::size_t i = 0; i + 1 < books.size(); ++i) {
       if (books[i].name() == books.back().name())
         accelerator.fail("technology", "names the cost book '" + name + "' twice");

@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <map>
 
+#include "accelerators/energy_ledger.h"
 #include "accelerators/platform.h"
 #include "cli/commands.h"
+#include "cli/machine_files.h"
 #include "core/cost_book.h"
 #include "core/error.h"
 #include "core/json.h"
@@ -51,14 +53,18 @@ void read_as(const std::string& kind, ConfigNode& node) {
   }
 }
 
-/// By its folder, or by keys that only one kind has.
-std::string kind_of(const std::filesystem::path& file, const ConfigNode& node) {
+/// By its folder, or by keys that only one kind has, or by its base.
+std::string kind_of(const std::filesystem::path& file, ConfigNode& node) {
   std::string folder = file.parent_path().filename().string();
   if (std::find(config_kinds.begin(), config_kinds.end(), folder) != config_kinds.end()) return folder;
   if (node.has("array")) return "accelerators";
   if (node.has("entries")) return "technologies";
   if (node.has("layers") || node.has("model_type")) return "models";
   if (node.has("kind")) return "memories";
+  for (const std::string& kind : config_kinds) {
+    const auto names = list_configs(kind);
+    if (node.has("base") && std::find(names.begin(), names.end(), node.string("base")) != names.end()) return kind;
+  }
   throw InputError(file.string() +
                    ": cannot tell its kind: no accelerator (array), model (layers, model_type), memory (kind) or "
                    "technology (entries)");
@@ -96,7 +102,26 @@ void list_catalog(const CatalogOptions& options, std::ostream& out) {
   out << json.str();
 }
 
+/// What every component of a machine takes, by the cost books that it names.
+void show_area(const CatalogOptions& options, std::ostream& out) {
+  const PlatformConfig config =
+      PlatformConfig::from(load_accelerator(options.name, options.overrides, options.technologies));
+  const EnergyLedger ledger(config.machine);
+  Report report;
+  for (const CostBook& book : config.costs)
+    report.prices.push_back(ledger.price(book));
+  if (options.json) {
+    out << area_json(config.machine.name, report.prices);
+    return;
+  }
+  out << area_text(report.prices) << '\n' << sources_text(report, {});
+}
+
 void show_configuration(const CatalogOptions& options, std::ostream& out) {
+  if (options.kind == "area" || options.kind == "areas") {
+    show_area(options, out);
+    return;
+  }
   const std::string kind = plural(options.kind);
   if (kind == "formats") {
     if (!options.overrides.empty()) throw InputError("--set is not used with formats, which have no configuration");
@@ -104,9 +129,9 @@ void show_configuration(const CatalogOptions& options, std::ostream& out) {
     out << (options.json ? layout_json(format) : layout_text(format));
     return;
   }
-  ConfigNode node = ConfigNode::load(find_config(kind, options.name));
-  for (const auto& assignment : options.overrides)
-    node.apply_override(assignment);
+  if (!options.technologies.empty() && kind != "accelerators")
+    throw InputError("--technology is used with accelerators and areas");
+  ConfigNode node = load_configuration(kind, options.name, options.overrides, options.technologies);
   read_as(kind, node);
   if (!options.json) {
     out << node.resolved_yaml();
@@ -126,10 +151,11 @@ void show_configuration(const CatalogOptions& options, std::ostream& out) {
 void validate_files(const CatalogOptions& options, std::ostream& out) {
   std::vector<std::pair<std::string, std::string>> checked;
   for (const auto& file : options.files) {
-    ConfigNode node = ConfigNode::load(file);
-    for (const auto& assignment : options.overrides)
-      node.apply_override(assignment);
-    const std::string kind = kind_of(file, node);
+    ConfigNode alone = ConfigNode::load(file);
+    const std::string kind = kind_of(file, alone);
+    // A word without an ending is a file here, not a name.
+    const bool spelt_as_file = file.find('/') != std::string::npos || !std::filesystem::path(file).extension().empty();
+    ConfigNode node = load_configuration(kind, spelt_as_file ? file : "./" + file, options.overrides, {});
     read_as(kind, node);
     checked.emplace_back(file, kind);
   }

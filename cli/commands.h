@@ -17,9 +17,10 @@ struct Interrupted {};
 struct RunOptions {
   std::string accelerator, model;
   std::int64_t prefill = 0, decode = 0, batch = 1, context = 0;
-  std::vector<std::string> overrides;  ///< "path.to.key=value" for the accelerator's configuration
-  std::string out_directory;           ///< empty: no files
-  bool every_layer = false;            ///< simulate layers that repeat, too
+  std::vector<std::string> overrides;     ///< "path.to.key=value" for the accelerator's configuration
+  std::vector<std::string> technologies;  ///< cost books; empty: the configuration's
+  std::string out_directory;              ///< empty: no files
+  bool every_layer = false;               ///< simulate layers that repeat, too
   std::string command_line;
   bool json = false;
 };
@@ -35,7 +36,7 @@ struct GemmCommandOptions {
   std::string output, accumulator;  ///< .npy files
   std::string fidelity;
   bool explain = false;
-  std::vector<std::string> overrides;
+  std::vector<std::string> overrides, technologies;
   std::string command_line;
   bool json = false;
 };
@@ -43,9 +44,19 @@ void run_gemm(const GemmCommandOptions& options, std::ostream& out);
 /// With options.pe: the PE's function alone.
 void run_pe_gemm(const GemmCommandOptions& options, std::ostream& out);
 
+struct PriceOptions {
+  std::string report;  ///< report.json, or the directory that holds it
+  std::vector<std::string> technologies;
+  std::string out_directory;  ///< empty: no files
+  std::string command_line;
+  bool json = false;
+};
+/// Prices a finished run anew: counters times other cost books.
+void price_report(const PriceOptions& options, std::ostream& out);
+
 struct CatalogOptions {
   std::string kind, name;
-  std::vector<std::string> files, overrides;
+  std::vector<std::string> files, overrides, technologies;
   bool json = false;
 };
 void list_catalog(const CatalogOptions& options, std::ostream& out);

@@ -9,6 +9,7 @@
 #include "accelerators/tile_buffers.h"
 #include "cli/commands.h"
 #include "cli/gemm_operands.h"
+#include "cli/machine_files.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/report.h"
@@ -70,9 +71,7 @@ std::string to_text(const Tiling& tiling) {
 void run_gemm(const GemmCommandOptions& options, std::ostream& out) {
   const auto begin = std::chrono::steady_clock::now();
   check_gemm_options(options);
-  ConfigNode accelerator = ConfigNode::load(find_config("accelerators", options.accelerator));
-  for (const auto& assignment : options.overrides)
-    accelerator.apply_override(assignment);
+  ConfigNode accelerator = load_accelerator(options.accelerator, options.overrides, options.technologies);
   if (!options.fidelity.empty()) accelerator.apply_override("fidelity=" + options.fidelity);
   PlatformConfig config = PlatformConfig::from(accelerator);
   const FormatsConfig& formats = config.machine.formats;

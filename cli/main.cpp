@@ -34,17 +34,19 @@ struct CommandLine {
   nibble::GemmCommandOptions gemm;
   nibble::QuantizeOptions quantize;
   nibble::MemoryOptions memory;
+  nibble::PriceOptions price;
   nibble::CatalogOptions list, show, validate;
   std::function<void(std::ostream&)> action;
 
   explicit CommandLine(const std::string& line) {
     app.require_subcommand(1);
     app.set_version_flag("--version", std::string("nibble ") + nibble::nibble_version);
-    run.command_line = gemm.command_line = line;
+    run.command_line = gemm.command_line = price.command_line = line;
     add_run();
     add_gemm();
     add_quantize();
     add_memory();
+    add_price();
     add_catalog();
   }
 
@@ -53,6 +55,10 @@ struct CommandLine {
     command->add_option("--set", overrides, "path.to.key=value: overrides a key of the accelerator's configuration")
         ->take_all()
         ->allow_extra_args(false);
+  }
+
+  static void technology_option(CLI::App* command, std::vector<std::string>& names, const char* what) {
+    command->add_option("--technology", names, what)->take_all()->allow_extra_args(false);
   }
 
   void add_run() {
@@ -68,6 +74,7 @@ struct CommandLine {
                         "directory for report.json, operators.csv, report.html, trace.json");
     command->add_flag("--every-layer", run.every_layer,
                       "simulate every layer; without it, of three or more equal layers the first two");
+    technology_option(command, run.technologies, "cost book, instead of the configuration's; several side by side");
     set_option(command, run.overrides);
     command->add_flag("--json", run.json, "one JSON document on standard output");
     command->footer("Example: nibble run --accelerator mant --model llama-2-7b --prefill 2048 --decode 1");
@@ -96,6 +103,7 @@ struct CommandLine {
     command->add_option("--accumulator", gemm.accumulator, "C before the last rounding as .npy, float32");
     command->add_option("--fidelity", gemm.fidelity, "transaction or cycle");
     command->add_flag("--explain", gemm.explain, "print the schedule and why it was chosen");
+    technology_option(command, gemm.technologies, "cost book, instead of the configuration's; several side by side");
     set_option(command, gemm.overrides);
     command->add_flag("--json", gemm.json, "one JSON document on standard output");
     command->footer("Example: nibble gemm --accelerator mant --m 2048 --k 4096 --n 4096 --explain");
@@ -142,6 +150,18 @@ struct CommandLine {
     command->callback([this] { action = [this](std::ostream& out) { nibble::run_memory(memory, out); }; });
   }
 
+  void add_price() {
+    CLI::App* command = app.add_subcommand("price", "Price a finished run with other cost books, without running it");
+    command->add_option("report", price.report, "report.json, or the directory that run --out wrote")->required();
+    technology_option(command, price.technologies, "cost book (nibble list technologies); several side by side");
+    command->get_option("--technology")->required();
+    command->add_option("--out", price.out_directory,
+                        "directory for report.json, operators.csv, report.html, trace.json");
+    command->add_flag("--json", price.json, "one JSON document on standard output");
+    command->footer("Example: nibble price out/report.json --technology published-28nm");
+    command->callback([this] { action = [this](std::ostream& out) { nibble::price_report(price, out); }; });
+  }
+
   void add_catalog() {
     CLI::App* command = app.add_subcommand("list", "List accelerators, models, memories, technologies, formats or PEs");
     command->add_option("kind", list.kind, "what to list")->required();
@@ -150,9 +170,12 @@ struct CommandLine {
     command->callback([this] { action = [this](std::ostream& out) { nibble::list_catalog(list, out); }; });
 
     command = app.add_subcommand("show", "Print a configuration with every default and the source of its numbers");
-    command->add_option("kind", show.kind, "accelerator, model, memory, technology or format")->required();
+    command
+        ->add_option("kind", show.kind, "accelerator, model, memory, technology, format, or area (of an accelerator)")
+        ->required();
     command->add_option("name", show.name, "name or file; of a format its name: the bits of it are drawn")->required();
     set_option(command, show.overrides);
+    technology_option(command, show.technologies, "cost book, instead of the accelerator's; several side by side");
     command->add_flag("--json", show.json, "one JSON document on standard output");
     command->footer("Example: nibble show accelerator mant");
     command->callback([this] { action = [this](std::ostream& out) { nibble::show_configuration(show, out); }; });

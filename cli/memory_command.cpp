@@ -61,7 +61,7 @@ void run_memory(const MemoryOptions& options, std::ostream& out) {
   if (options.trace.empty() == options.pattern.empty()) {
     throw InputError("give either --trace FILE or --pattern NAME (" + join(standard_trace_names()) + ")");
   }
-  ConfigNode node = ConfigNode::load(find_config("memories", options.memory));
+  ConfigNode node = ConfigNode::load("memories", options.memory);
   for (const std::string& assignment : options.overrides)
     node.apply_override(assignment);
   const auto memory = make_memory("memory", node, nullptr);

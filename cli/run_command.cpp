@@ -8,6 +8,7 @@
 #include "accelerators/model_commands.h"
 #include "accelerators/platform.h"
 #include "cli/commands.h"
+#include "cli/machine_files.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/report.h"
@@ -24,14 +25,6 @@ std::uint64_t count_option(const char* name, std::int64_t value, std::int64_t mi
   return static_cast<std::uint64_t>(value);
 }
 
-void write_reports(OutputFiles& files, const std::string& directory, const Report& report) {
-  files.write(directory + "/report.json", report_json(report));
-  files.write(directory + "/operators.csv", operators_csv(report));
-  files.write(directory + "/report.html", report_html(report));
-  files.write(directory + "/trace.json", report_trace(report));
-  files.commit();
-}
-
 }  // namespace
 
 void run_model(const RunOptions& options, std::ostream& out) {
@@ -42,11 +35,9 @@ void run_model(const RunOptions& options, std::ostream& out) {
   scenario.batch = count_option("batch", options.batch, 1);
   scenario.context = count_option("context", options.context, 0);
   scenario.check();
-  ConfigNode accelerator = ConfigNode::load(find_config("accelerators", options.accelerator));
-  for (const auto& assignment : options.overrides)
-    accelerator.apply_override(assignment);
+  ConfigNode accelerator = load_accelerator(options.accelerator, options.overrides, options.technologies);
   PlatformConfig config = PlatformConfig::from(accelerator);
-  const LanguageModel model = LanguageModel::from(ConfigNode::load(find_config("models", options.model)));
+  const LanguageModel model = LanguageModel::from(ConfigNode::load("models", options.model));
   OutputFiles files;
   if (!options.out_directory.empty()) files.make_directory(options.out_directory);
 

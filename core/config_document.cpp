@@ -50,12 +50,13 @@ const ConfigNode::Place::Item* ConfigNode::Place::find(const std::string& key, I
 
 std::string ConfigNode::Document::spell(const ConfigPlace& at) const {
   if (at.assignment >= 0) return origins[static_cast<std::size_t>(at.assignment)];
-  return file + ":" + std::to_string(at.line) + ":" + std::to_string(at.column);
+  return files.at(static_cast<std::size_t>(at.file)) + ":" + std::to_string(at.line) + ":" + std::to_string(at.column);
 }
 
 void ConfigNode::Document::fail(const ConfigPlace& at, const std::string& path, const std::string& why) const {
   std::string text = spell(at) + ": ";
-  const bool named = at.assignment >= 0 && assignments[static_cast<std::size_t>(at.assignment)] == path;
+  const bool named = at.assignment >= 0 && assignments[static_cast<std::size_t>(at.assignment)] == path &&
+                     text.rfind("--set ", 0) == 0;
   if (!path.empty() && !named) text += path + ": ";
   throw InputError(one_line(text + why));
 }
@@ -107,8 +108,10 @@ std::string ConfigNode::Document::source(std::size_t place, const std::string& k
   const ConfigMember* sources = is_foreign(place) ? nullptr : places[place].value->find("sources");
   if (member == nullptr || sources == nullptr) return {};
   const ConfigMember* note = sources->value->find(key);
+  if (note == nullptr) return {};
   // A note about the file's value says nothing about a value that replaced it.
-  if (note == nullptr || member->value->place.assignment != note->value->place.assignment) return {};
+  const ConfigPlace &value = member->value->place, &said = note->value->place;
+  if (value.assignment != said.assignment || value.file != said.file) return {};
   return note->value->text;
 }
 
@@ -118,7 +121,8 @@ void ConfigNode::Document::record(std::size_t place, const std::string& key, std
   if (member != nullptr) {
     const ConfigPlace& at = member->value->place;
     const bool set = at.assignment >= 0;
-    entry.origin = set ? origins[static_cast<std::size_t>(at.assignment)] : file + ":" + std::to_string(at.line);
+    entry.origin = set ? origins[static_cast<std::size_t>(at.assignment)]
+                       : files.at(static_cast<std::size_t>(at.file)) + ":" + std::to_string(at.line);
     if (entry.origin.rfind("--set ", 0) == 0) entry.origin = "--set";
   }
   if (const Place::Item* item = places[place].find(key, Place::Item::Kind::value)) {

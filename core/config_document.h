@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <set>
@@ -38,14 +39,20 @@ struct ConfigNode::Place {
 };
 
 struct ConfigNode::Document {
-  std::string file;
+  std::vector<std::string> files;        ///< the one that was named, then its base, the base of that, ...
   std::vector<std::string> assignments;  ///< the paths of the overrides
-  std::vector<std::string> origins;  ///< what messages name for them: "--set path", or the place of a section laid over
+  /// What messages name for them: "--set path", the place of a section laid over, or how a value was computed.
+  std::vector<std::string> origins;
   std::unique_ptr<ConfigValue> root;
   std::vector<std::unique_ptr<ConfigValue>> made;  ///< empty mappings in the place of absent ones
   std::deque<Place> places;
   std::vector<Resolved> records;
 
+  /// The root of one file, its places numbered for it.
+  std::unique_ptr<ConfigValue> parse_mapping(const std::string& text, int index);
+  /// Reads a file and, beneath it, the bases that it names; `chain` holds the files that led here.
+  std::unique_ptr<ConfigValue> load_tree(const std::filesystem::path& file, const std::string& kind,
+                                         std::vector<std::string> chain);
   /// "FILE:3:7" or "--set path".
   std::string spell(const ConfigPlace& at) const;
   [[noreturn]] void fail(const ConfigPlace& at, const std::string& path, const std::string& why) const;

@@ -171,18 +171,25 @@ ConfigNode ConfigNode::load(const std::filesystem::path& file) {
   return parse(read_file(file), file.string());
 }
 
+std::unique_ptr<ConfigValue> ConfigNode::Document::parse_mapping(const std::string& text, int index) {
+  const auto spell_here = [&](ConfigPlace at) {
+    at.file = index;
+    return spell(at);
+  };
+  const std::unique_ptr<ConfigValue> parsed = parse_yaml(text, -1, spell_here);
+  if (parsed != nullptr && parsed->kind == Kind::mapping) return copy_tree(*parsed, 0, index);
+  const ConfigPlace at = parsed == nullptr ? ConfigPlace{} : parsed->place;
+  std::string why = "is empty, expected a mapping";
+  if (parsed != nullptr)
+    why = std::string(parsed->kind == Kind::null ? "is empty" : describe(parsed->kind)) +
+          ", expected a mapping (key: value)";
+  throw InputError(one_line(spell_here(at) + ": " + why));
+}
+
 ConfigNode ConfigNode::parse(const std::string& text, const std::string& origin) {
   auto document = std::make_shared<Document>();
-  document->file = origin;
-  document->root = parse_yaml(text, -1, [&](const ConfigPlace& at) { return document->spell(at); });
-  const ConfigPlace begin;
-  if (document->root == nullptr) document->fail(begin, "", "is empty, expected a mapping");
-  if (document->root->kind != Kind::mapping) {
-    const bool none = document->root->kind == Kind::null;
-    document->fail(
-        document->root->place, "",
-        std::string(none ? "is empty" : describe(document->root->kind)) + ", expected a mapping (key: value)");
-  }
+  document->files = {origin};
+  document->root = document->parse_mapping(text, 0);
   document->open(*document->root, "", document->root->place, 0);
   return ConfigNode(std::move(document), 0);
 }
@@ -421,7 +428,7 @@ void ConfigNode::fail(const std::string& key, const std::string& why) const {
 }
 
 const std::string& ConfigNode::file() const {
-  return document_->file;
+  return document_->files.front();
 }
 const std::string& ConfigNode::path() const {
   return document_->places[place_].path;

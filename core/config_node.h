@@ -32,6 +32,10 @@ class ConfigNode {
   /// root not a mapping, more than one document, tags, merge keys, and sizes that no configuration has (4 MiB, 64
   /// levels, 10000 keys in a mapping, 250000 values).
   static ConfigNode load(const std::filesystem::path& file);
+  /// Reads the configuration that find_config finds. Its root may hold `base`, the name of another one of its kind, or
+  /// a file beside it: that one is read first, its base beneath it, and the keys here stand over its keys, mapping by
+  /// mapping, `sources` included; a list is replaced whole. JSON files have no base.
+  static ConfigNode load(const std::string& kind, const std::string& name);
   /// Reads text; `origin` stands for the file name in messages.
   static ConfigNode parse(const std::string& text, const std::string& origin);
 
@@ -44,6 +48,16 @@ class ConfigNode {
   /// messages name their place here; keys in `own_keys` belong to this mapping alone. For sections that take a preset
   /// and change some of it.
   void lay_over(ConfigNode& base, const std::vector<std::string>& own_keys, const std::string& prefix = "");
+
+  /// As apply_override(); the resolved document gives `why` for the origin of the value.
+  void apply_computed(const std::string& assignment, const std::string& why);
+  /// Puts what `from`, another configuration, has at `key` here in its place, with the origins of its values. Both are
+  /// roots and have the key.
+  void take(const std::string& key, const ConfigNode& from);
+  /// Whether the value at `key`, or a part of it, was given by apply_override().
+  bool is_overridden(const std::string& key) const;
+  /// Another configuration of the same values of which nothing has been read; of a root.
+  ConfigNode unread_copy() const;
 
   // Reading. Without a default the key is required. A range is inclusive.
   std::string string(const std::string& key);

@@ -118,7 +118,7 @@ void ConfigNode::override_from(const std::string& assignment, const std::string&
   Document& document = *document_;
   document.assignments.push_back(config_path(path(), name));
   document.origins.push_back(origin.empty() ? "--set " + document.assignments.back() : origin);
-  const ConfigPlace at{1, 1, static_cast<int>(document.assignments.size()) - 1};
+  const ConfigPlace at{1, 1, static_cast<int>(document.assignments.size()) - 1, 0};
   const Assigner assigner{document, document.assignments.back(), at};
   auto value = parse_yaml(text, at.assignment, [&](const ConfigPlace& where) { return document.spell(where); });
   if (value == nullptr) assigner.fail("has no value" + expected);

@@ -34,8 +34,8 @@ class TreeBuilder : public YAML::EventHandler {
 
   std::unique_ptr<ConfigValue> take() { return std::move(root_); }
   ConfigPlace place(const YAML::Mark& mark) const {
-    if (mark.is_null()) return {1, 1, assignment_};
-    return {static_cast<std::size_t>(mark.line) + 1, static_cast<std::size_t>(mark.column) + 1, assignment_};
+    if (mark.is_null()) return {1, 1, assignment_, 0};
+    return {static_cast<std::size_t>(mark.line) + 1, static_cast<std::size_t>(mark.column) + 1, assignment_, 0};
   }
   [[noreturn]] void fail(const ConfigPlace& at, const std::string& why) const {
     throw InputError(one_line(where_(at) + ": " + why));

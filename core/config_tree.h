@@ -14,6 +14,7 @@ namespace nibble {
 struct ConfigPlace {
   std::size_t line = 1, column = 1;  ///< from 1; columns count bytes
   int assignment = -1;               ///< index of the override, -1: the file
+  int file = 0;                      ///< index of the file; a configuration with a base has several
 };
 
 struct ConfigMember;
@@ -42,6 +43,9 @@ constexpr std::size_t config_depth_limit = 64;
 
 /// `text` with control characters replaced by blanks: a message is one line.
 std::string one_line(std::string text);
+
+/// A copy whose overrides and files are numbered behind as many others.
+std::unique_ptr<ConfigValue> copy_tree(const ConfigValue& from, int more_assignments, int more_files);
 
 /// Turns one YAML document into a tree; aliases become copies. `where` words a place for messages ("FILE:3:7").
 /// Null when the text holds no document. InputError "PLACE: why": syntax, duplicate or non-scalar keys, tags, a second

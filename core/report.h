@@ -124,6 +124,9 @@ std::optional<double> utilization(const Report& report, const ReportFigures& fig
 std::string binding_line(const Report& report, const std::string& label, const ReportFigures& figures);
 
 std::string report_json(const Report& report);
+/// The report that report_json wrote, but for `prices`; report_json of it is the same text when they are put back.
+/// InputError "ORIGIN: path.to.member: why".
+Report read_report(const std::string& text, const std::string& origin);
 std::string operators_csv(const Report& report);
 /// The tables that `nibble run` prints: time by operator kind and cause, traffic by tensor, energy by component and by
 /// activity, area by component.

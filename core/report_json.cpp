@@ -98,7 +98,8 @@ void write_prices(JsonWriter& json, const Report& report, const PriceList& price
   json.key("energy").begin_array();
   for (std::size_t i = 0; i < report.activities.size(); ++i) {
     const ActivityKind& kind = report.activities[i];
-    json.begin_object().field("name", kind.path()).field("activity", to_string(kind.activity));
+    json.begin_object().field("name", kind.path()).field("group", kind.group);
+    json.field("activity", to_string(kind.activity));
     json.field("count", i < totals.activity.size() ? totals.activity[i] : 0).field("unit", kind.unit);
     json.field("pj_each", prices.energy[i].pj).field("pj", energy.lines[i]).field("source", prices.energy[i].source);
     json.end_object();

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "accelerators/iso_variant.h"
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+#include "accelerators/energy_ledger.h"
+#include "accelerators/platform.h"
+#include "core/error.h"
+#include "core/json.h"
+
+namespace nibble {
+namespace {
+
+using Names = std::vector<std::string>;
+
+constexpr std::uint64_t most_rows = 1024;  // as SystolicConfig
+
+struct IsoRequest {
+  std::string area_of, vary;
+  Names components;
+  bool components_given = false;
+  std::uint64_t multiple = 1;
+  std::vector<std::pair<std::string, std::string>> taken;  ///< key of `iso`, section
+};
+
+void resolve(ConfigNode accelerator, const Names& chain);
+
+/// The machine that a key of `iso` names, its own `iso` resolved, priced by the cost book that asks.
+ConfigNode named_machine(ConfigNode iso, const std::string& key, const ConfigNode& asking, Names chain) {
+  const std::string name = iso.string(key);
+  if (std::find(chain.begin(), chain.end(), name) != chain.end())
+    iso.fail(key, "goes round in a circle: " + join(chain, " -> ") + " -> " + name);
+  chain.push_back(name);
+  try {
+    ConfigNode machine = ConfigNode::load("accelerators", name);
+    if (machine.has("technology")) machine.take("technology", asking);
+    resolve(machine, chain);
+    return machine;
+  } catch (const InputError& error) {
+    iso.fail(key, error.what());
+  }
+}
+
+IsoRequest request_from(ConfigNode& iso) {
+  IsoRequest request;
+  for (const char* key : {"area_of", "components", "vary", "multiple", "bandwidth_of", "buffers_of", "clock_of"})
+    iso.ignore(key);
+  if (iso.has("area_of")) request.area_of = iso.string("area_of");
+  for (const auto& [key, section] : {std::pair<const char*, const char*>{"bandwidth_of", "memory"},
+                                     {"buffers_of", "buffers"},
+                                     {"clock_of", "clock_mhz"}}) {
+    if (iso.has(key)) request.taken.emplace_back(key, section);
+  }
+  if (request.area_of.empty() && request.taken.empty())
+    iso.fail("", "names no machine, expected area_of, bandwidth_of, buffers_of or clock_of");
+  if (request.area_of.empty()) return request;
+  request.vary = iso.choice("vary", {"rows", "columns", "both"}, "rows");
+  request.multiple = static_cast<std::uint64_t>(iso.integer("multiple", 1, most_rows, 1));
+  request.components_given = iso.has("components");
+  // Not recorded as a default: in a document it would ask for feet whose area may be unknown.
+  request.components = request.components_given ? iso.strings("components") : Names{"pe", "foot"};
+  const Names known = {"pe", "foot", "quantizer", "vector", "sram"};
+  for (const std::string& name : request.components) {
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      iso.fail("components", unknown_name("component", name, known));
+  }
+  if (std::find(request.components.begin(), request.components.end(), "pe") == request.components.end())
+    iso.fail("components", "must hold pe: the number of PEs is what varies");
+  return request;
+}
+
+/// Of the components that count: what a PE, a column and the rest take.
+struct ArrayArea {
+  double pe = 0, per_column = 0, fixed = 0;
+  double of(std::uint64_t rows, std::uint64_t columns) const {
+    return static_cast<double>(rows * columns) * pe + static_cast<double>(columns) * per_column + fixed;
+  }
+  /// "46 x 64 PEs of 257.6 um2 = 758374.4 um2"
+  std::string text(std::uint64_t rows, std::uint64_t columns) const {
+    std::string out = std::to_string(rows) + " x " + std::to_string(columns) + " PEs of " + to_text(pe) + " um2";
+    if (per_column > 0) out += " + " + std::to_string(columns) + " column feet of " + to_text(per_column) + " um2";
+    if (fixed > 0) out += " + " + to_text(fixed) + " um2 of other components";
+    return out + " = " + to_text(of(rows, columns)) + " um2";
+  }
+};
+
+/// Empty: nobody knows the area of a foot, and it may be left out.
+std::optional<ArrayArea> area_of(const SystolicConfig& config, const CostBook& book, const IsoRequest& request,
+                                 const ConfigNode& iso) {
+  ArrayArea out;
+  for (const AreaItem& item : EnergyLedger(config).price(book).area) {
+    if (std::find(request.components.begin(), request.components.end(), item.group) == request.components.end())
+      continue;
+    if (!item.um2 && item.group == "foot" && !request.components_given) return std::nullopt;
+    if (!item.um2) {
+      iso.fail("area_of", "the area of " + item.component + " of " + config.name + " is unknown in " + book.name() +
+                              " (" + item.source + "); choose another cost book (technology) or other components");
+    }
+    if (item.group == "pe") {
+      out.pe = *item.um2;
+    } else if (item.group == "foot") {
+      out.per_column = *item.total() / static_cast<double>(config.array.columns);
+    } else {
+      out.fixed += *item.total();
+    }
+  }
+  if (!(out.pe > 0)) iso.fail("area_of", "a PE of " + config.name + " has no area in " + book.name());
+  return out;
+}
+
+struct ArrayShape {
+  std::uint64_t rows = 0, columns = 0;
+};
+
+/// The largest shape of the array within `most` um2: multiples, one side kept or the ratio of both.
+ArrayShape largest_shape(const SystolicConfig& config, const ArrayArea& area, double most, const IsoRequest& request) {
+  std::uint64_t across = request.multiple, down = std::lcm(request.multiple, config.array.result_ports);
+  for (const PeMode& mode : config.pe->timing().modes) {
+    const std::uint64_t columns = mode.pes_fused >= 4 ? 2 : 1;
+    across = std::lcm(across, columns);
+    down = std::lcm(down, mode.pes_fused / columns);
+  }
+  ArrayShape step{down, across}, shape;
+  const std::uint64_t common = std::gcd(config.array.rows, config.array.columns);
+  if (request.vary == "rows") step.columns = config.array.columns;
+  if (request.vary == "columns") step.rows = config.array.rows;
+  if (request.vary == "both") {
+    const std::uint64_t rows = config.array.rows / common, columns = config.array.columns / common;
+    const std::uint64_t times = std::lcm(down / std::gcd(down, rows), across / std::gcd(across, columns));
+    step = {rows * times, columns * times};
+  }
+  for (std::uint64_t i = 1;; ++i) {
+    const ArrayShape next{request.vary == "columns" ? step.rows : step.rows * i,
+                          request.vary == "rows" ? step.columns : step.columns * i};
+    if (area.of(next.rows, next.columns) > most) return shape;
+    shape = next;
+    // The configuration refuses arrays beyond its limit: no use in going on.
+    if (shape.rows > most_rows || shape.columns > most_rows) return shape;
+  }
+}
+
+void resize(ConfigNode& accelerator, ConfigNode& iso, const IsoRequest& request, const Names& chain) {
+  for (const char* key : {"rows", "columns"}) {
+    if (request.vary != "both" && request.vary != key) continue;
+    if (accelerator.unread_copy().child("array").is_overridden(key))
+      iso.fail("area_of", std::string("computes array.") + key + ", which --set gives as well: leave one of them out");
+  }
+  const CostBook book = std::move(cost_books(accelerator.unread_copy()).front());
+  const SystolicConfig own = SystolicConfig::from(accelerator.unread_copy());
+  const SystolicConfig other = SystolicConfig::from(named_machine(iso, "area_of", accelerator, chain));
+  IsoRequest counted = request;
+  std::optional<ArrayArea> area = area_of(own, book, counted, iso), target = area_of(other, book, counted, iso);
+  std::string left_out;
+  if (!area || !target) {
+    counted.components.erase(std::find(counted.components.begin(), counted.components.end(), "foot"));
+    area = area_of(own, book, counted, iso);
+    target = area_of(other, book, counted, iso);
+    left_out = "; column feet left out on both sides, their area is unknown";
+  }
+  const double most = target->of(other.array.rows, other.array.columns);
+  const ArrayShape shape = largest_shape(own, *area, most, request);
+  if (shape.rows == 0 || shape.rows > most_rows || shape.columns > most_rows) {
+    iso.fail("area_of", std::string(shape.rows == 0 ? "not even the smallest array of " : "more than 1024 rows or "
+                                                                                          "columns of ") +
+                            own.name + (shape.rows == 0 ? " fits" : " fit") + " into the " + to_text(most) +
+                            " um2 of " + other.name + "; vary rows, columns or both, or change the side that is kept");
+  }
+  const std::string why = "computed: " + area->text(shape.rows, shape.columns) + " <= " + to_text(most) + " um2 of " +
+                          other.name + " (" + target->text(other.array.rows, other.array.columns) + "), " +
+                          book.name() + left_out;
+  if (request.vary != "columns") accelerator.apply_computed("array.rows=" + std::to_string(shape.rows), why);
+  if (request.vary != "rows") accelerator.apply_computed("array.columns=" + std::to_string(shape.columns), why);
+}
+
+void resolve(ConfigNode accelerator, const Names& chain) {
+  if (!accelerator.has("iso")) return;
+  ConfigNode iso = accelerator.child("iso");
+  const IsoRequest request = request_from(iso);
+  for (const auto& [key, section] : request.taken) {
+    if (accelerator.is_overridden(section))
+      iso.fail(key, "takes " + section + ", which --set gives as well: leave one of them out");
+    accelerator.take(section, named_machine(iso, key, accelerator, chain));
+  }
+  if (!request.area_of.empty()) resize(accelerator, iso, request, chain);
+  iso.reject_unknown();
+}
+
+}  // namespace
+
+void resolve_iso(ConfigNode accelerator) {
+  if (accelerator.has("iso")) resolve(accelerator, {accelerator.unread_copy().string("name")});
+}
+
+}  // namespace nibble
