@@ -161,12 +161,11 @@ void resize(ConfigNode& accelerator, ConfigNode& iso, const IsoRequest& request,
   }
   const double most = target->of(other.array.rows, other.array.columns);
   const ArrayShape shape = largest_shape(own, *area, most, request);
-  if (shape.rows == 0 || shape.rows > most_rows || shape.columns > most_rows) {
-    iso.fail("area_of", std::string(shape.rows == 0 ? "not even the smallest array of " : "more than 1024 rows or "
-                                                                                          "columns of ") +
-                            own.name + (shape.rows == 0 ? " fits" : " fit") + " into the " + to_text(most) +
-                            " um2 of " + other.name + "; vary rows, columns or both, or change the side that is kept");
-  }
+  const std::string what_to_do = " the " + to_text(most) + " um2 of " + other.name +
+                                 "; vary rows, columns or both, or change the side that is kept";
+  if (shape.rows == 0) iso.fail("area_of", "not even the smallest array of " + own.name + " fits into" + what_to_do);
+  if (shape.rows > most_rows || shape.columns > most_rows)
+    iso.fail("area_of", "more than 1024 rows or columns of " + own.name + " fit into" + what_to_do);
   const std::string why = "computed: " + area->text(shape.rows, shape.columns) + " <= " + to_text(most) + " um2 of " +
                           other.name + " (" + target->text(other.array.rows, other.array.columns) + "), " +
                           book.name() + left_out;

@@ -86,8 +86,8 @@ std::vector<ActivityKind> activities_of(const Reader& document) {
       const std::string path = entry.text("name");
       const std::size_t dot = path.find('.');
       if (dot == std::string::npos) entry.fail("name", "must be component.activity, not '" + printable(path) + "'");
-      kinds.push_back({path.substr(0, dot), path.substr(dot + 1), entry.text("group"), activity_from(entry),
-                       entry.text("unit")});
+      kinds.push_back(
+          {path.substr(0, dot), path.substr(dot + 1), entry.text("group"), activity_from(entry), entry.text("unit")});
     });
   });
   if (kinds.empty()) document.fail("prices", "is empty: the report has no counters to price");
@@ -146,10 +146,20 @@ Statistics::Value statistic_from(const Reader& entry) {
 
 /// Texts and numbers that only some commands write: everything at the top that no other part of the report holds.
 void read_other_members(const Reader& document, Report& report) {
-  static const std::set<std::string> known = {"schema",     "version",   "command", "accelerator",
-                                              "model",      "overflows", "memory",  "technology",
-                                              "clock_mhz",  "peak_macs_per_cycle", "peak_bytes_per_cycle",
-                                              "footprint_bytes", "capacity_bytes", "configuration"};
+  static const std::set<std::string> known = {"schema",
+                                              "version",
+                                              "command",
+                                              "accelerator",
+                                              "model",
+                                              "overflows",
+                                              "memory",
+                                              "technology",
+                                              "clock_mhz",
+                                              "peak_macs_per_cycle",
+                                              "peak_bytes_per_cycle",
+                                              "footprint_bytes",
+                                              "capacity_bytes",
+                                              "configuration"};
   for (const auto& [key, value] : document.members()) {
     if (known.count(key) != 0) continue;
     if (value.kind == Kind::string) report.attributes.emplace_back(key, value.string);
@@ -186,8 +196,7 @@ Report read_report(const std::string& text, const std::string& origin) {
   for (const ActivityKind& kind : report.activities)
     index.emplace(kind.path(), index.size());
   if (index.size() != report.activities.size()) document.fail("prices", "names an activity twice");
-  document.for_each("operators",
-                    [&](const Reader& entry) { report.operators.push_back(operator_from(entry, index)); });
+  document.for_each("operators", [&](const Reader& entry) { report.operators.push_back(operator_from(entry, index)); });
   document.for_each("statistics", [&](const Reader& entry) { report.statistics.push_back(statistic_from(entry)); });
   for (const JsonValue& note : document.at("notes").items)
     report.notes.push_back(note.string);

@@ -43,10 +43,11 @@ TEST_CASE("ANT at the area of M-ANT by hand: 2048 x 384 um2 hold 46 rows of 64 P
   const PlatformConfig config = iso("ant", {"iso.area_of=mant"});
   CHECK(config.machine.array.rows == 46);  // 47 would fit (774,861 um2), but pairs of rows multiply 8 bits
   CHECK(config.machine.array.columns == 64);
-  CHECK_THAT(config.resolved_yaml,
-             Contains("rows: 46  # computed: 46 x 64 PEs of 257.6 um2 = 758374.4 um2 <= 786432 um2 of mant (64 x 32 PEs "
-                      "of 384 um2 = 786432 um2), published-28nm; column feet left out on both sides, their area is "
-                      "unknown\n"));
+  CHECK_THAT(
+      config.resolved_yaml,
+      Contains("rows: 46  # computed: 46 x 64 PEs of 257.6 um2 = 758374.4 um2 <= 786432 um2 of mant (64 x 32 PEs "
+               "of 384 um2 = 786432 um2), published-28nm; column feet left out on both sides, their area is "
+               "unknown\n"));
   CHECK(array_area(config) <= 786432);
   CHECK(48 * 64 * 257.6 > 786432);
 }
@@ -88,8 +89,7 @@ TEST_CASE("components that are named all count") {
   const PlatformConfig same = iso("ant", {"iso.area_of=mant", "iso.components=[pe, vector]"});
   CHECK(same.machine.array.rows == 46);
   // 16 lanes leave room: (786432 + 48 x 1968.7) / (64 x 257.6) = 53.4
-  const PlatformConfig room =
-      iso("ant", {"iso.area_of=mant", "iso.components=[pe, vector]", "vector_unit.lanes=16"});
+  const PlatformConfig room = iso("ant", {"iso.area_of=mant", "iso.components=[pe, vector]", "vector_unit.lanes=16"});
   CHECK(room.machine.array.rows == 52);
   CHECK_THAT(room.resolved_yaml, Contains(" + 31499.2 um2 of other components = "));
   CHECK_THAT(why("ant", {"iso.area_of=mant", "iso.components=[pe, foot]"}),

@@ -39,8 +39,9 @@ class Files {
   fs::path folder_;
 };
 
-const char* const parent = "name: parent\nclock: 500\narray:\n  rows: 8\n  columns: 4\n  sources:\n    rows: of the parent\n"
-                           "    columns: of the parent\nwords: [a, b]\n";
+const char* const parent =
+    "name: parent\nclock: 500\narray:\n  rows: 8\n  columns: 4\n  sources:\n    rows: of the parent\n"
+    "    columns: of the parent\nwords: [a, b]\n";
 
 std::string why(const std::string& name) {
   try {

@@ -115,7 +115,8 @@ TEST_CASE("what is no report, or another version's, is refused with its place") 
              Contains("names an activity twice"));
   CHECK_THAT(why(replaced(text, "\"activity\": \"gated\"", "\"activity\": \"gatde\"")),
              Contains("must be active, idle, gated or leakage"));
-  CHECK_THAT(why(replaced(text, "\"accelerator\": \"m\"", "\"accelerator\": 1")), Contains("accelerator: must be text"));
+  CHECK_THAT(why(replaced(text, "\"accelerator\": \"m\"", "\"accelerator\": 1")),
+             Contains("accelerator: must be text"));
   std::string other = text;
   const std::size_t operators = other.find("\"operators\": [");
   other.replace(other.find("\"pe.mac.w4a8\": 7", operators), 13, "\"pe.mac.w4a4\"");
