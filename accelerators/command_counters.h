@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 
 #include "accelerators/descriptor.h"
 #include "transport/transfer_tag.h"
@@ -21,6 +22,10 @@ struct CommandCounters {
       sum += in_mode;
     return sum;
   }
+
+  /// Bytes asked of the memory, all streams.
+  std::uint64_t total_read_bytes() const { return std::accumulate(read_bytes.begin(), read_bytes.end(), zero); }
+  std::uint64_t total_write_bytes() const { return std::accumulate(write_bytes.begin(), write_bytes.end(), zero); }
 
   // Cycles by cause; their sum is `cycles`.
   std::uint64_t cycles = 0;
@@ -52,6 +57,16 @@ struct CommandCounters {
   std::uint64_t overflows = 0;         ///< results that became infinite in FP16
   std::uint64_t saturated_groups = 0;  ///< groups of quantized results that their scale does not hold (amove)
   CommandStatus status = CommandStatus::pending;
+
+  // Of the above, what was not simulated because it repeats what was (equal_stretches.h).
+  std::uint64_t repeated_cycles = 0, repeated_read_bytes = 0, repeated_write_bytes = 0;
+  double repeat_difference = 0;  ///< between the two halves of what stands for it, relative
+
+  /// What was counted since `before`, except for cycles, counts `times` more.
+  void repeat_since(const CommandCounters& before, std::uint64_t times);
+
+ private:
+  static constexpr std::uint64_t zero = 0;
 };
 
 }  // namespace nibble

@@ -238,7 +238,8 @@ OperandDescriptor weight_segment(const Descriptor& command, std::size_t segment)
   const Continuation& part = command.continuations.at(segment - 1);
   operand.address = part.address;
   operand.instance_stride = part.instance_stride;
-  operand.rows = operand.block_rows = command.n;
+  operand.rows = command.n;
+  operand.block_rows = std::min(operand.block_rows, command.n);
   operand.columns = part.k;
   operand.format = part.format;
   return operand;

@@ -77,7 +77,7 @@ struct OperandDescriptor {
 std::optional<OperandLayout> side_layout(const Format& format, const OperandLayout& operand);
 
 /// A part of W behind its `k` along the reduction, in another format: the open INT8 window of M-ANT's values, blocks of
-/// another mantissa width in Harmonia's. It has W's `n` rows in one block.
+/// another mantissa width in Harmonia's. It has W's `n` rows in W's blocks.
 struct Continuation {
   std::uint32_t k = 0;  ///< 0: none
   std::uint64_t address = 0, instance_stride = 0;

@@ -161,8 +161,10 @@ CommandStatus GemmEngine::run(const Descriptor& command, CommandCounters& counte
 
 void GemmEngine::run_transaction(GemmProgress& progress) {
   ArrayTimeline timeline(progress.begin);
+  EqualStretches stretches(repeat_stretches_);
   while (wait_for_operands(progress)) {
     const LoadedJob job = *loader_.front();
+    stretches.enter(job.job, progress, loader_.schedule());
     const ArrayPasses passes = passes_of(progress, job);
     const std::uint64_t operands = std::max(loader_.ready_cycle(job), progress.begin);
     const ArrayInterval interval =
@@ -351,10 +353,7 @@ std::optional<std::uint64_t> GemmEngine::announce(GemmProgress& progress, const 
   progress.elements_done += job.m * job.n;
   if (command.stream_bytes == 0)
     return writer_.announce(command.c.layout(job.instance).tile(job.m0, job.m, job.n0, job.n), Stream::output);
-  // Exact in the sum: each tile writes the difference of two rounded-down prefix shares.
-  const auto share = static_cast<std::uint64_t>(static_cast<double>(command.stream_bytes) *
-                                                static_cast<double>(progress.elements_done) /
-                                                static_cast<double>(progress.elements_total));
+  const std::uint64_t share = progress.stream_share();
   MemoryRun run;
   run.address = command.c.address + progress.stream_written;
   run.row_bytes = run.stride = share - progress.stream_written;

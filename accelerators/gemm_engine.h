@@ -15,6 +15,7 @@
 #include "accelerators/command_counters.h"
 #include "accelerators/cycle_controller.h"
 #include "accelerators/descriptor.h"
+#include "accelerators/equal_stretches.h"
 #include "accelerators/gemm_progress.h"
 #include "accelerators/machine_clock.h"
 #include "accelerators/result_writer.h"
@@ -34,6 +35,8 @@ class GemmEngine {
   /// Runs a checked command from the calling SC_THREAD until its last result is in memory. `abort` is polled between
   /// jobs.
   CommandStatus run(const Descriptor& command, CommandCounters& counters, const bool& abort);
+  /// Of commands without data, stretches that repeat themselves are simulated once (equal_stretches.h).
+  void repeat_stretches(bool on) { repeat_stretches_ = on; }
 
  private:
   CommandStatus check_formats(const Descriptor& command) const;
@@ -67,6 +70,7 @@ class GemmEngine {
   ResultWriter& writer_;
   const MachineClock& clock_;
   TileLoader loader_;
+  bool repeat_stretches_ = false;
 };
 
 }  // namespace nibble

@@ -42,6 +42,12 @@ struct GemmProgress {
   std::uint64_t elements_done = 0;   ///< elements of C finished
   std::uint64_t elements_total = 0;  ///< elements of C, all instances
   std::uint64_t stream_written = 0;  ///< bytes of a stream output handed over
+
+  /// Bytes of a stream output that the finished elements make; each tile writes what it adds, so the sum is exact.
+  std::uint64_t stream_share() const {
+    return static_cast<std::uint64_t>(static_cast<double>(command.stream_bytes) * static_cast<double>(elements_done) /
+                                      static_cast<double>(elements_total));
+  }
 };
 
 }  // namespace nibble

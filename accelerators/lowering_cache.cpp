@@ -68,7 +68,7 @@ void ModelLowering::set_cache_operand(const Operator& op, Descriptor& command) {
 void ModelLowering::set_window(const Operator& op, Descriptor& command) const {
   const std::uint64_t window = op.k % value_group_;
   const std::uint64_t finished = op.k - window;
-  OperandDescriptor open = operand(window_format(), op.n, std::max<std::uint64_t>(window, 1), op.n,
+  OperandDescriptor open = operand(window_format(), op.n, std::max<std::uint64_t>(window, 1), config_.weight_block_rows,
                                    command.w.address + op.count * command.w.layout(0).bytes(), op.count);
   if (finished == 0) {
     command.w = open;
@@ -89,7 +89,7 @@ void ModelLowering::set_value_blocks(const Operator& op, Descriptor& command) co
   for (const auto& [format, tokens] : {std::pair<Format, std::uint64_t>{config_.kv_cache.demoted, parts.demoted},
                                        std::pair<Format, std::uint64_t>{config_.formats.value, parts.local}}) {
     if (tokens == 0) continue;
-    const OperandDescriptor part = operand(format, op.n, tokens, op.n, address, 1);
+    const OperandDescriptor part = operand(format, op.n, tokens, config_.weight_block_rows, address, 1);
     command.continuations.at(index++) = {narrow(tokens, "tokens"), address, command.w.instance_stride, format};
     address += part.layout(0).bytes();
   }

@@ -79,6 +79,53 @@ ReportFigures figures_of(const CommandCounters& c, const LoweredCommand& command
   return f;
 }
 
+/// What commands cost the memory. It counts what was simulated; what stands for more of its kind counts in proportion:
+/// bytes and commands by bytes asked for, background by time.
+class MemoryMeter {
+ public:
+  explicit MemoryMeter(const MemorySystem& memory) : memory_(memory), before_(read()) {}
+
+  /// Fills in what came together since the last call: a command's share.
+  void take(const CommandCounters& counters, ReportFigures& figures) {
+    const Reading now = read();
+    const std::uint64_t asked_read = counters.total_read_bytes(), asked_write = counters.total_write_bytes();
+    figures.dram_read_bytes = scaled(now.read_bytes - before_.read_bytes, asked_read, counters.repeated_read_bytes);
+    figures.dram_write_bytes =
+        scaled(now.write_bytes - before_.write_bytes, asked_write, counters.repeated_write_bytes);
+    figures.dram_command_pj = figures.dram_background_pj = std::nullopt;
+    if (memory_.energy().known) {
+      const std::uint64_t repeated = counters.repeated_read_bytes + counters.repeated_write_bytes;
+      figures.dram_command_pj = (now.command_pj - before_.command_pj) * factor(asked_read + asked_write, repeated);
+      figures.dram_background_pj =
+          (now.background_pj - before_.background_pj) * factor(counters.cycles, counters.repeated_cycles);
+    }
+    before_ = now;
+  }
+
+ private:
+  struct Reading {
+    std::uint64_t read_bytes = 0, write_bytes = 0;
+    double command_pj = 0, background_pj = 0;
+  };
+  Reading read() const {
+    const MemoryEnergy energy = memory_.energy();
+    return {memory_.bus_read_bytes(), memory_.bus_write_bytes(), energy.total_pj() - energy.background_pj,
+            energy.background_pj};
+  }
+  static double factor(std::uint64_t all, std::uint64_t repeated) {
+    return repeated == 0 ? 1 : static_cast<double>(all) / static_cast<double>(all - repeated);
+  }
+  /// Whole bursts beyond what was asked for in proportion, too.
+  static std::uint64_t scaled(std::uint64_t moved, std::uint64_t asked, std::uint64_t repeated) {
+    const auto more =
+        static_cast<double>(repeated) * static_cast<double>(moved) / static_cast<double>(asked - repeated);
+    return repeated == 0 ? moved : moved + static_cast<std::uint64_t>(std::llround(more));
+  }
+
+  const MemorySystem& memory_;
+  Reading before_;
+};
+
 ConfigNode memory_node(ConfigNode section) {
   const std::string preset = section.string("preset");
   ConfigNode node = ConfigNode::load("memories", preset);
@@ -165,25 +212,13 @@ void Platform::run(const std::function<std::optional<LoweredCommand>()>& next, R
   std::deque<LoweredCommand> in_flight;
   RunRecords records(report);
   std::uint64_t done = 0;
-  std::uint64_t bus_read = memory_->bus_read_bytes(), bus_write = memory_->bus_write_bytes();
-  MemoryEnergy spent = memory_->energy();
+  MemoryMeter meter(*memory_);
   machine_->observe([&](std::uint32_t, std::uint64_t begin_cycle, const CommandCounters& counters) {
     const LoweredCommand command = std::move(in_flight.front());
     in_flight.pop_front();
     ReportFigures figures = figures_of(counters, command, config_.machine, ledger_);
-    figures.dram_read_bytes = memory_->bus_read_bytes() - bus_read;
-    figures.dram_write_bytes = memory_->bus_write_bytes() - bus_write;
-    bus_read += figures.dram_read_bytes;
-    bus_write += figures.dram_write_bytes;
-    const MemoryEnergy energy = memory_->energy();
-    if (energy.known) {
-      figures.dram_background_pj = energy.background_pj - spent.background_pj;
-      figures.dram_command_pj = energy.total_pj() - spent.total_pj() - *figures.dram_background_pj;
-    } else {
-      figures.dram_command_pj = figures.dram_background_pj = std::nullopt;
-    }
-    spent = energy;
-    records.add(command, begin_cycle, figures);
+    meter.take(counters, figures);
+    records.add(command, begin_cycle, counters, figures);
     done += 1 + command.repeated_layers;
     if (progress) progress(done);
   });

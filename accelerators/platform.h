@@ -65,6 +65,9 @@ class Platform {
   /// machine.
   void run(const std::function<std::optional<LoweredCommand>()>& next, Report& report,
            const CommandProgress& progress = {}, const std::function<void(Host&)>& at_end = {});
+  /// Long commands are simulated until they repeat themselves, and no further (equal_stretches.h). Off unless asked
+  /// for.
+  void repeat_stretches(bool on) { machine_->repeat_stretches(on); }
   /// Called during run() every few milliseconds or so of real time; what it throws ends the run.
   void watch(std::function<void()> watcher) { watcher_ = std::move(watcher); }
   /// Header fields of a report: clock, peaks, sources, area.

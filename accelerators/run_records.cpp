@@ -6,6 +6,15 @@
 #include <cstdio>
 
 namespace nibble {
+namespace {
+
+std::string percent(double share) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4f", 100 * share);
+  return text;
+}
+
+}  // namespace
 
 void RunRecords::record(const LoweredCommand& command, int layer, std::uint64_t begin_cycle,
                         const ReportFigures& figures) {
@@ -35,30 +44,40 @@ void RunRecords::record(const LoweredCommand& command, int layer, std::uint64_t 
   entry.schedule = command.schedule;
 }
 
-void RunRecords::add(const LoweredCommand& command, std::uint64_t begin_cycle, const ReportFigures& figures) {
+void RunRecords::add(const LoweredCommand& command, std::uint64_t begin_cycle, const CommandCounters& counters,
+                     const ReportFigures& figures) {
   if (command.layer != layer_) {
-    repeat(begin_cycle);
+    end_ = begin_cycle + shift_;
+    repeat();
     cycles_before_ = layer_cycles_;
     layer_cycles_ = 0;
     layer_ = command.layer;
   }
-  record(command, command.layer, begin_cycle + shift_, figures);
+  const std::uint64_t begin = begin_cycle + shift_;
+  record(command, command.layer, begin, figures);
   layer_cycles_ += figures.cycles;
-  end_ = begin_cycle + figures.cycles;
+  end_ = begin + figures.cycles;
+  shift_ += counters.repeated_cycles;
   ++simulated_;
-  if (command.repeated_layers > 0) repeated_.push_back({command, begin_cycle, figures});
+  if (counters.repeated_cycles > 0) {
+    ++in_part_;
+    in_part_cycles_ += counters.cycles;
+    repeated_cycles_ += counters.repeated_cycles;
+    stretch_difference_ = std::max(stretch_difference_, counters.repeat_difference);
+  }
+  if (command.repeated_layers > 0) repeated_.push_back({command, begin, figures});
 }
 
-void RunRecords::repeat(std::uint64_t end_cycle) {
+/// The layer that ends at end_ happens again.
+void RunRecords::repeat() {
   if (repeated_.empty()) return;
-  const std::uint64_t span = end_cycle - repeated_.front().begin_cycle;
+  const std::uint64_t span = end_ - repeated_.front().begin_cycle;
   const std::uint64_t copies = repeated_.front().command.repeated_layers;
-  for (std::uint64_t i = 0; i < copies; ++i) {
-    shift_ += span;
-    for (const Entry& entry : repeated_) {
-      record(entry.command, entry.command.layer + 1 + static_cast<int>(i), entry.begin_cycle + shift_, entry.figures);
-    }
+  for (std::uint64_t i = 1; i <= copies; ++i) {
+    for (const Entry& entry : repeated_)
+      record(entry.command, entry.command.layer + static_cast<int>(i), entry.begin_cycle + i * span, entry.figures);
   }
+  shift_ += copies * span;
   copied_ += copies * repeated_.size();
   const auto cycles = static_cast<double>(layer_cycles_);
   difference_ = std::max(difference_, std::abs(cycles - static_cast<double>(cycles_before_)) / cycles);
@@ -66,16 +85,28 @@ void RunRecords::repeat(std::uint64_t end_cycle) {
 }
 
 void RunRecords::finish() {
-  repeat(end_);
-  if (copied_ == 0) return;
-  char percent[32];
-  std::snprintf(percent, sizeof percent, "%.4f", 100 * difference_);
+  repeat();
+  if (copied_ > 0) note_layers();
+  if (in_part_ > 0) note_stretches();
+}
+
+void RunRecords::note_layers() {
   report_.notes.push_back(std::to_string(simulated_) + " of " + std::to_string(simulated_ + copied_) +
                           " commands were simulated: of three or more equal layers the first two, the second of which "
                           "stands for the rest; the two differ by at most " +
-                          percent +
+                          percent(difference_) +
                           " % in cycles. The statistics of modules are of what was simulated. --every-layer simulates "
                           "all");
+}
+
+void RunRecords::note_stretches() {
+  const auto simulated = static_cast<double>(in_part_cycles_ - repeated_cycles_);
+  report_.notes.push_back("of " + std::to_string(in_part_) + " long commands, " +
+                          percent(simulated / static_cast<double>(in_part_cycles_)) +
+                          " % of the cycles were simulated: a stretch of equal rows of tiles, or of equal instances, "
+                          "whose two halves differ by at most " +
+                          percent(stretch_difference_) +
+                          " % in cycles stands for those behind it. --every-tile simulates all");
 }
 
 }  // namespace nibble

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "accelerators/command_counters.h"
 #include "accelerators/lowering.h"
 #include "core/report.h"
 
@@ -19,20 +20,23 @@ namespace nibble {
 class RunRecords {
  public:
   explicit RunRecords(Report& report) : report_(report) {}
-  /// In the order in which commands end. `begin_cycle`: of the simulation.
-  void add(const LoweredCommand& command, std::uint64_t begin_cycle, const ReportFigures& figures);
+  /// In the order in which commands end. `begin_cycle`: of the simulation, `counters`: what `figures` are made of.
+  void add(const LoweredCommand& command, std::uint64_t begin_cycle, const CommandCounters& counters,
+           const ReportFigures& figures);
   /// After the last command: says in the report's notes what was repeated, and how far the two simulated layers of a
-  /// run of equal ones lie apart.
+  /// run of equal ones, and the two halves of a stretch of a command, lie apart.
   void finish();
 
  private:
   struct Entry {
     LoweredCommand command;
-    std::uint64_t begin_cycle = 0;
+    std::uint64_t begin_cycle = 0;  ///< of the report
     ReportFigures figures;
   };
   void record(const LoweredCommand& command, int layer, std::uint64_t begin_cycle, const ReportFigures& figures);
-  void repeat(std::uint64_t end_cycle);
+  void repeat();
+  void note_layers();
+  void note_stretches();
 
   Report& report_;
   std::map<std::tuple<std::string, int, Phase>, std::size_t> index_;
@@ -40,9 +44,13 @@ class RunRecords {
   std::uint64_t layer_cycles_ = 0;   ///< of the layer that commands belong to
   std::uint64_t cycles_before_ = 0;  ///< of the layer before
   int layer_ = -1;
-  std::uint64_t shift_ = 0, end_ = 0;
+  std::uint64_t shift_ = 0;                   ///< from a cycle of the simulation to that of the report
+  std::uint64_t end_ = 0;                     ///< of the last command, in the report
   std::uint64_t simulated_ = 0, copied_ = 0;  ///< commands
-  double difference_ = 0;                     ///< largest, relative
+  double difference_ = 0;                     ///< largest of two layers, relative
+  std::uint64_t in_part_ = 0;                 ///< commands of which stretches were repeated
+  std::uint64_t in_part_cycles_ = 0, repeated_cycles_ = 0;
+  double stretch_difference_ = 0;
 };
 
 }  // namespace nibble

@@ -40,6 +40,8 @@ class SystolicAccelerator : public sc_core::sc_module, public tlm::tlm_fw_transp
   /// Called at the end of each command with its tag and counters; an observer, it changes nothing.
   using Observer = std::function<void(std::uint32_t tag, std::uint64_t begin_cycle, const CommandCounters& counters)>;
   void observe(Observer observer) { observer_ = std::move(observer); }
+  /// See GemmEngine; off unless asked for.
+  void repeat_stretches(bool on) { gemm_.repeat_stretches(on); }
   const SystolicConfig& config() const { return config_; }
   const RegisterFile& registers() const { return registers_; }
 

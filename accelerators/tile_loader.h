@@ -55,6 +55,8 @@ class TileLoader final : public DmaListener {
   const sc_core::sc_event& changed() const { return changed_; }
   /// The array is done with front(): its slots may be reused; further loads are issued.
   void finish_front();
+  /// The walk that jobs come from; only while a command runs.
+  TileSchedule& schedule() { return *schedule_; }
   bool failed() const { return failed_; }
   /// No DMA of this loader is in flight.
   bool quiet() const { return in_flight_ == 0; }

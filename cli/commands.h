@@ -21,6 +21,7 @@ struct RunOptions {
   std::vector<std::string> technologies;  ///< cost books; empty: the configuration's
   std::string out_directory;              ///< empty: no files
   bool every_layer = false;               ///< simulate layers that repeat, too
+  bool every_tile = false;                ///< simulate tiles of a command that repeat, too
   std::string command_line;
   bool json = false;
 };

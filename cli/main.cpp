@@ -75,6 +75,8 @@ struct CommandLine {
     command->add_flag("--every-layer", run.every_layer,
                       "simulate every layer; without it, of three or more equal layers the first two");
     technology_option(command, run.technologies, "cost book, instead of the configuration's; several side by side");
+    command->add_flag("--every-tile", run.every_tile,
+                      "simulate every tile; without it, of long commands as much as repeats itself");
     set_option(command, run.overrides);
     command->add_flag("--json", run.json, "one JSON document on standard output");
     command->footer("Example: nibble run --accelerator mant --model llama-2-7b --prefill 2048 --decode 1");

@@ -43,6 +43,7 @@ void run_model(const RunOptions& options, std::ostream& out) {
 
   Platform platform(std::move(config));
   platform.watch(stop_if_interrupted);
+  platform.repeat_stretches(!options.every_tile);
   ModelLowering lowering(platform.config().machine, platform.memory_rate(), model, scenario,
                          platform.first_free_address(), platform.memory().capacity_bytes());
   ModelCommands commands(lowering, model, scenario, options.every_layer);

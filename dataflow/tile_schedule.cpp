@@ -2,6 +2,7 @@
 #include "dataflow/tile_schedule.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/error.h"
 #include "core/units.h"
@@ -72,11 +73,32 @@ TileSchedule::TileSchedule(const GemmShape& shape, const Tiling& tiling) : shape
     if (axis == axis_m) masked_axis_inside_m_ = true;
     if (axis == masked) break;
   }
+  find_units();
   restart();
+}
+
+void TileSchedule::find_units() {
+  units_ = shape_.count;
+  if (units_ > 1 || shape_.causal != CausalMask::none) return;
+  const auto outermost = std::find_if(order_.begin(), order_.end(), [&](Axis axis) { return tiles_[axis] > 1; });
+  if (outermost == order_.end() || *outermost == axis_k) return;
+  unit_axis_ = *outermost;
+  units_ = tiles_[*outermost];
+}
+
+std::uint64_t TileSchedule::unit_of(const TileJob& job) const {
+  if (!unit_axis_) return job.instance;
+  return *unit_axis_ == axis_m ? job.m0 / tiling_.m : job.n0 / tiling_.n;
+}
+
+std::uint64_t TileSchedule::units_ahead() const {
+  const std::uint64_t behind = (unit_axis_ ? index_[*unit_axis_] : instance_) + skip_ + 2;
+  return instance_ < shape_.count && behind < units_ ? units_ - behind : 0;
 }
 
 void TileSchedule::restart() {
   instance_ = 0;
+  skip_ = 0;
   to_first_inside(0);
   previous_.reset();
   backwards_ = false;
@@ -162,12 +184,13 @@ TileJob TileSchedule::job_here() const {
 void TileSchedule::advance() {
   for (std::size_t depth = 3; depth-- > 0;) {
     const Axis axis = order_[depth];
+    if (unit_axis_ == axis) index_[axis] += std::exchange(skip_, 0);
     if (++index_[axis] < end_tile(axis)) {
       to_first_inside(depth + 1);
       return;
     }
   }
-  ++instance_;
+  instance_ += 1 + std::exchange(skip_, 0);
   to_first_inside(0);
 }
 

@@ -69,6 +69,16 @@ class TileSchedule {
   /// Forgets the walk and stands before the last job, or one further back than at the last call; false (and where it
   /// stood) when there is none. next() continues from there, as a walk that starts with that job.
   bool step_back();
+  /// Units: stretches of the walk that differ in nothing but the operands' addresses, except that the last one may be
+  /// shorter: instances where there are several, else tiles along the outermost axis of several tiles. One unit where
+  /// that axis is k or has a mask.
+  std::uint64_t units() const { return units_; }
+  /// The unit of a job, from 0 on.
+  std::uint64_t unit_of(const TileJob& job) const;
+  /// Units between the last one and that which the walk has reached: of the job behind peek().
+  std::uint64_t units_ahead() const;
+  /// The walk leaves out the first `count` of units_ahead().
+  void skip_units(std::uint64_t count) { skip_ += count; }
   /// The job that next() gives, its loads, spill and refill not yet filled in; nullptr: none.
   const TileJob* peek() const { return ahead_ ? &*ahead_ : nullptr; }
   const GemmShape& shape() const { return shape_; }
@@ -84,11 +94,14 @@ class TileSchedule {
   std::uint64_t instance_ = 0;
   std::array<std::uint64_t, 3> index_{};  ///< of the job that produce() makes next, per axis
   bool masked_axis_inside_m_ = false;     ///< the masked axis (n or k) is looped inside m
+  std::uint64_t units_ = 1, skip_ = 0;
+  std::optional<Axis> unit_axis_;  ///< none: units are instances
   std::optional<TileJob> previous_, ahead_;
   std::uint64_t back_instance_ = 0;  ///< where step_back() stands
   std::array<std::uint64_t, 3> back_{};
   bool backwards_ = false;
 
+  void find_units();
   std::optional<TileJob> produce();
   TileJob job_here() const;
   void advance();

@@ -155,12 +155,13 @@ TEST_CASE("a descriptor survives its bytes, field by field") {
   }
 }
 
-TEST_CASE("parts of W: their extents, where they begin, and their layout of one block") {
+TEST_CASE("parts of W: their extents, where they begin, and their layout in blocks of W") {
   Descriptor d;
   d.opcode = Opcode::gemm;
   d.n = 96;
   d.k = 32;
   d.w.format = Format::parse("bfp8-g32");
+  d.w.block_rows = 16;
   d.continuations[0] = {640, 4096, 7, Format::parse("bfp4-g32")};
   d.continuations[1] = {17, 8192, 0, window_format()};
   Descriptor out;
@@ -175,7 +176,9 @@ TEST_CASE("parts of W: their extents, where they begin, and their layout of one 
   CHECK(middle.instance_stride == 7);
   CHECK(window.rows == 96);
   CHECK(window.columns == 17);
-  CHECK(window.block_rows == 96);
+  CHECK(window.block_rows == 16);
+  out.w.block_rows = 256;
+  CHECK(weight_segment(out, 2).block_rows == 96);
   CHECK(window.format == Format::parse("int8-channel"));
 }
 

@@ -270,3 +270,71 @@ TEST_CASE(
     }
   }
 }
+
+namespace {
+
+/// What a job is, but for where: the unit's number taken out.
+auto apart_from_place(const TileJob& job) {
+  return std::make_tuple(job.m, job.k, job.n, job.k0, job.load_activation, job.load_weight, job.first_k, job.last_k,
+                         job.refill, job.spill);
+}
+
+}  // namespace
+
+TEST_CASE("units are instances, else tiles along the outermost axis that has several") {
+  const auto units = [](const GemmShape& shape, const Tiling& tiling) { return TileSchedule(shape, tiling).units(); };
+  CHECK(units(shape_of(100, 64, 64, 5), {10, 64, 64, LoopOrder::mnk}) == 5);
+  CHECK(units(shape_of(101, 64, 64), {10, 64, 16, LoopOrder::mnk}) == 11);
+  CHECK(units(shape_of(101, 64, 64), {10, 64, 16, LoopOrder::nmk}) == 4);
+  CHECK(units(shape_of(10, 64, 64), {10, 32, 16, LoopOrder::mnk}) == 4);  // one tile along m
+  CHECK(units(shape_of(10, 64, 64), {10, 32, 16, LoopOrder::kmn}) == 1);  // k outermost: partial sums
+  CHECK(units(shape_of(10, 64, 64), {10, 64, 16, LoopOrder::kmn}) == 4);
+  CHECK(units(shape_of(10, 64, 64), {10, 64, 64, LoopOrder::mnk}) == 1);
+  GemmShape masked = shape_of(64, 32, 64);
+  masked.causal = CausalMask::scores;
+  CHECK(units(masked, {16, 32, 16, LoopOrder::mnk}) == 1);
+  masked.count = 3;
+  CHECK(units(masked, {16, 32, 16, LoopOrder::mnk}) == 3);
+}
+
+TEST_CASE("units behind the first differ in their places only, whatever is left out between them") {
+  const std::tuple<GemmShape, Tiling> walks[] = {{shape_of(103, 96, 50), {10, 32, 20, LoopOrder::mnk}},
+                                                 {shape_of(103, 96, 200), {50, 96, 20, LoopOrder::nmk}},
+                                                 {shape_of(103, 96, 50), {10, 32, 20, LoopOrder::mkn}},
+                                                 {shape_of(30, 96, 50, 12), {10, 32, 20, LoopOrder::kmn}},
+                                                 {shape_of(10, 32, 20, 12), {10, 32, 20, LoopOrder::mnk}}};
+  for (const auto& [shape, tiling] : walks) {
+    const std::vector<TileJob> all = jobs_of(shape, tiling);
+    TileSchedule schedule(shape, tiling);
+    const std::uint64_t units = schedule.units();
+    REQUIRE(units >= 10);
+    std::map<std::uint64_t, std::vector<TileJob>> by_unit;
+    for (const TileJob& job : all)
+      by_unit[schedule.unit_of(job)].push_back(job);
+    REQUIRE(by_unit.size() == units);
+    // After some jobs as many units as possible are left out, in two steps.
+    std::vector<std::uint64_t> walked;
+    for (std::size_t i = 0; auto job = schedule.next(); ++i) {
+      const std::uint64_t unit = schedule.unit_of(*job);
+      if (walked.empty() || walked.back() != unit) walked.push_back(unit);
+      if (i != 2 * by_unit[1].size()) continue;
+      const std::uint64_t ahead = schedule.units_ahead();
+      CHECK(ahead >= units - 6);
+      schedule.skip_units(ahead - 3);
+      CHECK(schedule.units_ahead() == 3);
+      schedule.skip_units(2);
+    }
+    CHECK(walked.size() < 8);
+    CHECK(walked.back() == units - 1);
+    for (std::uint64_t unit = 2; unit + 1 < units; ++unit) {
+      REQUIRE(by_unit[unit].size() == by_unit[1].size());
+      for (std::size_t i = 0; i < by_unit[1].size(); ++i)
+        CHECK(apart_from_place(by_unit[unit][i]) == apart_from_place(by_unit[1][i]));
+    }
+    schedule.restart();
+    std::size_t again = 0;
+    while (schedule.next())
+      ++again;
+    CHECK(again == all.size());
+  }
+}

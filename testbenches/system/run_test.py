@@ -210,6 +210,26 @@ class Models(program.ProgramTest):
             self.assertIn(word, text)
 
     @unittest.skipIf(program.SANITIZED, "too slow with sanitizers")
+    def test_stretches_of_long_commands_stand_for_those_behind_them(self):
+        for machine, scenario in (("mant", ["--prefill=2048"]), ("harmonia", ["--decode=1", "--context=8192", "--batch=16"])):
+            command = ("run", "--accelerator", machine, "--model=llama-2-7b", *scenario)
+            short, whole = self.report(*command), self.report(*command, "--every-tile")
+            report_checks.check(self, short)
+            self.assertTrue(any("--every-tile" in note for note in short["notes"]))
+            self.assertFalse(any("--every-tile" in note for note in whole["notes"]))
+            ours, theirs = short["totals"], whole["totals"]
+            for key in ("macs", "pe_macs", "traffic_bytes", "compulsory_bytes", "compute_cycles", "ideal_cycles",
+                        "sram_read_bytes", "sram_write_bytes"):
+                self.assertEqual(ours[key], theirs[key], key)
+            for key in ("cycles", "dram_read_bytes", "dram_write_bytes"):
+                self.assertLess(abs(ours[key] / theirs[key] - 1), 0.001, key)
+            self.assertLess(abs(ours["energy_pj"]["total"] / theirs["energy_pj"]["total"] - 1), 0.001)
+            # Operators follow one another in the time of the report.
+            ends = [o["begin_cycle"] + o["cycles"] for o in short["operators"]]
+            for end, behind in zip(ends, short["operators"][1:]):
+                self.assertLess(abs(behind["begin_cycle"] - end), 200)
+
+    @unittest.skipIf(program.SANITIZED, "too slow with sanitizers")
     def test_llama(self):
         self.check([name for name in models() if name.startswith("llama")])
 

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "accelerators/equal_stretches.h"
+
+#include <catch2/catch.hpp>
+#include <functional>
+#include <vector>
+
+#include "dataflow/gemm_shape.h"
+
+using namespace nibble;
+
+namespace {
+
+constexpr std::uint64_t half = EqualStretches::half_cycles;
+
+/// A machine of one process: every job takes as many cycles as `duration` says, and counts itself.
+struct Walk {
+  Descriptor command;
+  CommandCounters counters;
+  bool abort = false;
+  std::uint64_t walked = 0;
+
+  explicit Walk(std::uint32_t units, std::uint64_t stream = 0) {
+    command.timing_only = true;
+    command.m = 3;
+    command.k = 8;
+    command.n = 4;
+    command.count = units;
+    command.stream_bytes = stream;
+    command.tiling = {1, 8, 4, LoopOrder::mnk};
+  }
+
+  void run(const std::function<std::uint64_t(std::uint64_t unit)>& duration, bool on = true) {
+    GemmProgress progress(command, counters, abort);
+    progress.elements_total = std::uint64_t{command.m} * command.n * command.count;
+    TileSchedule schedule(shape_of(command), command.tiling);
+    EqualStretches stretches(on);
+    while (const auto job = schedule.next()) {
+      stretches.enter(*job, progress, schedule);
+      const std::uint64_t cycles = duration(job->instance);
+      progress.end += cycles;
+      counters.compute_cycles += cycles;
+      counters.read_bytes[0] += 10;
+      counters.macs_by_mode[2] += job->m * job->k * job->n;
+      ++counters.jobs;
+      ++walked;
+      progress.elements_done += job->m * job->n;
+      const std::uint64_t share = progress.stream_share();
+      counters.write_bytes[static_cast<unsigned>(Stream::output)] += share - progress.stream_written;
+      progress.stream_written = share;
+    }
+    counters.cycles += progress.end;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a measured stretch stands for those behind it, every counter exactly") {
+  for (const std::uint64_t unit_cycles : {half / 100, half / 2, 2 * half}) {
+    Walk walk(2000, 12345677);
+    walk.run([&](std::uint64_t) { return unit_cycles / 3; });
+    CHECK(walk.walked < 6000);
+    CHECK(walk.counters.jobs == 6000);
+    CHECK(walk.counters.read_bytes[0] == 60000);
+    CHECK(walk.counters.macs_by_mode[2] == 6000 * 32);
+    CHECK(walk.counters.cycles == 6000 * (unit_cycles / 3));
+    CHECK(walk.counters.compute_cycles == walk.counters.cycles);
+    CHECK(walk.counters.repeated_cycles == (6000 - walk.walked) * (unit_cycles / 3));
+    CHECK(walk.counters.repeated_read_bytes == (6000 - walk.walked) * 10);
+    CHECK(walk.counters.repeat_difference == 0);
+    CHECK(walk.counters.write_bytes[static_cast<unsigned>(Stream::output)] == 12345677);
+  }
+}
+
+TEST_CASE("the first unit may take longer, and is in no stretch") {
+  Walk walk(1000);
+  walk.run([](std::uint64_t unit) { return unit == 0 ? half : half / 16; });
+  CHECK(walk.counters.repeated_cycles > 0);
+  CHECK(walk.counters.cycles == 3 * half + 999 * 3 * (half / 16));
+}
+
+TEST_CASE("halves that differ are measured again, twice as long") {
+  // The time of a unit settles slowly: the halves agree after several doublings only.
+  Walk walk(100000);
+  const auto duration = [](std::uint64_t unit) { return half / 8 + half / (100 * (unit + 1) * (unit + 1)); };
+  walk.run(duration);
+  std::uint64_t exact = 0;
+  for (std::uint64_t unit = 0; unit < 100000; ++unit)
+    exact += 3 * duration(unit);
+  CHECK(walk.counters.repeated_cycles > 0);
+  CHECK(walk.walked > 100 * 3);
+  CHECK(walk.counters.repeat_difference <= EqualStretches::tolerance);
+  CHECK(walk.counters.jobs == 300000);
+  CHECK(static_cast<double>(walk.counters.cycles) == Approx(static_cast<double>(exact)).epsilon(1e-3));
+}
+
+TEST_CASE("what does not settle is simulated whole") {
+  Walk walk(500);
+  walk.run([](std::uint64_t unit) { return half / 8 + unit * half / 100; });
+  CHECK(walk.walked == 1500);
+  CHECK(walk.counters.repeated_cycles == 0);
+}
+
+TEST_CASE("short commands, commands with data and machines that are not asked to repeat are simulated whole") {
+  const auto quick = [](std::uint64_t) { return half / 3000; };
+  Walk brief(1000);
+  brief.run(quick);
+  CHECK((brief.walked == 3000 && brief.counters.repeated_cycles == 0));
+  Walk data(2000);
+  data.command.timing_only = false;
+  data.run([](std::uint64_t) { return half; });
+  CHECK((data.walked == 6000 && data.counters.repeated_cycles == 0));
+  Walk alone(2000);
+  alone.run([](std::uint64_t) { return half; }, false);
+  CHECK((alone.walked == 6000 && alone.counters.repeated_cycles == 0));
+}
