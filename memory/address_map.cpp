@@ -204,6 +204,21 @@ std::uint64_t AddressMap::global(std::uint64_t local, unsigned channel) const {
   return burst;
 }
 
+std::uint64_t AddressMap::channels_of(std::uint64_t first, std::uint64_t end) const {
+  if (channel_parts_.empty()) return 1;
+  // All bursts that differ only below the lowest channel bit are in one channel.
+  const unsigned low = channel_parts_.front().shift;
+  std::uint64_t found = 0;
+  if (((end - 1) >> low) - (first >> low) < channels()) {
+    for (std::uint64_t i = first >> low; i <= (end - 1) >> low; ++i)
+      found |= std::uint64_t{1} << channel(i << low);
+  } else {
+    for (unsigned c = 0; c < channels(); ++c)
+      found |= std::uint64_t{local_from(end, c) > local_from(first, c)} << c;
+  }
+  return found;
+}
+
 std::uint64_t AddressMap::local_from(std::uint64_t burst, unsigned channel) const {
   if (channel_parts_.empty()) return burst;
   if (channel_parts_.size() == 1) {

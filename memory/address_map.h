@@ -38,6 +38,8 @@ class AddressMap {
   unsigned channels() const { return 1U << channel_bits_; }
   /// Channel of a global burst number (address / burst bytes).
   unsigned channel(std::uint64_t burst) const { return static_cast<unsigned>(gather(channel_parts_, burst)); }
+  /// Those that hold one of the global burst numbers [first, end), one bit each.
+  std::uint64_t channels_of(std::uint64_t first, std::uint64_t end) const;
   /// The lowest local number in `channel` whose global burst number is at least `burst`.
   std::uint64_t local_from(std::uint64_t burst, unsigned channel) const;
   /// The global burst number of a local one.

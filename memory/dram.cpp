@@ -16,7 +16,7 @@ Dram::Dram(sc_core::sc_module_name name, const DramDevice& device, Statistics* s
     channels_.push_back(std::make_unique<DramChannel>(device_, map_));
   }
   last_here_.resize(channels_.size());
-  bounds_.assign(channels_.size(), -1);
+  bounds_.assign(channels_.size(), DramChannel::never);
   register_statistics();
 }
 
@@ -81,16 +81,13 @@ std::uint32_t Dram::start(tlm::tlm_generic_payload* payload, const tlm::tlm_gene
   const auto send = [&](unsigned channel, std::uint64_t from, std::uint64_t count) {
     transaction.channels |= std::uint64_t{1} << channel;
     channels_[channel]->push(from, count, access.is_write(), id, cycle);
-    bounds_[channel] = -1;
+    changed_ |= std::uint64_t{1} << channel;
   };
-  if (end - first == 1) {
-    const unsigned channel = map_.channel(first);
-    send(channel, map_.local_from(first, channel), 1);
-  } else {
-    for (unsigned channel = 0; channel < channels_.size(); ++channel) {
-      const std::uint64_t from = map_.local_from(first, channel), to = map_.local_from(end, channel);
-      if (to > from) send(channel, from, to - from);
-    }
+  const std::uint64_t touched = map_.channels_of(first, end);
+  for (std::uint64_t mask = touched; mask != 0; mask &= mask - 1) {
+    const auto channel = static_cast<unsigned>(__builtin_ctzll(mask));
+    const std::uint64_t from = map_.local_from(first, channel);
+    send(channel, from, map_.local_from(end, channel) - from);
   }
   enlist(id);
   for (std::uint64_t mask = transaction.channels; mask != 0; mask &= mask - 1) {
@@ -103,7 +100,7 @@ std::uint32_t Dram::start(tlm::tlm_generic_payload* payload, const tlm::tlm_gene
 void Dram::enlist(std::uint32_t id) {
   Transaction& transaction = transactions_[id];
   if ((transaction.channels & (transaction.channels - 1)) == 0) {
-    ++last_here_[static_cast<unsigned>(__builtin_ctzll(transaction.channels))];
+    wait_for(static_cast<unsigned>(__builtin_ctzll(transaction.channels)), 1);
     return;
   }
   transaction.position = static_cast<std::uint32_t>(several_.size());
@@ -119,7 +116,7 @@ std::uint64_t Dram::serve(tlm::tlm_generic_payload& payload, std::uint64_t arriv
   while (const std::uint64_t mask = transactions_[id].channels) {
     const auto channel = static_cast<unsigned>(__builtin_ctzll(mask));
     channels_[channel]->advance(channels_[channel]->finish_bound());
-    bounds_[channel] = -1;
+    changed_ |= std::uint64_t{1} << channel;
     collect(channel);
   }
   free_.push_back(id);
@@ -139,7 +136,7 @@ void Dram::finish_part(std::uint32_t id, unsigned channel, Cycle at) {
   transaction.channels &= ~(std::uint64_t{1} << channel);
   transaction.finish = std::max(transaction.finish, at);
   if (transaction.channels == 0) {
-    --last_here_[channel];
+    wait_for(channel, -1);
     if (transaction.payload == nullptr) return;
     respond(*transaction.payload, time_of(transaction.finish));
     free_.push_back(id);
@@ -151,18 +148,28 @@ void Dram::finish_part(std::uint32_t id, unsigned channel, Cycle at) {
   }
 }
 
-/// The channel finishes nothing before this cycle.
-Cycle Dram::bound(unsigned channel) const {
-  if (bounds_[channel] < 0) bounds_[channel] = channels_[channel]->finish_bound();
-  return bounds_[channel];
+/// One transaction more, or less, waits for this channel alone.
+void Dram::wait_for(unsigned channel, int transactions) {
+  last_here_[channel] += static_cast<unsigned>(transactions);
+  const std::uint64_t bit = std::uint64_t{1} << channel;
+  awaited_ = last_here_[channel] != 0 ? awaited_ | bit : awaited_ & ~bit;
+}
+
+/// Brings bounds_ up to date: a channel finishes nothing before its own.
+void Dram::find_bounds() const {
+  for (; changed_ != 0; changed_ &= changed_ - 1) {
+    const auto channel = static_cast<unsigned>(__builtin_ctzll(changed_));
+    bounds_[channel] = channels_[channel]->finish_bound();
+  }
 }
 
 void Dram::advance(std::uint64_t now) {
   const auto cycle = static_cast<Cycle>(now / tck_);
+  find_bounds();
   for (unsigned channel = 0; channel < channels_.size(); ++channel) {
-    if (bound(channel) > cycle) continue;
+    if (bounds_[channel] > cycle) continue;
     channels_[channel]->advance(cycle);
-    bounds_[channel] = -1;
+    changed_ |= std::uint64_t{1} << channel;
     collect(channel);
   }
 }
@@ -171,21 +178,21 @@ void Dram::synchronize() {
   const auto cycle = static_cast<Cycle>(sc_core::sc_time_stamp().value() / tck_);
   for (unsigned channel = 0; channel < channels_.size(); ++channel) {
     channels_[channel]->advance(cycle);
-    bounds_[channel] = -1;
+    changed_ |= std::uint64_t{1} << channel;
     collect(channel);
   }
 }
 
 /// A transaction is complete when the last of its channels is; no other channel need be looked at before.
 std::uint64_t Dram::next_finish() const {
+  find_bounds();
   Cycle next = DramChannel::never;
-  for (unsigned channel = 0; channel < channels_.size(); ++channel) {
-    if (last_here_[channel] != 0) next = std::min(next, bound(channel));
-  }
+  for (std::uint64_t mask = awaited_; mask != 0; mask &= mask - 1)
+    next = std::min(next, bounds_[static_cast<unsigned>(__builtin_ctzll(mask))]);
   for (const std::uint32_t id : several_) {
     Cycle last = 0;
     for (std::uint64_t rest = transactions_[id].channels; rest != 0 && last < next; rest &= rest - 1)
-      last = std::max(last, bound(static_cast<unsigned>(__builtin_ctzll(rest))));
+      last = std::max(last, bounds_[static_cast<unsigned>(__builtin_ctzll(rest))]);
     next = std::min(next, last);
   }
   return next == DramChannel::never ? never : time_of(next);

@@ -66,7 +66,8 @@ class Dram final : public TimedTarget {
   void synchronize();
   void enlist(std::uint32_t id);
   void finish_part(std::uint32_t id, unsigned channel, Cycle at);
-  Cycle bound(unsigned channel) const;
+  void find_bounds() const;
+  void wait_for(unsigned channel, int transactions);
   void register_statistics();
   Cycle cycle_after(std::uint64_t time) const { return static_cast<Cycle>((time + tck_ - 1) / tck_); }
   std::uint64_t time_of(Cycle cycle) const { return static_cast<std::uint64_t>(cycle) * tck_; }
@@ -79,7 +80,9 @@ class Dram final : public TimedTarget {
   std::vector<std::uint32_t> free_;
   std::vector<std::uint32_t> several_;  ///< open transactions with more than one channel left
   std::vector<unsigned> last_here_;     ///< by channel: open transactions that wait for this channel alone
-  mutable std::vector<Cycle> bounds_;   ///< by channel: its finish_bound(); -1: to be asked again
+  std::uint64_t awaited_ = 0;           ///< channels for which last_here_ is not 0
+  mutable std::vector<Cycle> bounds_;   ///< by channel: its finish_bound()
+  mutable std::uint64_t changed_ = 0;   ///< channels whose bound is to be asked again
   std::vector<std::unique_ptr<Statistics>> channel_statistics_;
   std::uint64_t statistics_from_ = 0;
 };

@@ -40,8 +40,10 @@ void DramChannel::column_count(Rank& rank, Cycle count) {
     last_direction_ = d;
   }
   served_[d] += count;
-  if (fed_[1 - d] != served_[1 - d]) streak_ += static_cast<unsigned>(count);
-  hold_ = std::max<Cycle>(0, hold_ - count);
+  const bool others = fed_[1 - d] != served_[1 - d];
+  if (others) streak_ += static_cast<unsigned>(count);
+  // With nobody to be held back the second command ends it, as choose_direction() in front of it would.
+  hold_ = others || count == 1 ? std::max<Cycle>(0, hold_ - count) : 0;
 }
 
 /// Divides the time between the end of the last data and those of a column command at `time` by cause, in the order in

@@ -256,7 +256,7 @@ class DramChannel {
   Cycle extension(const Piece& last) const;
   Cycle quiet_entries(Cycle own, Cycle wanted) const;
   Cycle in_turn(const Piece& piece, const Job& first, Cycle count) const;
-  bool in_order(const Job& chosen) const;
+  Cycle older_column(const Candidate& chosen) const;
   void leap_columns(const Job& first, Cycle time, Cycle count);
   bool may_leap_rows(const Piece& piece, const Job& first) const;
   bool leap_rows(Piece& piece, const Job& first, Cycle until);

@@ -16,12 +16,14 @@ namespace nibble {
   // Between writes so far apart a read of another rank could end the drain.
   if (direction_ == write && ranks_.size() != 1 && stripe_spacing() > burst_ + timing_.rtrs) return false;
   if (std::min(row_time(), refresh_at_) <= chosen.time + stripe_spacing()) return false;  // not even two bursts
-  if (!in_order(job)) return false;
+  const Cycle turn_of_others = older_column(chosen);
+  if (turn_of_others <= chosen.time + stripe_spacing()) return false;
   const Job first = job;
   const Cycle supply = leap_supply(piece, first.piece, chosen.age());
   if (supply <= 1)
     return may_leap_rows(piece, first) && (leap_runs(piece, first, until) || leap_rows(piece, first, until));
-  const Cycle count = in_turn(piece, first, leap_length(supply, until));
+  const Cycle before_others = (turn_of_others - 1 - chosen.time) / stripe_spacing() + 1;
+  const Cycle count = in_turn(piece, first, leap_length(std::min(supply, before_others), until));
   if (count <= 1) return false;
   leap_columns(first, chosen.time, count);
   return true;
@@ -34,8 +36,8 @@ Cycle DramChannel::leap_supply(const Piece& piece, Index index, std::int64_t age
   const std::int64_t keep = close_page_ ? stripe_ : 0;  // a closed-page bank must see its next burst, or it would close
   if (feed_.empty() || feed_.front().direction != d) return waiting - keep;
   const bool last = last_piece_[d] == index;
-  if (last && waiting <= stripe_) return 1;
   const Cycle own = extension(pieces_[static_cast<std::size_t>(last_piece_[d])]);
+  if (last && own != 0 && waiting <= stripe_) return 1;
   const Cycle wanted = waiting + (last ? own : 0) - keep;
   // Not beyond the last quiet burst: what enters then is an event of its own.
   return std::min(wanted, std::max<Cycle>(quiet_entries(own, wanted), 1));
@@ -75,15 +77,18 @@ Cycle DramChannel::quiet_entries(Cycle own, Cycle wanted) const {
   return quiet < wanted ? never : quiet;  // the queue runs dry: nothing else can enter
 }
 
-/// Whether the chosen burst is the oldest, and no other bank could be served between two bursts of the stripe.
-bool DramChannel::in_order(const Job& chosen) const {
-  const unsigned d = direction_;
-  if (stripe_spacing() != timing_.ccd_s && (needing_[column] & (needing_[column] - 1)) != 0) return false;
-  for (std::uint64_t mask = active_[d]; mask != 0; mask &= mask - 1) {
-    const Bank& bank = banks_[static_cast<unsigned>(__builtin_ctzll(mask))];
-    if (jobs_[static_cast<std::size_t>(bank.head[d])].next < chosen.next) return false;
+/// When a burst that is older than the chosen one can have its column command: it then goes first. Between two bursts
+/// of a stripe with gaps any other burst could.
+Cycle DramChannel::older_column(const Candidate& chosen) const {
+  std::uint64_t others = needing_[column] & ~(std::uint64_t{1} << chosen.bank());
+  if (stripe_spacing() != timing_.ccd_s) return others == 0 ? never : chosen.time;
+  Cycle first = never;
+  for (; others != 0; others &= others - 1) {
+    const auto index = static_cast<unsigned>(__builtin_ctzll(others));
+    const Cycle time = std::max(ready_[index], floor_of(column, banks_[index]));
+    first = std::min(first, order_[index] < chosen.order ? time : never);
   }
-  return true;
+  return first;
 }
 
 /// `supply` cut down so that no row command, refresh, change of direction or arrival falls before the last burst.
@@ -187,7 +192,7 @@ bool DramChannel::open_stripe(std::uint64_t local, Cycle enter, Pace& pace, Open
     Cycle ready = std::max(bank.act_ok, enter);
     if (bank.row >= 0) {
       const Cycle alone = std::max(bank.pre_ok, enter);
-      if (timing_.ppd != 0 && alone < pace.pre_ok - timing_.ppd) return false;
+      if (alone < pace.pre_ok - timing_.ppd) return false;
       opening.precharge = std::max(alone, pace.pre_ok);
       pace.pre_ok = opening.precharge + timing_.ppd;
       ready = std::max(ready, opening.precharge + timing_.rp);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The DRAM scheduler without a kernel: leaps against single steps, cuts, conservation, starvation, closed forms.
+#include <array>
 #include <catch2/catch.hpp>
 #include <map>
 #include <set>
@@ -110,6 +111,56 @@ TEST_CASE("leaps end every request in the same cycle, with the same commands, as
         check_equal(single, leaping);
         CHECK(leaping.counters.active_cycles == single.counters.active_cycles);
         check_equal(single, run(device, requests, true, seed));
+      }
+    }
+  }
+}
+
+namespace {
+
+/// The ends of requests of four streams and of jumps between them, 128 of them in the channel at a time.
+std::vector<Cycle> ends_under_load(const DramDevice& device, std::uint64_t seed, std::uint64_t longest, bool leaps) {
+  const AddressMap map(device.mapping, device.geometry);
+  DramChannel channel(device, map);
+  channel.set_leaps(leaps);
+  Random random(seed);
+  const std::uint64_t bursts = device.geometry.channel_bytes() / device.geometry.burst_bytes() - 4096;
+  std::array<std::uint64_t, 4> streams{};
+  for (std::uint64_t& stream : streams)
+    stream = random.below(bursts);
+  const std::uint32_t count = longest > 64 ? 100 : 300;
+  std::vector<Cycle> ends(count, -1);
+  std::uint32_t finished = 0;
+  const auto collect = [&] {
+    for (const auto& done : channel.done())
+      ends[done.id] = done.at;
+    finished += static_cast<std::uint32_t>(channel.done().size());
+    channel.done().clear();
+  };
+  for (std::uint32_t id = 0; id < count; ++id) {
+    for (; id - finished >= 128; collect())
+      channel.advance(channel.finish_bound());
+    const std::uint64_t length = 1 + random.below(longest), k = random.below(5);
+    const std::uint64_t first = k < 4 ? streams[k] : random.below(bursts);
+    if (k < 4) streams[k] = (first + length) % bursts;
+    channel.push(first, length, random.below(16) < seed % 3 * 5, id, channel.now() + 1);
+  }
+  for (; !channel.idle(); collect())
+    channel.advance(channel.finish_bound());
+  return ends;
+}
+
+}  // namespace
+
+TEST_CASE("leaps end every request as single steps do while the windows are full and the directions take turns") {
+  for (const char* name : {"reference-ddr4-a", "reference-ddr4-b", "gddr6-16", "hbm3"}) {
+    DramDevice device = load_device(name);
+    for (const unsigned streak_cap : {16U, 1024U}) {
+      device.queues.streak_cap = streak_cap;
+      for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+        CAPTURE(name, streak_cap, seed);
+        const std::uint64_t longest = seed % 4 == 0 ? 700 : 64;
+        CHECK(ends_under_load(device, seed, longest, true) == ends_under_load(device, seed, longest, false));
       }
     }
   }
