@@ -12,6 +12,7 @@ int sc_main(int argc, char** argv) {
   nibble::register_cache_benchmarks();
   nibble::register_memory_benchmarks();
   nibble::register_arithmetic_benchmarks();
+  nibble::register_machine_benchmarks();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return 0;

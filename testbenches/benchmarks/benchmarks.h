@@ -7,5 +7,6 @@ namespace nibble {
 void register_cache_benchmarks();
 void register_memory_benchmarks();
 void register_arithmetic_benchmarks();
+void register_machine_benchmarks();
 
 }  // namespace nibble
