@@ -186,8 +186,11 @@ SystolicConfig SystolicConfig::from(ConfigNode node) {
   config.formats = formats_from(node.child("formats"), *config.pe);
   config.array = config.array_for(config.formats.activation, config.formats.weight);
   ConfigNode layout = node.child("layout");
-  config.activation_block_rows = count(layout, "activation_block_rows", 1, 65536);
-  config.weight_block_rows = count(layout, "weight_block_rows", 1, 65536);
+  // Tiles are contiguous in memory when their rows are whole blocks. Sums that stay cut tiles to passes of the array;
+  // else [D] as in configuration mant.
+  const bool stay = config.array.dataflow == Dataflow::output_stationary;
+  config.activation_block_rows = count(layout, "activation_block_rows", 1, 65536, stay ? config.array.rows : 128);
+  config.weight_block_rows = count(layout, "weight_block_rows", 1, 65536, stay ? config.array.columns : 256);
   config.output_block_columns = count(layout, "output_block_columns", 1, 65536, column_blocking);
   layout.reject_unknown();
   config.vector_unit = vector_unit_from(node.child("vector_unit"));
