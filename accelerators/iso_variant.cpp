@@ -2,6 +2,7 @@
 #include "accelerators/iso_variant.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <optional>
 
@@ -71,6 +72,11 @@ IsoRequest request_from(ConfigNode& iso) {
   return request;
 }
 
+/// To the thousandth, so that a sum reads as its parts do.
+std::string um2(double area) {
+  return to_text(std::round(area * 1000) / 1000) + " um2";
+}
+
 /// Of the components that count: what a PE, a column and the rest take.
 struct ArrayArea {
   double pe = 0, per_column = 0, fixed = 0;
@@ -79,10 +85,10 @@ struct ArrayArea {
   }
   /// "46 x 64 PEs of 257.6 um2 = 758374.4 um2"
   std::string text(std::uint64_t rows, std::uint64_t columns) const {
-    std::string out = std::to_string(rows) + " x " + std::to_string(columns) + " PEs of " + to_text(pe) + " um2";
-    if (per_column > 0) out += " + " + std::to_string(columns) + " column feet of " + to_text(per_column) + " um2";
-    if (fixed > 0) out += " + " + to_text(fixed) + " um2 of other components";
-    return out + " = " + to_text(of(rows, columns)) + " um2";
+    std::string out = std::to_string(rows) + " x " + std::to_string(columns) + " PEs of " + um2(pe);
+    if (per_column > 0) out += " + " + std::to_string(columns) + " column feet of " + um2(per_column);
+    if (fixed > 0) out += " + " + um2(fixed) + " of other components";
+    return out + " = " + um2(of(rows, columns));
   }
 };
 
@@ -161,12 +167,12 @@ void resize(ConfigNode& accelerator, ConfigNode& iso, const IsoRequest& request,
   }
   const double most = target->of(other.array.rows, other.array.columns);
   const ArrayShape shape = largest_shape(own, *area, most, request);
-  const std::string what_to_do = " the " + to_text(most) + " um2 of " + other.name +
-                                 "; vary rows, columns or both, or change the side that is kept";
+  const std::string what_to_do =
+      " the " + um2(most) + " of " + other.name + "; vary rows, columns or both, or change the side that is kept";
   if (shape.rows == 0) iso.fail("area_of", "not even the smallest array of " + own.name + " fits into" + what_to_do);
   if (shape.rows > most_rows || shape.columns > most_rows)
     iso.fail("area_of", "more than 1024 rows or columns of " + own.name + " fit into" + what_to_do);
-  const std::string why = "computed: " + area->text(shape.rows, shape.columns) + " <= " + to_text(most) + " um2 of " +
+  const std::string why = "computed: " + area->text(shape.rows, shape.columns) + " <= " + um2(most) + " of " +
                           other.name + " (" + target->text(other.array.rows, other.array.columns) + "), " +
                           book.name() + left_out;
   if (request.vary != "columns") accelerator.apply_computed("array.rows=" + std::to_string(shape.rows), why);
@@ -188,7 +194,7 @@ void resolve(ConfigNode accelerator, const Names& chain) {
 
 }  // namespace
 
-void resolve_iso(ConfigNode accelerator) {
+void resolve_iso(const ConfigNode& accelerator) {
   if (accelerator.has("iso")) resolve(accelerator, {accelerator.unread_copy().string("name")});
 }
 

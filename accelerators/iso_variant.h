@@ -24,6 +24,6 @@ namespace nibble {
 /// Replaces what `iso` asks for by computed values that the resolved document explains; without `iso`, nothing. To be
 /// called before any other key is read. Machines that are named may have an `iso` of their own. InputError: unknown
 /// machines, a circle of them, an area that nobody knows, nothing that fits, and overrides of what is computed.
-void resolve_iso(ConfigNode accelerator);
+void resolve_iso(const ConfigNode& accelerator);
 
 }  // namespace nibble

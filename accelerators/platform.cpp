@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "accelerators/platform.h"
 
+#include <algorithm>
 #include <cmath>
 #include <deque>
 #include <exception>
+#include <sstream>
 #include <utility>
 
 #include "accelerators/iso_variant.h"
@@ -79,8 +81,33 @@ ReportFigures figures_of(const CommandCounters& c, const LoweredCommand& command
   return f;
 }
 
+/// Parts that the memory has no figures for.
+std::vector<std::string> left_out_parts(const MemoryEnergy& energy) {
+  std::vector<std::string> parts;
+  std::istringstream text(energy.left_out);
+  for (std::string part; std::getline(text >> std::ws, part, ',');)
+    parts.push_back(part);
+  return parts;
+}
+
+/// `work`, `time`: what the difference stands for, in its own measure.
+DramFigures dram_figures(const MemoryEnergy& before, const MemoryEnergy& now, double work, double time) {
+  DramFigures dram;
+  dram.activate = (now.activate_pj - before.activate_pj) * work;
+  dram.read = (now.read_pj - before.read_pj) * work;
+  dram.write = (now.write_pj - before.write_pj) * work;
+  dram.refresh = (now.refresh_pj - before.refresh_pj) * time;
+  dram.interface = (now.io_pj - before.io_pj) * work;
+  dram.background = (now.background_pj - before.background_pj) * time;
+  const std::vector<std::string> left_out = left_out_parts(now);
+  for_each_cause(dram, dram, [&](const char* name, std::optional<double>& part, const auto&) {
+    if (!now.known || std::find(left_out.begin(), left_out.end(), name) != left_out.end()) part = std::nullopt;
+  });
+  return dram;
+}
+
 /// What commands cost the memory. It counts what was simulated; what stands for more of its kind counts in proportion:
-/// bytes and commands by bytes asked for, background by time.
+/// bytes and commands by bytes asked for, refreshes and background by time.
 class MemoryMeter {
  public:
   explicit MemoryMeter(const MemorySystem& memory) : memory_(memory), before_(read()) {}
@@ -92,26 +119,19 @@ class MemoryMeter {
     figures.dram_read_bytes = scaled(now.read_bytes - before_.read_bytes, asked_read, counters.repeated_read_bytes);
     figures.dram_write_bytes =
         scaled(now.write_bytes - before_.write_bytes, asked_write, counters.repeated_write_bytes);
-    figures.dram_command_pj = figures.dram_background_pj = std::nullopt;
-    if (memory_.energy().known) {
-      const std::uint64_t repeated = counters.repeated_read_bytes + counters.repeated_write_bytes;
-      figures.dram_command_pj = (now.command_pj - before_.command_pj) * factor(asked_read + asked_write, repeated);
-      figures.dram_background_pj =
-          (now.background_pj - before_.background_pj) * factor(counters.cycles, counters.repeated_cycles);
-    }
+    figures.dram =
+        dram_figures(before_.energy, now.energy,
+                     factor(asked_read + asked_write, counters.repeated_read_bytes + counters.repeated_write_bytes),
+                     factor(counters.cycles, counters.repeated_cycles));
     before_ = now;
   }
 
  private:
   struct Reading {
     std::uint64_t read_bytes = 0, write_bytes = 0;
-    double command_pj = 0, background_pj = 0;
+    MemoryEnergy energy;
   };
-  Reading read() const {
-    const MemoryEnergy energy = memory_.energy();
-    return {memory_.bus_read_bytes(), memory_.bus_write_bytes(), energy.total_pj() - energy.background_pj,
-            energy.background_pj};
-  }
+  Reading read() const { return {memory_.bus_read_bytes(), memory_.bus_write_bytes(), memory_.energy()}; }
   static double factor(std::uint64_t all, std::uint64_t repeated) {
     return repeated == 0 ? 1 : static_cast<double>(all) / static_cast<double>(all - repeated);
   }
@@ -201,9 +221,13 @@ void Platform::describe(Report& report) const {
   report.activities = ledger_.activities();
   for (const CostBook& book : config_.costs)
     report.prices.push_back(ledger_.price(book));
-  const std::string left_out = memory_->energy().left_out;
-  report.sources.emplace_back(
-      "DRAM", memory_->source() + (left_out.empty() ? "" : "; not known and not in the energy: " + left_out));
+  DramFigures causes;
+  report.dram_left_out = left_out_parts(memory_->energy());
+  for_each_cause(causes, causes, [&](const char* name, const auto&, const auto&) {
+    auto& parts = report.dram_left_out;  // those that are no cause of their own
+    parts.erase(std::remove(parts.begin(), parts.end(), name), parts.end());
+  });
+  report.sources.emplace_back("DRAM", memory_->source());
   report.configuration = config_.resolved_yaml;
 }
 

@@ -15,11 +15,9 @@ void ReportFigures::add(const ReportFigures& other) {
   if (activity.size() < other.activity.size()) activity.resize(other.activity.size());
   for (std::size_t i = 0; i < other.activity.size(); ++i)
     activity[i] += other.activity[i];
-  const auto add_known = [](std::optional<double>& sum, const std::optional<double>& part) {
+  for_each_cause(dram, other.dram, [](const char*, std::optional<double>& sum, const std::optional<double>& part) {
     sum = sum && part ? std::optional<double>(*sum + *part) : std::nullopt;
-  };
-  add_known(dram_command_pj, other.dram_command_pj);
-  add_known(dram_background_pj, other.dram_background_pj);
+  });
 }
 
 EnergyFigures energy_of(const Report& report, const PriceList& prices, const ReportFigures& figures) {
@@ -52,12 +50,14 @@ EnergyFigures energy_of(const Report& report, const PriceList& prices, const Rep
     sum_of(kind).add(kind.path(), energy.lines.back());
     energy.total.add(kind.path(), energy.lines.back());
   }
-  for (const auto& [name, part] :
-       {std::pair<const char*, std::optional<double>>{"dram.commands", figures.dram_command_pj},
-        {"dram.background", figures.dram_background_pj}}) {
+  const auto add_dram = [&](const std::string& name, std::optional<double> part) {
     energy.dram.add(name, part);
     energy.total.add(name, part);
-  }
+  };
+  for_each_cause(figures.dram, figures.dram,
+                 [&](const std::string& name, const auto& part, const auto&) { add_dram("dram." + name, part); });
+  for (const std::string& name : report.dram_left_out)
+    add_dram("dram." + name, std::nullopt);
   return energy;
 }
 

@@ -19,6 +19,22 @@ struct TrafficFigures {
   std::uint64_t total() const { return weight + activation + output + partial_sum + vector + command; }
 };
 
+/// What the memory spent by cause, pJ; it prices its own commands. Empty: it does not know.
+struct DramFigures {
+  std::optional<double> activate = 0.0, read = 0.0, write = 0.0, refresh = 0.0, interface = 0.0, background = 0.0;
+};
+
+/// Calls visit(name, energy in `dram`, energy in `other`) for every cause.
+template <class Figures, class Other, class Visit>
+void for_each_cause(Figures& dram, Other& other, const Visit& visit) {
+  visit("activate", dram.activate, other.activate);
+  visit("read", dram.read, other.read);
+  visit("write", dram.write, other.write);
+  visit("refresh", dram.refresh, other.refresh);
+  visit("interface", dram.interface, other.interface);
+  visit("background", dram.background, other.background);
+}
+
 /// Figures of one operator, one phase or a whole run. Cycles are accelerator clock cycles; the five causes sum to
 /// `cycles`.
 struct ReportFigures {
@@ -38,8 +54,7 @@ struct ReportFigures {
   std::uint64_t sram_read_bytes = 0, sram_write_bytes = 0;
   std::uint64_t overflows = 0;
   std::vector<std::uint64_t> activity;  ///< counts, in the order of Report::activities; empty: none of any
-  /// Of the memory, which prices its own commands; empty: it has no energy figures.
-  std::optional<double> dram_command_pj = 0.0, dram_background_pj = 0.0;
+  DramFigures dram;
   void add(const ReportFigures& other);
 };
 
@@ -94,6 +109,7 @@ struct Report {
   std::uint64_t footprint_bytes = 0, capacity_bytes = 0;  ///< of the operands, and of the memory
   std::vector<OperatorFigures> operators;
   std::vector<ActivityKind> activities;                      ///< what the machine counts
+  std::vector<std::string> dram_left_out;                    ///< parts of the memory that have no energy figures
   std::vector<PriceList> prices;                             ///< one per cost book; the first is meant where one is
   std::vector<Statistics::Value> statistics;                 ///< of the platform's modules
   std::vector<std::string> notes;                            ///< what a reader must know about this run

@@ -64,7 +64,7 @@ std::string activity_text(const Report& report, const ReportFigures& figures) {
     table.column(report.prices.size() > 1 ? prices.technology + ": pJ each" : "pJ each").column("energy");
     energies.push_back(energy_of(report, prices, figures));
   }
-  const auto memory_row = [&](const std::string& name, const char* activity, const std::optional<double>& pj) {
+  const auto memory_row = [&](const std::string& name, const char* activity, std::optional<double> pj) {
     std::vector<std::string> row = {name, activity, "-", ""};
     for (std::size_t b = 0; b < energies.size(); ++b)
       row.insert(row.end(), {"-", joules(pj)});
@@ -79,8 +79,11 @@ std::string activity_text(const Report& report, const ReportFigures& figures) {
       row.insert(row.end(), {price(report.prices[b].energy[i].pj), joules(energies[b].lines[i])});
     table.row(std::move(row));
   }
-  memory_row("dram.commands", to_string(Activity::active), figures.dram_command_pj);
-  memory_row("dram.background", "background", figures.dram_background_pj);
+  for_each_cause(figures.dram, figures.dram, [&](const std::string& name, const auto& pj, const auto&) {
+    if (!pj || *pj != 0) memory_row("dram." + name, name == "background" ? "background" : "active", pj);
+  });
+  for (const std::string& name : report.dram_left_out)
+    memory_row("dram." + name, "active", std::nullopt);
   table.rule();
   std::vector<std::string> row = {"total", "", "", ""};
   for (const EnergyFigures& energy : energies)

@@ -21,7 +21,10 @@ void write_energy(JsonWriter& json, const Report& report, const PriceList& price
   json.field("vector", energy.vector.value()).field("sram", energy.sram.value()).field("dram", energy.dram.value());
   json.field("static", energy.leakage.value()).field("idle", energy.idle.value()).field("gated", energy.gated.value());
   json.field("control", energy.control.value());
-  json.field("dram_commands", figures.dram_command_pj).field("dram_background", figures.dram_background_pj);
+  json.key("dram_by_cause").begin_object();
+  for_each_cause(figures.dram, figures.dram,
+                 [&](const char* name, const auto& part, const auto&) { json.field(name, part); });
+  json.end_object();
   json.field("total", energy.total.known());
   write_names(json, "unknown", energy.total.unknown());
   json.end_object();
@@ -162,6 +165,7 @@ std::string report_json(const Report& report) {
   }
   json.end_array();
 
+  write_names(json, "dram_left_out", report.dram_left_out);
   json.key("prices").begin_array();
   for (const PriceList& prices : report.prices)
     write_prices(json, report, prices);

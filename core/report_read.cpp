@@ -106,9 +106,9 @@ ReportFigures figures_from(const Reader& entry, const std::map<std::string, std:
     if (found == index.end()) activity.fail(printable(name), "is no activity of this report's price lists");
     figures.activity[found->second] = activity.count(name);
   }
-  const Reader energy = entry.object("energy_pj");
-  figures.dram_command_pj = energy.number_or_null("dram_commands");
-  figures.dram_background_pj = energy.number_or_null("dram_background");
+  const Reader dram = entry.object("energy_pj").object("dram_by_cause");
+  for_each_cause(figures.dram, figures.dram,
+                 [&](const char* name, std::optional<double>& part, const auto&) { part = dram.number_or_null(name); });
   return figures;
 }
 
@@ -200,6 +200,8 @@ Report read_report(const std::string& text, const std::string& origin) {
   document.for_each("statistics", [&](const Reader& entry) { report.statistics.push_back(statistic_from(entry)); });
   for (const JsonValue& note : document.at("notes").items)
     report.notes.push_back(note.string);
+  for (const JsonValue& name : document.at("dram_left_out").items)
+    report.dram_left_out.push_back(name.string);
   for (const auto& [component, source] : document.object("sources").members()) {
     if (index.count(component) == 0) report.sources.emplace_back(component, source.string);
   }

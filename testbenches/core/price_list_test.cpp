@@ -35,8 +35,8 @@ Report small_report() {
   entry.phase = "prefill";
   entry.figures.cycles = 10;
   entry.figures.activity = {8, 12, 20, 3};
-  entry.figures.dram_command_pj = 100;
-  entry.figures.dram_background_pj = 7;
+  entry.figures.dram.read = 100;
+  entry.figures.dram.background = 7;
   report.operators = {entry, entry};
   return report;
 }
@@ -85,12 +85,15 @@ TEST_CASE("what did not happen costs nothing, whatever nobody knows") {
   const EnergyFigures energy = energy_of(report, report.prices[0], report.operators[0].figures);
   CHECK(energy.idle.value() == 0.0);
   CHECK(energy.total.unknown().empty());
-  report.operators[0].figures.dram_background_pj = std::nullopt;
+  report.operators[0].figures.dram.background = std::nullopt;
   const EnergyFigures without = energy_of(report, report.prices[0], report.operators[0].figures);
   CHECK(without.dram.value() == 100.0);
   CHECK(without.total.unknown() == std::vector<std::string>{"dram.background"});
+  report.dram_left_out = {"pump supply"};
+  CHECK(energy_of(report, report.prices[0], report.operators[1].figures).dram.unknown() ==
+        std::vector<std::string>{"dram.pump supply"});
   // A run with one such operator does not know it either.
-  CHECK_FALSE(report.totals().dram_background_pj.has_value());
+  CHECK_FALSE(report.totals().dram.background.has_value());
 }
 
 TEST_CASE("areas are instances times area, at least the sum of the known") {

@@ -27,6 +27,7 @@ Report full_report() {
   report.counts = {{"saturated_groups", 5}};
   report.configuration = "name: m\ntechnology: a  # file:1\n";
   report.notes = {"one", "two"};
+  report.dram_left_out = {"pump supply"};
   report.sources = {{"DRAM", "a data sheet"}};
   report.statistics = {{"a.b", 3.0, "count", "whole", "", true},
                        {"a.c", 0.25, "ratio", "a part", "x / y", false},
@@ -59,11 +60,11 @@ Report full_report() {
                  [&](const char*, std::uint64_t& value, std::uint64_t) { value = next++; });
   entry.figures.time_s = 1.0 / 3;
   entry.figures.activity = {7, 0};
-  entry.figures.dram_command_pj = 0.7;
+  entry.figures.dram.write = 0.7;
   report.operators = {entry, entry};
   report.operators[1].phase = "decode";
   report.operators[1].figures.activity = {0, 9};
-  report.operators[1].figures.dram_background_pj = std::nullopt;
+  report.operators[1].figures.dram.background = std::nullopt;
   return report;
 }
 

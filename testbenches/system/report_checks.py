@@ -58,7 +58,10 @@ def check_figures(test, report, f, where):
     test.assertTrue(math.isclose(sum(known), energy["total"], rel_tol=1e-9), where)
     test.assertTrue(all(value >= 0 for value in known), where)
     # Counts times prices give the total; what is counted without a price is named.
-    dram = [f"dram.{part}" for part in ("commands", "background") if energy[f"dram_{part}"] is None]
+    causes = energy["dram_by_cause"]
+    dram = [f"dram.{cause}" for cause, part in causes.items() if part is None]
+    dram += [f"dram.{part}" for part in report["dram_left_out"]]
+    test.assertTrue(math.isclose(sum(part for part in causes.values() if part), energy["dram"] or 0), where)
     price = {line["name"]: line["pj_each"] for line in report["prices"][0]["energy"]}
     counted = f["activity"]
     test.assertEqual(sorted(energy["unknown"]), sorted([name for name in counted if price[name] is None] + dram), where)
