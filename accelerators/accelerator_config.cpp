@@ -197,7 +197,9 @@ SystolicConfig SystolicConfig::from(ConfigNode node) {
   if (quantizes(config.formats)) config.quantizer = quantizer_from(node.child("quantizer"));
   config.kv_cache = kv_cache_from(node.child_or_empty("kv_cache"), config.formats, *config.pe);
   config.idle = idle_from(node.child_or_empty("idle"));
-  config.dma = DmaConfig::from(node.child("dma"));
+  ConfigNode dma = node.child("dma");
+  config.dma = DmaConfig::from(dma);
+  config.prefetch_next = dma.boolean("prefetch_next", true);
   config.fidelity = node.choice("fidelity", {"transaction", "cycle"}, "transaction") == "cycle" ? Fidelity::cycle
                                                                                                 : Fidelity::transaction;
   if (config.fidelity == Fidelity::cycle && config.pe->datapath == nullptr)

@@ -80,6 +80,10 @@ struct SystolicConfig {
   KvCacheConfig kv_cache;
   IdleConfig idle;
   DmaConfig dma;
+  /// The next command's descriptor, and weight tiles that do not depend on the running command, are read while that one
+  /// runs. [D] double buffers are there for it, and no paper of these machines lets an operator wait for the weights of
+  /// the first tile.
+  bool prefetch_next = true;
   Fidelity fidelity = Fidelity::transaction;
   double traffic_price = 0;
 

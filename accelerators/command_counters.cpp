@@ -30,8 +30,8 @@ void CommandCounters::repeat_since(const CommandCounters& before, std::uint64_t 
   };
   // A new counter is to be repeated, too.
   static_assert(
-      sizeof(CommandCounters) == sizeof(std::uint64_t) * (1 + std::size(sums) + 3 * stream_count + most_modes + 5),
-      "cycles, sums, arrays; status and four of the repetition itself");
+      sizeof(CommandCounters) == sizeof(std::uint64_t) * (2 + std::size(sums) + 4 * stream_count + most_modes + 5),
+      "cycles, bytes read ahead, sums, arrays; status and four of the repetition itself");
   for (const auto sum : sums)
     this->*sum += times * (this->*sum - before.*sum);
   const auto repeat_all = [times](auto& now, const auto& then) {
@@ -39,6 +39,7 @@ void CommandCounters::repeat_since(const CommandCounters& before, std::uint64_t 
       now[i] += times * (now[i] - then[i]);
   };
   repeat_all(stall_by_stream, before.stall_by_stream);
+  repeat_all(output_stall_by_stream, before.output_stall_by_stream);
   repeat_all(macs_by_mode, before.macs_by_mode);
   repeat_all(read_bytes, before.read_bytes);
   repeat_all(write_bytes, before.write_bytes);

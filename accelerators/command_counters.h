@@ -27,6 +27,16 @@ struct CommandCounters {
   std::uint64_t total_read_bytes() const { return std::accumulate(read_bytes.begin(), read_bytes.end(), zero); }
   std::uint64_t total_write_bytes() const { return std::accumulate(write_bytes.begin(), write_bytes.end(), zero); }
 
+  /// Operands of `stream` were waited for, or results of `stream` had to leave.
+  void memory_stall(Stream stream, std::uint64_t waited) {
+    memory_stall_cycles += waited;
+    stall_by_stream[static_cast<unsigned>(stream)] += waited;
+  }
+  void output_stall(Stream stream, std::uint64_t waited) {
+    output_stall_cycles += waited;
+    output_stall_by_stream[static_cast<unsigned>(stream)] += waited;
+  }
+
   // Cycles by cause; their sum is `cycles`.
   std::uint64_t cycles = 0;
   std::uint64_t compute_cycles = 0;  ///< activation rows stream through the array, or elements through the vector unit
@@ -36,8 +46,9 @@ struct CommandCounters {
   std::uint64_t exposed_quantizer_cycles = 0;  ///< quantizer latency that nothing hides
   std::uint64_t weight_load_cycles = 0;        ///< part of fill_drain_cycles: passes shorter than a weight load
 
-  // Stall cycles by the stream that arrived last; their sum is memory_stall_cycles.
-  std::array<std::uint64_t, stream_count> stall_by_stream{};
+  // Stall cycles by the stream that arrived last, and by the stream of the store that was accepted last; their sums
+  // are memory_stall_cycles and output_stall_cycles.
+  std::array<std::uint64_t, stream_count> stall_by_stream{}, output_stall_by_stream{};
 
   // Work.
   std::array<std::uint64_t, most_modes> macs_by_mode{};  ///< products, padding excluded; by index in PeTiming::modes
@@ -48,11 +59,14 @@ struct CommandCounters {
   std::uint64_t quantized_elements = 0;
   std::uint64_t vector_operations = 0;
 
-  // Bytes asked of the memory, per stream, and on-chip accesses.
+  // Bytes asked of the memory by tensor, metadata included (stream `metadata` is 0), and on-chip accesses.
   std::array<std::uint64_t, stream_count> read_bytes{}, write_bytes{};
   std::uint64_t weight_buffer_read = 0, weight_buffer_write = 0;
   std::uint64_t activation_buffer_read = 0, activation_buffer_write = 0;
   std::uint64_t output_buffer_read = 0, output_buffer_write = 0;
+
+  /// Of the bytes read: asked for before the command began.
+  std::uint64_t prefetched_bytes = 0;
 
   std::uint64_t overflows = 0;         ///< results that became infinite in FP16
   std::uint64_t saturated_groups = 0;  ///< groups of quantized results that their scale does not hold (amove)

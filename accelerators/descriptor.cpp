@@ -40,7 +40,9 @@ class Unpacker {
   std::size_t at_ = 0;
 };
 
-/// Group extent, cluster (tender: groups of columns), then family, bits, grouping.
+constexpr std::uint64_t cache_flag = 1;
+
+/// Group extent, cluster (tender: groups of columns), then family, bits, grouping, and what the operand is.
 void put_format(Packer& packer, const OperandDescriptor& operand) {
   const Format& format = operand.format;
   packer.put(format.grouping == Grouping::group ? format.group_k : operand.column_block, 4);
@@ -48,14 +50,14 @@ void put_format(Packer& packer, const OperandDescriptor& operand) {
   packer.put(static_cast<std::uint64_t>(format.family), 1);
   packer.put(format.bits, 1);
   packer.put(static_cast<std::uint64_t>(format.grouping), 1);
-  packer.put(0, 1);
+  packer.put(operand.cache ? cache_flag : 0, 1);
 }
 
-bool get_enumerations(Unpacker& unpacker, Format& format) {
+bool get_enumerations(Unpacker& unpacker, Format& format, std::uint64_t& flags) {
   const auto family = unpacker.get(1);
   const auto bits = unpacker.get(1);
   const auto grouping = unpacker.get(1);
-  unpacker.get(1);
+  flags = unpacker.get(1);
   if (family > static_cast<std::uint64_t>(FormatFamily::tender) || bits == 0 || bits > 32 ||
       grouping > static_cast<std::uint64_t>(Grouping::tensor)) {
     return false;
@@ -80,7 +82,9 @@ bool get_format(Unpacker& unpacker, OperandDescriptor& operand) {
   const std::uint32_t group = unpacker.get32();
   format.group_k = group;
   format.cluster = unpacker.get(4);
-  if (!get_enumerations(unpacker, format)) return false;
+  std::uint64_t flags = 0;
+  if (!get_enumerations(unpacker, format, flags)) return false;
+  operand.cache = (flags & cache_flag) != 0;
   if (format.grouping != Grouping::group) {
     format.group_k = 0;
     operand.column_block = group;
@@ -127,7 +131,8 @@ bool get_continuation(Unpacker& unpacker, const Format& weight, Continuation& pa
   part.address = unpacker.get(8);
   part.instance_stride = unpacker.get(8);
   part.k = unpacker.get32();
-  if (!get_enumerations(unpacker, part.format)) return false;
+  std::uint64_t reserved = 0;
+  if (!get_enumerations(unpacker, part.format, reserved)) return false;
   if (part.format.grouping == Grouping::group) {
     part.format.group_k = weight.group_k;
     part.format.cluster = weight.cluster;
@@ -258,7 +263,7 @@ std::array<std::uint8_t, descriptor_bytes> Descriptor::pack() const {
   Packer packer(bytes);
   packer.put(descriptor_version, 1);
   packer.put(static_cast<std::uint64_t>(opcode), 1);
-  packer.put((timing_only ? 1u : 0u) | (interrupt ? 2u : 0u), 2);
+  packer.put((timing_only ? 1u : 0u) | (interrupt ? 2u : 0u) | (weights_ready ? 4u : 0u), 2);
   packer.put(tag, 4);
   for (const auto extent : {m, k, n, count, past, rows_per_token})
     packer.put(extent, 4);
@@ -300,6 +305,7 @@ bool Descriptor::unpack(const std::array<std::uint8_t, descriptor_bytes>& bytes,
   const auto flags = unpacker.get(2);
   out.timing_only = (flags & 1u) != 0;
   out.interrupt = (flags & 2u) != 0;
+  out.weights_ready = (flags & 4u) != 0;
   out.tag = unpacker.get32();
   for (auto* extent : {&out.m, &out.k, &out.n, &out.count, &out.past, &out.rows_per_token})
     *extent = unpacker.get32();

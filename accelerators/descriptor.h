@@ -66,6 +66,7 @@ struct OperandDescriptor {
   Format format;              ///< rows never share a group: of int<b>-g<k>x<n> each row has a record of its own
   std::int32_t exponent = 0;  ///< amove: p
   std::uint32_t column_block = column_blocking;  ///< columns per block of the layout, without groups along them
+  bool cache = false;                            ///< part of a KV cache: its bytes and waits belong to the stream `kv`
   /// Layout of instance `i`.
   OperandLayout layout(std::uint64_t instance) const;
   /// Bytes of one instance, its side table included.
@@ -94,7 +95,9 @@ struct Descriptor {
   Opcode opcode = Opcode::nop;
   bool timing_only = false;  ///< operands are not there: time, traffic and energy only
   bool interrupt = true;     ///< raise the completion interrupt at the end
-  std::uint32_t tag = 0;     ///< for the host
+  /// W and its continuations do not depend on the command before: their first tiles may be read while that one runs.
+  bool weights_ready = false;
+  std::uint32_t tag = 0;  ///< for the host
 
   std::uint32_t m = 0, k = 0, n = 0, count = 1;
   CausalMask causal = CausalMask::none;

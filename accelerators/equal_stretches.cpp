@@ -42,7 +42,7 @@ void EqualStretches::boundary(GemmProgress& progress, TileSchedule& schedule) {
 void EqualStretches::repeat(std::uint64_t times, double difference, GemmProgress& progress) const {
   CommandCounters& counters = progress.counters;
   const std::uint64_t reads = counters.total_read_bytes(), writes = counters.total_write_bytes();
-  const std::uint64_t written = counters.write_bytes[static_cast<unsigned>(Stream::output)];
+  const std::uint64_t written = counters.write_bytes[static_cast<unsigned>(progress.result_stream())];
   counters.repeat_since(begin_.counters, times);
   const std::uint64_t cycles = times * (progress.end - begin_.end);
   counters.cycles += cycles;
@@ -52,7 +52,7 @@ void EqualStretches::repeat(std::uint64_t times, double difference, GemmProgress
   if (progress.command.stream_bytes != 0) {
     const std::uint64_t before = progress.stream_written;
     progress.stream_written = progress.stream_share();
-    counters.write_bytes[static_cast<unsigned>(Stream::output)] = written + progress.stream_written - before;
+    counters.write_bytes[static_cast<unsigned>(progress.result_stream())] = written + progress.stream_written - before;
   }
   counters.repeated_read_bytes = counters.total_read_bytes() - reads;
   counters.repeated_write_bytes = counters.total_write_bytes() - writes;

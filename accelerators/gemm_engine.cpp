@@ -196,8 +196,7 @@ void GemmEngine::account_interval(GemmProgress& progress, const LoadedJob& job, 
   counters.compute_cycles += interval.compute;
   counters.fill_drain_cycles += interval.structural + between_passes;
   counters.weight_load_cycles += (progress.started ? interval.structural : 0) + between_passes;
-  counters.memory_stall_cycles += memory_stall;
-  counters.stall_by_stream[static_cast<unsigned>(loader_.last_stream(job))] += memory_stall;
+  counters.memory_stall(loader_.last_stream(job), memory_stall);
 }
 
 void GemmEngine::run_cycle(GemmProgress& progress) {
@@ -275,7 +274,7 @@ void GemmEngine::output_stall(GemmProgress& progress) {
   const std::uint64_t now = clock_.now();
   clock_.wait_until(now);
   if (now <= progress.end) return;
-  progress.counters.output_stall_cycles += now - progress.end;
+  progress.counters.output_stall(writer_.last_stream(), now - progress.end);
   progress.end = now;
 }
 
@@ -351,15 +350,16 @@ std::optional<std::uint64_t> GemmEngine::announce(GemmProgress& progress, const 
   if (job.spill) return writer_.announce({partial_sum_run(command, job)}, Stream::partial_sum);
   if (!job.last_k) return std::nullopt;
   progress.elements_done += job.m * job.n;
+  const Stream stream = progress.result_stream();
   if (command.stream_bytes == 0)
-    return writer_.announce(command.c.layout(job.instance).tile(job.m0, job.m, job.n0, job.n), Stream::output);
+    return writer_.announce(command.c.layout(job.instance).tile(job.m0, job.m, job.n0, job.n), stream);
   const std::uint64_t share = progress.stream_share();
   MemoryRun run;
   run.address = command.c.address + progress.stream_written;
   run.row_bytes = run.stride = share - progress.stream_written;
   progress.stream_written = share;
   if (run.row_bytes == 0) return std::nullopt;
-  return writer_.announce({run}, Stream::output);
+  return writer_.announce({run}, stream);
 }
 
 std::vector<std::uint8_t> GemmEngine::result_bytes(GemmProgress& progress, const OperandLayout& layout,
@@ -414,7 +414,7 @@ void GemmEngine::drain(GemmProgress& progress) {
     sc_core::wait(writer_.changed());
   const std::uint64_t now = std::max(clock_.now(), progress.end);
   clock_.wait_until(now);
-  counters.output_stall_cycles += now - progress.end;
+  counters.output_stall(writer_.last_stream(), now - progress.end);
   progress.end = now;
   counters.cycles += now - progress.begin;
 }

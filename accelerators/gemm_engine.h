@@ -37,6 +37,13 @@ class GemmEngine {
   CommandStatus run(const Descriptor& command, CommandCounters& counters, const bool& abort);
   /// Of commands without data, stretches that repeat themselves are simulated once (equal_stretches.h).
   void repeat_stretches(bool on) { repeat_stretches_ = on; }
+  /// Announces the checked command that run() gets next (TileLoader::prefetch).
+  void prefetch(const Descriptor& command, CommandCounters& counters) { loader_.prefetch(command, counters); }
+  /// Forgets it; quiet() tells when nothing of it is on its way any more, changed() when to ask.
+  void drop_prefetch() { loader_.drop_prefetch(); }
+  void feed_prefetch() { loader_.feed_ahead(); }
+  bool quiet() const { return loader_.quiet(); }
+  const sc_core::sc_event& changed() const { return loader_.changed(); }
 
  private:
   CommandStatus check_formats(const Descriptor& command) const;

@@ -43,6 +43,7 @@ struct GemmProgress {
   std::uint64_t elements_total = 0;  ///< elements of C, all instances
   std::uint64_t stream_written = 0;  ///< bytes of a stream output handed over
 
+  Stream result_stream() const { return command.c.cache ? Stream::key_value : Stream::output; }
   /// Bytes of a stream output that the finished elements make; each tile writes what it adds, so the sum is exact.
   std::uint64_t stream_share() const {
     return static_cast<std::uint64_t>(static_cast<double>(command.stream_bytes) * static_cast<double>(elements_done) /

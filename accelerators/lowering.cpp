@@ -198,6 +198,7 @@ LoweredCommand ModelLowering::vector_command(const Operator& op, const std::stri
 }
 
 void ModelLowering::lower(const Operator& op, std::deque<LoweredCommand>& commands) {
+  const std::size_t first = commands.size();
   const bool by_parts = config_.kv_cache.policy == KvPolicy::harmonia && op.phase == Phase::decode;
   if (op.kind == OperatorKind::vector) {
     lower_vector(op, commands);
@@ -205,6 +206,11 @@ void ModelLowering::lower(const Operator& op, std::deque<LoweredCommand>& comman
     lower_scores_by_parts(op, commands);
   } else {
     lower_matrix(op, commands);
+  }
+  for (std::size_t i = first; i < commands.size(); ++i) {
+    Descriptor& d = commands[i].descriptor;
+    if (d.opcode == Opcode::gemm) d.weights_ready = !d.w.cache || written_cache_ != cache_address(op.layer, op.w);
+    written_cache_ = d.c.cache ? std::optional<std::uint64_t>(d.c.address) : std::nullopt;
   }
 }
 
@@ -256,6 +262,7 @@ void ModelLowering::finish_values(const Operator& op, LoweredCommand command, st
   const Format& format = window_only ? fp16 : config_.formats.value;
   if (!schedule(op, format, d)) schedule(op, fp16, d);
   d.c.address = cache_address(op.layer, TensorRole::value);
+  d.c.cache = true;
   command.compulsory_bytes =
       bounds(schedule_problem(config_, {1, 0}, d)).compulsory_bytes - d.c.layout(0).bytes() * op.count + d.stream_bytes;
   d.c.format = format;
@@ -269,7 +276,8 @@ void ModelLowering::finish_matrix(const Operator& op, LoweredCommand command, st
   const Format own = format_of(op.c);
   const bool encoded = schedule(op, own, d);
   if (!encoded) schedule(op, Format::parse("fp16"), d);
-  d.c.address = arena(d.c.layout(0).bytes() * op.count);
+  d.c.cache = encoded && op.c == TensorRole::key;
+  d.c.address = d.c.cache ? cache_address(op.layer, op.c) : arena(d.c.layout(0).bytes() * op.count);
   if (op.kind == OperatorKind::attention) {
     // Queries, scores and probabilities are written and read by vector operators too, as streams: the blocks are free
     // to have the rows of a tile, so that a tile is contiguous.
@@ -310,7 +318,8 @@ void ModelLowering::append_result_encoding(const Operator& op, const Format& for
   d.input_bytes[0] = 2 * d.elements;
   d.output_bytes = stream_bytes(format, op.m * op.count, op.n);
   d.a.address = arena(d.input_bytes[0]);
-  d.c.address = arena(d.output_bytes);
+  d.c.cache = op.c == TensorRole::key;
+  d.c.address = d.c.cache ? cache_address(op.layer, op.c) : arena(d.output_bytes);
   d.c.format = format;
   command.compulsory_bytes = d.input_bytes[0] + d.output_bytes;
   commands.push_back(command);
@@ -334,9 +343,12 @@ void ModelLowering::lower_vector(const Operator& op, std::deque<LoweredCommand>&
   if (d.inputs > 1) d.w.address = arena(d.input_bytes[1]);
   d.c.format = format_of(op.c);
   d.output_bytes = masked(stream_bytes(d.c.format, op.m * op.count, op.n));
-  d.c.address = op.c == TensorRole::key ? cache_address(op.layer, TensorRole::key) : arena(d.output_bytes);
+  d.c.cache = op.c == TensorRole::key || op.c == TensorRole::value;
+  if (op.c == TensorRole::value) d.output_bytes = scenario_.batch * value_bytes(op);
+  d.c.address = d.c.cache ? cache_address(op.layer, op.c) : arena(d.output_bytes);
   command.compulsory_bytes = d.input_bytes[0] + d.input_bytes[1] + d.output_bytes;
   commands.push_back(command);
+  if (op.c == TensorRole::value) append_value_commands(op, commands);
 }
 
 }  // namespace nibble

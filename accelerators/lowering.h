@@ -126,6 +126,7 @@ class ModelLowering {
   Placement placement_;
   std::map<std::pair<int, std::string>, std::uint64_t> weights_;
   std::map<std::pair<int, TensorRole>, std::uint64_t> caches_;
+  std::optional<std::uint64_t> written_cache_;  ///< of the command before
   std::uint64_t arena_base_ = 0, arena_bytes_ = 0, arena_next_ = 0;
 };
 

@@ -57,9 +57,11 @@ void ModelLowering::set_cache_operand(const Operator& op, Descriptor& command) {
   const std::uint64_t address = cache_address(op.layer, op.w);
   if (op.w == TensorRole::key) {
     command.w = operand(config_.formats.key, tokens, op.k, config_.weight_block_rows, address, op.count);
+    command.w.cache = true;
     return;
   }
   command.w = operand(config_.formats.value, op.n, tokens, config_.weight_block_rows, address, op.count);
+  command.w.cache = true;
   if (config_.kv_cache.policy == KvPolicy::mant) set_window(op, command);
   if (config_.kv_cache.policy == KvPolicy::harmonia && op.phase == Phase::decode) set_value_blocks(op, command);
 }
@@ -72,6 +74,7 @@ void ModelLowering::set_window(const Operator& op, Descriptor& command) const {
                                    command.w.address + op.count * command.w.layout(0).bytes(), op.count);
   if (finished == 0) {
     command.w = open;
+    command.w.cache = true;
     return;
   }
   command.k = narrow(finished, "k");
@@ -175,6 +178,7 @@ void ModelLowering::append_encoding(const Operator& op, const char* name, std::u
   d.input_bytes[0] = input_bytes;
   d.output_bytes = scenario_.batch * stream_bytes(config_.formats.value, op.n, tokens);
   d.a.address = d.c.address = cache_address(op.layer, TensorRole::value);
+  d.a.cache = d.c.cache = true;
   d.c.format = config_.formats.value;
   command.compulsory_bytes = d.input_bytes[0] + d.output_bytes;
   commands.push_back(command);
@@ -203,6 +207,7 @@ void ModelLowering::lower_scores_by_parts(const Operator& op, std::deque<Lowered
     d.a = operand(config_.formats.query, op.m, op.k, config_.activation_block_rows, 0, op.count);
     d.a.address = arena(d.a.layout(0).bytes() * op.count);
     d.w = operand(part.format, part.tokens, op.k, config_.weight_block_rows, address, op.count);
+    d.w.cache = true;
     address += d.w.layout(0).bytes() * op.count;
     finish_matrix(scores, std::move(command), commands);
   }

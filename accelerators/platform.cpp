@@ -22,22 +22,18 @@ constexpr std::uint64_t queue_address = 0;
 constexpr std::uint32_t queue_entries = 64;
 constexpr double watch_cycles = 50'000;
 
-std::uint64_t stream_bytes(const std::array<std::uint64_t, stream_count>& bytes, Stream stream) {
-  return bytes[static_cast<unsigned>(stream)];
-}
-
-TrafficFigures traffic_of(const CommandCounters& c) {
-  const auto both = [&](Stream stream) {
-    return stream_bytes(c.read_bytes, stream) + stream_bytes(c.write_bytes, stream);
-  };
-  TrafficFigures traffic;
-  traffic.weight = both(Stream::weight);
-  traffic.activation = both(Stream::activation);
-  traffic.output = both(Stream::output);
-  traffic.partial_sum = both(Stream::partial_sum);
-  traffic.vector = both(Stream::vector);
-  traffic.command = both(Stream::command);
-  return traffic;
+StreamFigures by_stream(const std::array<std::uint64_t, stream_count>& counts) {
+  const auto of = [&](Stream stream) { return counts[static_cast<unsigned>(stream)]; };
+  StreamFigures figures;
+  figures.weight = of(Stream::weight);
+  figures.activation = of(Stream::activation);
+  figures.kv = of(Stream::key_value);
+  figures.metadata = of(Stream::metadata);
+  figures.output = of(Stream::output);
+  figures.partial_sum = of(Stream::partial_sum);
+  figures.vector = of(Stream::vector);
+  figures.command = of(Stream::command);
+  return figures;
 }
 
 /// The needed products at the peak rate of the modes that performed them.
@@ -65,14 +61,17 @@ ReportFigures figures_of(const CommandCounters& c, const LoweredCommand& command
   f.output_stall_cycles = c.output_stall_cycles;
   f.exposed_quantizer_cycles = c.exposed_quantizer_cycles;
   f.weight_load_cycles = c.weight_load_cycles;
-  f.weight_stall_cycles = stream_bytes(c.stall_by_stream, Stream::weight);
-  f.activation_stall_cycles = stream_bytes(c.stall_by_stream, Stream::activation);
-  f.other_stall_cycles = c.memory_stall_cycles - f.weight_stall_cycles - f.activation_stall_cycles;
+  f.memory_stalls = by_stream(c.stall_by_stream);
+  f.output_stalls = by_stream(c.output_stall_by_stream);
   f.time_s = static_cast<double>(c.cycles) / (config.clock_mhz * 1e6);
   f.macs = command.macs;
   f.pe_macs = c.macs();
   f.ideal_cycles = ideal_cycles(c, command, config);
-  f.traffic = traffic_of(c);
+  auto bytes = c.read_bytes;
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    bytes[i] += c.write_bytes[i];
+  f.traffic = by_stream(bytes);
+  f.prefetched_bytes = c.prefetched_bytes;
   f.compulsory_bytes = command.compulsory_bytes;
   f.sram_read_bytes = c.weight_buffer_read + c.activation_buffer_read + c.output_buffer_read;
   f.sram_write_bytes = c.weight_buffer_write + c.activation_buffer_write + c.output_buffer_write;
@@ -115,7 +114,9 @@ class MemoryMeter {
   /// Fills in what came together since the last call: a command's share.
   void take(const CommandCounters& counters, ReportFigures& figures) {
     const Reading now = read();
-    const std::uint64_t asked_read = counters.total_read_bytes(), asked_write = counters.total_write_bytes();
+    // What was read ahead moved in the command before.
+    const std::uint64_t asked_read = counters.total_read_bytes() - counters.prefetched_bytes;
+    const std::uint64_t asked_write = counters.total_write_bytes();
     figures.dram_read_bytes = scaled(now.read_bytes - before_.read_bytes, asked_read, counters.repeated_read_bytes);
     figures.dram_write_bytes =
         scaled(now.write_bytes - before_.write_bytes, asked_write, counters.repeated_write_bytes);

@@ -77,6 +77,7 @@ void ResultWriter::dma_done(std::uint64_t token, tlm::tlm_response_status status
   const auto found = find(token);
   if (status != tlm::TLM_OK_RESPONSE) failed_ = true;
   if (--found->pending > 0) return;
+  last_stream_ = found->stream;
   stores_.erase(found);
   changed_.notify();
 }

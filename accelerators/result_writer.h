@@ -33,9 +33,13 @@ class ResultWriter final : public sc_core::sc_module, public DmaListener {
   }
   /// Stores that have been announced and not been completed.
   std::size_t outstanding() const { return stores_.size(); }
+  /// A store waits for the memory.
+  bool on_the_way() const { return !stores_.empty() && stores_.front().submitted; }
   /// A store to `address` has not been completed.
   bool writing(std::uint64_t address) const;
   bool failed() const { return failed_; }
+  /// Of the store that was completed last.
+  Stream last_stream() const { return last_stream_; }
   /// Notified when a store has been completed.
   const sc_core::sc_event& changed() const { return changed_; }
   /// Drops stores that have not been submitted.
@@ -61,6 +65,7 @@ class ResultWriter final : public sc_core::sc_module, public DmaListener {
   std::deque<Store> stores_;
   std::uint64_t next_id_ = 0;
   CommandCounters* counters_ = nullptr;
+  Stream last_stream_ = Stream::output;
   bool failed_ = false;
 };
 

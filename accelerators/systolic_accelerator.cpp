@@ -24,6 +24,12 @@ SystolicAccelerator::SystolicAccelerator(sc_core::sc_module_name name, const Sys
   SC_THREAD(sequence);
   SC_METHOD(drive_irq);
   sensitive << irq_changed_;
+  SC_METHOD(look_ahead);
+  sensitive << doorbell_;
+  dont_initialize();
+  SC_METHOD(feed_prefetch);
+  sensitive << writer_.changed();
+  dont_initialize();
 }
 
 std::vector<Register> SystolicAccelerator::register_table() {
@@ -96,6 +102,7 @@ void SystolicAccelerator::reset() {
   registers_.reset();
   halted_ = false;
   reset_ = running_;
+  gemm_.drop_prefetch();
   set_status(running_, false);
   irq_changed_.notify(sc_core::SC_ZERO_TIME);
 }
@@ -107,99 +114,138 @@ void SystolicAccelerator::stop() {
   raise(2);
 }
 
-/// Address of the next descriptor; nullopt: none is posted, or the queue is impossible, which stops the machine.
-std::optional<std::uint64_t> SystolicAccelerator::next_descriptor() {
+std::optional<std::uint64_t> SystolicAccelerator::descriptor_address(std::uint32_t ahead) const {
   const std::uint32_t index = registers_.get(reg::completed);
   const std::uint32_t posted = registers_.get(reg::doorbell) - index;
-  if (halted_ || posted == 0) return std::nullopt;
   const std::uint32_t entries = registers_.get(reg::queue_entries);
-  if (!is_power_of_two(entries) || entries > 4096 || posted > entries) {
-    stop();
-    return std::nullopt;
-  }
+  if (!is_power_of_two(entries) || entries > 4096 || posted > entries || ahead >= posted) return std::nullopt;
   const std::uint64_t base =
       registers_.get(reg::queue_base_low) | static_cast<std::uint64_t>(registers_.get(reg::queue_base_high)) << 32;
-  return base + index % entries * descriptor_bytes;
+  return base + (index + ahead) % entries * descriptor_bytes;
+}
+
+/// Address of the next descriptor; nullopt: none is posted, or the queue is impossible, which stops the machine.
+std::optional<std::uint64_t> SystolicAccelerator::next_descriptor() {
+  if (halted_ || registers_.get(reg::doorbell) == registers_.get(reg::completed)) return std::nullopt;
+  const auto address = descriptor_address(0);
+  if (!address) stop();
+  return address;
+}
+
+void SystolicAccelerator::fetch(std::uint64_t address) {
+  next_ = Fetched{};
+  next_.requested = true;
+  next_.address = address;
+  next_.counters.read_bytes[static_cast<unsigned>(Stream::command)] = descriptor_bytes;
+  DmaTransfer request;
+  request.address = address;
+  request.row_bytes = request.stride = descriptor_bytes;
+  request.stream = Stream::command;
+  request.data = next_.bytes.data();
+  dma_.submit(request, *this, 0);
 }
 
 void SystolicAccelerator::dma_done(std::uint64_t, tlm::tlm_response_status status) {
-  transferring_ = false;
-  transfer_status_ = status;
-  transfer_done_.notify();
+  next_.arrived = true;
+  next_.ok = status == tlm::TLM_OK_RESPONSE;
+  if (next_.ok && !Descriptor::unpack(next_.bytes, next_.command)) next_.command.opcode = Opcode::invalid;
+  const Descriptor& command = next_.command;
+  const bool early = looking_ahead_ && !reset_ && command.weights_ready && command.opcode == Opcode::gemm;
+  if (next_.ok && early && check(command) == CommandStatus::pending) gemm_.prefetch(command, next_.counters);
+  fetched_.notify();
 }
 
-bool SystolicAccelerator::transfer(bool write, std::uint64_t address, std::uint8_t* data, std::uint64_t bytes) {
-  DmaTransfer request;
-  request.write = write;
-  request.address = address;
-  request.row_bytes = request.stride = bytes;
-  request.stream = Stream::command;
-  request.data = data;
-  transferring_ = true;
-  dma_.submit(request, *this, 0);
-  while (transferring_)
-    sc_core::wait(transfer_done_);
-  return transfer_status_ == tlm::TLM_OK_RESPONSE;
+/// Fetches the descriptor behind the running one once it is posted.
+void SystolicAccelerator::look_ahead() {
+  if (!config_.prefetch_next || !looking_ahead_ || reset_ || next_.requested) return;
+  const auto address = descriptor_address(1);
+  if (!address) return;
+  fetch(*address);
+  next_.counters.prefetched_bytes = descriptor_bytes;
 }
 
-bool SystolicAccelerator::fetch(std::uint64_t address, Descriptor& command) {
-  std::array<std::uint8_t, descriptor_bytes> bytes{};
-  command = Descriptor{};
-  if (!transfer(false, address, bytes.data(), bytes.size())) return false;
-  if (!Descriptor::unpack(bytes, command)) command.opcode = Opcode::invalid;
-  return true;
+/// Blocks until nothing of a descriptor that will not be run is on its way.
+void SystolicAccelerator::discard_fetched() {
+  gemm_.drop_prefetch();
+  while (next_.requested && !next_.arrived)
+    sc_core::wait(fetched_);
+  gemm_.drop_prefetch();
+  while (!gemm_.quiet())
+    sc_core::wait(gemm_.changed());
+  next_.requested = false;
 }
 
-CommandStatus SystolicAccelerator::execute(const Descriptor& command, CommandCounters& counters) {
+CommandStatus SystolicAccelerator::check(const Descriptor& command) const {
   switch (command.opcode) {
+    case Opcode::gemm:
+      return gemm_.check(command);
+    case Opcode::vector:
+      return vector_.check(command);
     case Opcode::nop:
       return CommandStatus::done;
-    case Opcode::gemm: {
-      const CommandStatus problem = gemm_.check(command);
-      return problem == CommandStatus::pending ? gemm_.run(command, counters, reset_) : problem;
-    }
-    case Opcode::vector: {
-      const CommandStatus problem = vector_.check(command);
-      return problem == CommandStatus::pending ? vector_.run(command, counters, reset_) : problem;
-    }
     case Opcode::invalid:
       break;
   }
   return CommandStatus::bad_opcode;
 }
 
-bool SystolicAccelerator::write_status(std::uint64_t address, CommandStatus status) {
+CommandStatus SystolicAccelerator::execute(const Descriptor& command, CommandCounters& counters) {
+  const CommandStatus verdict = check(command);
+  if (verdict != CommandStatus::pending) return verdict;
+  return command.opcode == Opcode::gemm ? gemm_.run(command, counters, reset_) : vector_.run(command, counters, reset_);
+}
+
+bool SystolicAccelerator::write_status(std::uint64_t address, CommandStatus status, CommandCounters& counters) {
   std::array<std::uint8_t, 4> word{};
   for (unsigned i = 0; i < 4; ++i)
     word[i] = static_cast<std::uint8_t>(static_cast<std::uint32_t>(status) >> (8 * i));
-  return transfer(true, address + Descriptor::status_offset, word.data(), word.size());
+  MemoryRun run;
+  run.address = address + Descriptor::status_offset;
+  run.row_bytes = run.stride = word.size();
+  writer_.start(counters);
+  writer_.write(clock_.now(), {run}, {word.begin(), word.end()}, Stream::command);
+  while (writer_.outstanding() > 0)
+    sc_core::wait(writer_.changed());
+  return !writer_.failed();
 }
 
-/// Fetches, executes and reports one command.
+/// Executes one command. It begins where the one before ended: what was done for it earlier takes none of
+/// its cycles.
 void SystolicAccelerator::run(std::uint64_t address) {
   clock_.wait_until(clock_.now());
   set_status(true, false);
   const std::uint64_t begin = clock_.now();
-  CommandCounters counters;
-  Descriptor command;
-  const bool fetched = fetch(address, command);
+  if (next_.requested && next_.address != address) discard_fetched();
+  if (!next_.requested) fetch(address);
+  while (!next_.arrived)
+    sc_core::wait(fetched_);
   // Fetching is waiting for memory: the stream is `command`.
   clock_.wait_until(clock_.now());
-  const std::uint64_t fetch_cycles = clock_.now() - begin;
-  counters.cycles = counters.memory_stall_cycles = fetch_cycles;
-  counters.stall_by_stream[static_cast<unsigned>(Stream::command)] = fetch_cycles;
-  counters.read_bytes[static_cast<unsigned>(Stream::command)] = descriptor_bytes;
-  counters.status = fetched ? execute(command, counters) : CommandStatus::bus_error;
-  if (reset_) return;
+  const bool fetched = next_.ok;
+  const Descriptor command = next_.command;
+  CommandCounters counters = next_.counters;
+  next_.requested = false;
+  counters.cycles = clock_.now() - begin;
+  counters.memory_stall(Stream::command, counters.cycles);
+  if (!reset_) {
+    looking_ahead_ = true;
+    look_ahead();
+    counters.status = fetched ? execute(command, counters) : CommandStatus::bus_error;
+  }
+  if (!reset_) report(address, command, begin, counters);
+  looking_ahead_ = false;
+}
+
+void SystolicAccelerator::report(std::uint64_t address, const Descriptor& command, std::uint64_t begin,
+                                 CommandCounters& counters) {
   const std::uint64_t ended = clock_.now();
   // A status word that cannot be written is reported through the error interrupt alone.
-  if (!write_status(address, counters.status)) counters.status = CommandStatus::bus_error;
+  if (!write_status(address, counters.status, counters)) counters.status = CommandStatus::bus_error;
   clock_.wait_until(clock_.now());
   if (reset_) return;
   // The command has ended when its status is in memory.
   counters.cycles += clock_.now() - ended;
-  counters.output_stall_cycles += clock_.now() - ended;
-  counters.write_bytes[static_cast<unsigned>(Stream::command)] += sizeof(std::uint32_t);
+  counters.output_stall(Stream::command, clock_.now() - ended);
   registers_.set(reg::completed, registers_.get(reg::completed) + 1);
   set_status(false, false);
   if (observer_) observer_(command.tag, begin, counters);
@@ -214,12 +260,14 @@ void SystolicAccelerator::run(std::uint64_t address) {
 void SystolicAccelerator::sequence() {
   for (;;) {
     const auto address = next_descriptor();
-    if (!address) {
+    if (!address && !next_.requested) {
       sc_core::wait(doorbell_);
       continue;
     }
     running_ = true;
-    run(*address);
+    if (address) run(*address);
+    // What was fetched ahead is not to be run: its doorbell was taken back, or the machine stops.
+    if (!address || reset_ || halted_) discard_fetched();
     running_ = false;
     if (!reset_) continue;
     reset_ = false;

@@ -2,12 +2,14 @@
 /// A systolic machine as an IP block: `control` (registers), `memory` (several outstanding transactions), `irq`.
 ///
 /// A host places descriptors (accelerators/descriptor.h) in a ring in memory, sets the queue registers and writes the
-/// number of descriptors posted so far to `doorbell`. The machine fetches and runs them in order, writes each one's
-/// status word, and raises `irq`. An error response on `memory` ends the command with an error status and an interrupt;
-/// the machine then stops until it is reset. So does a doorbell that runs ahead of its ring, or a ring of an impossible
-/// size. Not modelled: translation of addresses, several queues.
+/// number of descriptors posted so far to `doorbell`. The machine fetches and runs them in order, one at a time, writes
+/// each one's status word, and raises `irq`. While one runs, the next one's descriptor is fetched, and weight tiles
+/// that it declares independent (Descriptor::weights_ready). An error response on `memory` ends the command with an
+/// error status and an interrupt; the machine then stops until it is reset. So does a doorbell that runs ahead of its
+/// ring, or a ring of an impossible size. Not modelled: translation of addresses, several queues.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -58,12 +60,26 @@ class SystolicAccelerator : public sc_core::sc_module, public tlm::tlm_fw_transp
   void drive_irq();
   void reset();
   void stop();
+  /// A descriptor on its way, or here and not yet run.
+  struct Fetched {
+    bool requested = false, arrived = false, ok = false;
+    std::uint64_t address = 0;
+    std::array<std::uint8_t, descriptor_bytes> bytes{};
+    Descriptor command;
+    CommandCounters counters;
+  };
+  /// Address of descriptor `ahead` behind the completed ones.
+  std::optional<std::uint64_t> descriptor_address(std::uint32_t ahead) const;
   std::optional<std::uint64_t> next_descriptor();
   void run(std::uint64_t address);
-  bool fetch(std::uint64_t address, Descriptor& command);
+  void report(std::uint64_t address, const Descriptor& command, std::uint64_t begin, CommandCounters& counters);
+  void fetch(std::uint64_t address);
+  void look_ahead();
+  void feed_prefetch() { gemm_.feed_prefetch(); }
+  void discard_fetched();
+  CommandStatus check(const Descriptor& command) const;
   CommandStatus execute(const Descriptor& command, CommandCounters& counters);
-  bool write_status(std::uint64_t address, CommandStatus status);
-  bool transfer(bool write, std::uint64_t address, std::uint8_t* data, std::uint64_t bytes);
+  bool write_status(std::uint64_t address, CommandStatus status, CommandCounters& counters);
   void raise(std::uint32_t cause);
   void set_status(bool busy, bool error);
   void dma_done(std::uint64_t token, tlm::tlm_response_status status) override;
@@ -76,11 +92,11 @@ class SystolicAccelerator : public sc_core::sc_module, public tlm::tlm_fw_transp
   VectorEngine vector_;
   RegisterFile registers_;
   Observer observer_;
-  sc_core::sc_event doorbell_, transfer_done_, irq_changed_;
-  tlm::tlm_response_status transfer_status_ = tlm::TLM_OK_RESPONSE;
-  bool transferring_ = false;
-  bool running_ = false;  ///< a command is between its fetch and its status
-  bool reset_ = false;    ///< the running command is to end without a trace
+  sc_core::sc_event doorbell_, fetched_, irq_changed_;
+  Fetched next_;
+  bool running_ = false;        ///< a command is between its fetch and its status
+  bool looking_ahead_ = false;  ///< the running command's descriptor is here: the next one's may be fetched
+  bool reset_ = false;          ///< the running command is to end without a trace
   bool halted_ = false;
 };
 

@@ -5,6 +5,40 @@
 #include <utility>
 
 namespace nibble {
+namespace {
+
+/// What the next command's loads may have on the bus: a store of the running command waits for no more. [D] two pages
+/// of DRAM keep a channel busy.
+constexpr std::uint64_t background_bytes = 4096;
+constexpr std::uint64_t background_pieces = 2;
+constexpr std::uint8_t background_priority = DmaConfig::priorities - 1;
+
+/// Cuts a run into runs of at most `bytes`, or a row.
+std::vector<MemoryRun> cut(const MemoryRun& run, std::uint64_t bytes) {
+  std::vector<MemoryRun> parts;
+  if (run.row_bytes <= bytes) {
+    const std::uint64_t together = bytes / run.row_bytes;
+    for (std::uint64_t row = 0; row < run.rows; row += together) {
+      MemoryRun part = run;
+      part.address += row * run.stride;
+      part.rows = std::min(together, run.rows - row);
+      parts.push_back(part);
+    }
+    return parts;
+  }
+  for (std::uint64_t row = 0; row < run.rows; ++row) {
+    for (std::uint64_t at = 0; at < run.row_bytes; at += bytes) {
+      MemoryRun part = run;
+      part.address += row * run.stride + at;
+      part.row_bytes = part.stride = std::min(bytes, run.row_bytes - at);
+      part.rows = 1;
+      parts.push_back(part);
+    }
+  }
+  return parts;
+}
+
+}  // namespace
 
 MemoryRun partial_sum_run(const Descriptor& command, const TileJob& job) {
   MemoryRun run;
@@ -13,34 +47,11 @@ MemoryRun partial_sum_run(const Descriptor& command, const TileJob& job) {
   return run;
 }
 
-TileLoader::TileLoader(DmaEngine& dma, const ResultWriter& writer, const MachineClock& clock)
-    : dma_(dma), writer_(writer), clock_(clock) {}
+JobWalk::JobWalk(const Descriptor& command) : command_(command), schedule_(shape_of(command), command.tiling) {}
 
-void TileLoader::start(const Descriptor& command, std::uint64_t output_tiles, CommandCounters& counters) {
-  cancel();
-  command_ = command;
-  counters_ = &counters;
-  failed_ = false;
-  output_tiles_ = output_tiles;
-  after_continuation_ = false;
-  schedule_.emplace(shape_of(command), command.tiling);
-  for (auto& slot : slots_)
-    slot.users = 0;
-  issue();
-}
-
-void TileLoader::cancel() {
-  ++generation_;
-  jobs_.clear();
-  queued_.reset();
-  behind_.reset();
-  schedule_.reset();
-}
-
-std::optional<LoadedJob> TileLoader::produce() {
-  if (behind_) return produce_continuation();
-  if (!schedule_) return std::nullopt;
-  const auto tile = schedule_->next();
+std::optional<LoadedJob> JobWalk::next() {
+  if (behind_) return next_continuation();
+  const auto tile = schedule_.next();
   if (!tile) return std::nullopt;
   LoadedJob job;
   job.job = *tile;
@@ -54,14 +65,14 @@ std::optional<LoadedJob> TileLoader::produce() {
 }
 
 /// The reduction that the tile's last row sees, continuations included.
-std::uint64_t TileLoader::visible_reduction(const TileJob& tile) const {
+std::uint64_t JobWalk::visible_reduction(const TileJob& tile) const {
   const std::uint64_t all = reduction_of(command_);
   if (command_.causal != CausalMask::context) return all;
   return std::min(all, command_.past + (tile.m0 + tile.m - 1) / command_.rows_per_token + 1);
 }
 
 /// The next part of the continuations of the tile behind_, from its k0 on, in tiles of the schedule's extent along k.
-LoadedJob TileLoader::produce_continuation() {
+LoadedJob JobWalk::next_continuation() {
   const std::uint64_t visible = visible_reduction(*behind_);
   LoadedJob next;
   next.job = *behind_;
@@ -81,16 +92,120 @@ LoadedJob TileLoader::produce_continuation() {
   return next;
 }
 
+TileLoader::TileLoader(DmaEngine& dma, const ResultWriter& writer, const MachineClock& clock)
+    : dma_(dma), writer_(writer), clock_(clock) {}
+
+void TileLoader::start(const Descriptor& command, std::uint64_t output_tiles, CommandCounters& counters) {
+  cancel();
+  weights_ahead_ = ahead_ ? ahead_->issued : 0;
+  if (ahead_) {
+    current_ = static_cast<const Command&>(*ahead_);
+    ahead_.reset();
+  } else {
+    current_ = Command{command, nullptr, ++last_number_};
+  }
+  current_.counters = &counters;
+  output_tiles_ = output_tiles;
+  after_continuation_ = false;
+  walk_.emplace(command);
+  exhausted_ = false;
+  for (auto& slot : slots_)
+    slot.users = 0;
+  issue();
+}
+
+void TileLoader::cancel() {
+  if (weights_ahead_ > 0) drop_pieces();
+  weights_ahead_ = 0;
+  jobs_.clear();
+  queued_.reset();
+  walk_.reset();
+  exhausted_ = true;
+  issue_ahead();
+}
+
+void TileLoader::prefetch(const Descriptor& command, CommandCounters& counters) {
+  ahead_.emplace();
+  ahead_->descriptor = command;
+  ahead_->counters = &counters;
+  ahead_->number = ++last_number_;
+  JobWalk walk(command);
+  for (auto job = walk.next(); job && ahead_->tiles.size() < 2 && job->job.load_weight; job = walk.next())
+    ahead_->tiles.push_back(*job);
+  issue_ahead();
+}
+
+void TileLoader::drop_prefetch() {
+  if (!ahead_) return;
+  dropped_in_flight_ += ahead_->in_flight;
+  drop_pieces();
+  ahead_.reset();
+}
+
+void TileLoader::drop_pieces() {
+  for (const Piece& piece : pieces_)
+    --slots_[piece.slot].pending;
+  pieces_.clear();
+}
+
+/// Slots are taken in turns: those behind the running command's last one are the next command's first two.
+void TileLoader::issue_ahead() {
+  if (!ahead_ || !exhausted_ || current_.failed) return;
+  for (; ahead_->issued < ahead_->tiles.size(); ++ahead_->issued) {
+    const unsigned slot = ahead_->issued == 0 ? weight_slot_ ^ 1u : weight_slot_;
+    if (slots_[slot].users > 0) break;
+    std::vector<MemoryRun> runs;
+    for (const MemoryRun& run : weight_runs(ahead_->descriptor, ahead_->tiles[ahead_->issued])) {
+      const std::vector<MemoryRun> parts = cut(run, background_bytes);
+      runs.insert(runs.end(), parts.begin(), parts.end());
+    }
+    const std::vector<Piece> pieces = pieces_of(slot, runs, weight_stream(ahead_->descriptor));
+    occupy(slot, pieces, *ahead_);
+    pieces_.insert(pieces_.end(), pieces.begin(), pieces.end());
+  }
+  feed_ahead();
+}
+
+/// What is left of a tile that was asked for ahead, now in long runs.
+void TileLoader::complete(unsigned slot) {
+  while (!pieces_.empty() && pieces_.front().slot == slot) {
+    Piece piece = pieces_.front();
+    pieces_.pop_front();
+    for (; !pieces_.empty() && continues(piece, pieces_.front()); pieces_.pop_front()) {
+      piece.run.row_bytes += pieces_.front().run.row_bytes;
+      piece.run.stride = piece.run.row_bytes;
+      --slots_[slot].pending;
+    }
+    submit(piece, current_);
+  }
+}
+
+bool TileLoader::continues(const Piece& first, const Piece& second) {
+  return first.slot == second.slot && first.run.metadata == second.run.metadata && first.run.rows == 1 &&
+         second.run.rows == 1 && first.run.address + first.run.row_bytes == second.run.address;
+}
+
+void TileLoader::feed_ahead() {
+  if (!ahead_ || writer_.on_the_way()) return;
+  for (; !pieces_.empty() && ahead_->in_flight < background_pieces; pieces_.pop_front()) {
+    ahead_->counters->prefetched_bytes += pieces_.front().run.bytes();
+    submit(pieces_.front(), *ahead_, background_priority);
+  }
+}
+
 void TileLoader::issue() {
-  while (!failed_) {
-    if (!queued_) queued_ = produce();
-    if (!queued_ || !issue_one(*queued_)) return;
+  while (!current_.failed && !exhausted_) {
+    if (!queued_) queued_ = walk_->next();
+    if (!queued_) exhausted_ = true;
+    if (!queued_ || !issue_one(*queued_)) break;
     queued_.reset();
   }
+  issue_ahead();
 }
 
 bool TileLoader::issue_one(LoadedJob next) {
   const TileJob& job = next.job;
+  const Descriptor& command = current_.descriptor;
   // After a continuation the slots hold its tiles, whatever the schedule says of its own previous job.
   const bool load_activation = job.load_activation || after_continuation_;
   const bool load_weight = job.load_weight || after_continuation_;
@@ -111,16 +226,26 @@ bool TileLoader::issue_one(LoadedJob next) {
   }
   jobs_.push_back(next);
   if (load_activation) {
-    const OperandLayout layout = command_.a.layout(job.instance);
-    load(activation_slot, tile_runs(layout, command_.a.format, {job.m0, job.m, job.k0, job.k}), Stream::activation);
+    const OperandLayout layout = command.a.layout(job.instance);
+    load(activation_slot, tile_runs(layout, command.a.format, {job.m0, job.m, job.k0, job.k}), Stream::activation);
   }
-  if (load_weight) {
-    const OperandDescriptor part = weight_segment(command_, next.segment);
-    const TileRange range{job.n0, job.n, next.weight_k0, job.k};
-    load(weight_slot, tile_runs(part.layout(job.instance), part.format, range), Stream::weight);
+  if (load_weight && weights_ahead_ > 0) {
+    --weights_ahead_;
+    complete(weight_slot);
+  } else if (load_weight) {
+    load(weight_slot, weight_runs(command, next), weight_stream(command));
   }
-  if (job.refill) load(next.refill_slot, {partial_sum_run(command_, job)}, Stream::partial_sum);
+  if (job.refill) load(next.refill_slot, {partial_sum_run(command, job)}, Stream::partial_sum);
   return true;
+}
+
+std::vector<MemoryRun> TileLoader::weight_runs(const Descriptor& command, const LoadedJob& job) {
+  const OperandDescriptor part = weight_segment(command, job.segment);
+  return tile_runs(part.layout(job.job.instance), part.format, {job.job.n0, job.job.n, job.weight_k0, job.job.k});
+}
+
+Stream TileLoader::weight_stream(const Descriptor& command) {
+  return command.w.cache ? Stream::key_value : Stream::weight;
 }
 
 /// With room for one tile only, the one before must have left the output buffer; in any case the sums must be in
@@ -131,47 +256,75 @@ bool TileLoader::may_refill(const TileJob& job) const {
   const bool in_array = std::any_of(jobs_.begin(), jobs_.end(), [&](const LoadedJob& other) {
     return other.job.m0 == job.m0 && other.job.n0 == job.n0;
   });
-  return !in_array && !writer_.writing(partial_sum_run(command_, job).address);
+  return !in_array && !writer_.writing(partial_sum_run(current_.descriptor, job).address);
 }
 
-void TileLoader::load(unsigned index, std::vector<MemoryRun> runs, Stream stream) {
+std::vector<TileLoader::Piece> TileLoader::pieces_of(unsigned slot, const std::vector<MemoryRun>& runs, Stream stream) {
+  std::vector<Piece> pieces;
+  std::uint64_t at = 0;
+  for (const MemoryRun& run : runs) {
+    pieces.push_back({slot, run, stream, at});
+    at += run.bytes();
+  }
+  return pieces;
+}
+
+void TileLoader::load(unsigned index, const std::vector<MemoryRun>& runs, Stream stream) {
+  const std::vector<Piece> pieces = pieces_of(index, runs, stream);
+  occupy(index, pieces, current_);
+  for (const Piece& piece : pieces)
+    submit(piece, current_);
+}
+
+/// The slot waits for these pieces, which the command will have asked for.
+void TileLoader::occupy(unsigned index, const std::vector<Piece>& pieces, const Command& command) {
+  CommandCounters& counters = *command.counters;
+  std::uint64_t total = 0;
+  for (const Piece& piece : pieces) {
+    counters.read_bytes[static_cast<unsigned>(piece.stream)] += piece.run.bytes();
+    total += piece.run.bytes();
+  }
   Slot& slot = slots_[index];
   slot.unpacked = false;
-  slot.runs = std::move(runs);
-  slot.pending = static_cast<unsigned>(slot.runs.size());
-  std::uint64_t total = 0;
-  for (const auto& run : slot.runs)
-    total += run.bytes();
-  if (!command_.timing_only) slot.bytes.resize(total);
-  std::uint64_t at = 0;
-  for (const auto& run : slot.runs) {
-    DmaTransfer transfer;
-    transfer.address = run.address;
-    transfer.row_bytes = run.row_bytes;
-    transfer.rows = run.rows;
-    transfer.stride = run.stride;
-    transfer.stream = stream;
-    transfer.data = command_.timing_only ? nullptr : slot.bytes.data() + at;
-    at += run.bytes();
-    counters_->read_bytes[static_cast<unsigned>(transfer.stream)] += run.bytes();
-    ++in_flight_;
-    dma_.submit(transfer, *this, index | static_cast<std::uint64_t>(transfer.stream) << 8 | generation_ << 16);
+  slot.pending = static_cast<unsigned>(pieces.size());
+  if (!command.descriptor.timing_only) slot.bytes.resize(total);
+  if (index < 2) {
+    counters.activation_buffer_write += total;
+  } else if (index < 4) {
+    counters.weight_buffer_write += total;
+  } else {
+    counters.output_buffer_write += total;
   }
-  if (stream == Stream::weight) counters_->weight_buffer_write += total;
-  if (stream == Stream::activation) counters_->activation_buffer_write += total;
-  if (stream == Stream::partial_sum) counters_->output_buffer_write += total;
+}
+
+void TileLoader::submit(const Piece& piece, Command& command, std::uint8_t priority) {
+  DmaTransfer transfer;
+  transfer.address = piece.run.address;
+  transfer.row_bytes = piece.run.row_bytes;
+  transfer.rows = piece.run.rows;
+  transfer.stride = piece.run.stride;
+  transfer.stream = piece.run.metadata ? Stream::metadata : piece.stream;
+  transfer.priority = priority;
+  if (!command.descriptor.timing_only) transfer.data = slots_[piece.slot].bytes.data() + piece.at;
+  ++command.in_flight;
+  dma_.submit(transfer, *this, piece.slot | static_cast<std::uint64_t>(transfer.stream) << 8 | command.number << 16);
 }
 
 void TileLoader::dma_done(std::uint64_t token, tlm::tlm_response_status status) {
-  --in_flight_;
   Slot& slot = slots_[token & 0xFF];
-  if (token >> 16 == generation_) {
-    --slot.pending;
-    slot.ready_cycle = clock_.now();
-    slot.last_stream = static_cast<Stream>(token >> 8 & 0xFF);
-    if (status != tlm::TLM_OK_RESPONSE) failed_ = true;
+  --slot.pending;
+  slot.ready_cycle = clock_.now();
+  slot.last_stream = static_cast<Stream>(token >> 8 & 0xFF);
+  const std::uint64_t number = token >> 16;
+  if (number == current_.number || (ahead_ && number == ahead_->number)) {
+    Command& command = number == current_.number ? current_ : *ahead_;
+    --command.in_flight;
+    if (status != tlm::TLM_OK_RESPONSE) command.failed = true;
+  } else {
+    --dropped_in_flight_;
   }
-  if (slot.pending == 0 || failed_ || in_flight_ == 0) changed_.notify();
+  feed_ahead();
+  if (slot.pending == 0 || current_.failed || quiet()) changed_.notify();
 }
 
 bool TileLoader::ready(const LoadedJob& job) const {
@@ -201,12 +354,12 @@ void TileLoader::finish_front() {
 }
 
 const QuantizedTensor& TileLoader::activation(const LoadedJob& job) {
-  return unpacked(slots_[job.activation_slot], command_.a, {job.job.m0, job.job.m, job.job.k0, job.job.k},
+  return unpacked(slots_[job.activation_slot], current_.descriptor.a, {job.job.m0, job.job.m, job.job.k0, job.job.k},
                   job.job.instance);
 }
 
 const QuantizedTensor& TileLoader::weight(const LoadedJob& job) {
-  return unpacked(slots_[job.weight_slot], weight_segment(command_, job.segment),
+  return unpacked(slots_[job.weight_slot], weight_segment(current_.descriptor, job.segment),
                   {job.job.n0, job.job.n, job.weight_k0, job.job.k}, job.job.instance);
 }
 

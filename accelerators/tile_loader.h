@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Walks the jobs of one GEMM command and brings their operand tiles on chip ahead of the array, as far as the double
-/// buffers allow.
+/// buffers allow; behind the last of them, the first weight tiles of the next command.
 #pragma once
 
 #include <array>
@@ -31,13 +31,40 @@ struct LoadedJob {
   unsigned activation_slot = 0, weight_slot = 0, refill_slot = 0;
 };
 
+/// The jobs of a command in order: those of its schedule, each output tile's continuations of W behind its own
+/// reduction.
+class JobWalk {
+ public:
+  explicit JobWalk(const Descriptor& command);
+  /// nullopt: no more. Segment, weight_k0 and job are filled in.
+  std::optional<LoadedJob> next();
+  TileSchedule& schedule() { return schedule_; }
+
+ private:
+  LoadedJob next_continuation();
+  std::uint64_t visible_reduction(const TileJob& tile) const;
+
+  Descriptor command_;
+  TileSchedule schedule_;
+  std::optional<TileJob> behind_;  ///< the tile whose continuations come next, from its k0 on
+};
+
 class TileLoader final : public DmaListener {
  public:
   TileLoader(DmaEngine& dma, const ResultWriter& writer, const MachineClock& clock);
 
   /// Starts a command; `counters` receives the bytes asked for and must outlive it. `output_tiles`: tiles of partial
-  /// sums that the output buffer holds.
+  /// sums that the output buffer holds. After prefetch() it must be the command that was announced there.
   void start(const Descriptor& command, std::uint64_t output_tiles, CommandCounters& counters);
+  /// Announces the command that starts next: the weight tiles of its first two jobs are loaded when the running command
+  /// has issued its own last load and a slot is free, in the background: in small pieces behind every other transfer;
+  /// what is then left comes with their jobs.
+  /// An error of theirs is that command's. `counters` must outlive start() or drop_prefetch().
+  void prefetch(const Descriptor& command, CommandCounters& counters);
+  /// Forgets it; what is in flight keeps the loader from being quiet().
+  void drop_prefetch();
+  /// Goes on with the loads of the next command; they wait while stores are on their way.
+  void feed_ahead();
   /// Every job has been finished.
   bool finished() const { return jobs_.empty() && !queued_; }
   /// Issues what had to wait: spilled partial sums are read back only when they are in memory and have room on chip.
@@ -56,10 +83,10 @@ class TileLoader final : public DmaListener {
   /// The array is done with front(): its slots may be reused; further loads are issued.
   void finish_front();
   /// The walk that jobs come from; only while a command runs.
-  TileSchedule& schedule() { return *schedule_; }
-  bool failed() const { return failed_; }
-  /// No DMA of this loader is in flight.
-  bool quiet() const { return in_flight_ == 0; }
+  TileSchedule& schedule() { return walk_->schedule(); }
+  bool failed() const { return current_.failed; }
+  /// No DMA of this loader is in flight, that of the next command apart.
+  bool quiet() const { return current_.in_flight == 0 && dropped_in_flight_ == 0; }
   /// Drops everything that is not in flight.
   void cancel();
 
@@ -79,34 +106,60 @@ class TileLoader final : public DmaListener {
     Stream last_stream = Stream::command;
     bool unpacked = false;
     QuantizedTensor tile;
-    std::vector<MemoryRun> runs;
   };
-  std::optional<LoadedJob> produce();
-  LoadedJob produce_continuation();
-  std::uint64_t visible_reduction(const TileJob& tile) const;
+  /// Whose loads they are.
+  struct Command {
+    Descriptor descriptor;
+    CommandCounters* counters = nullptr;
+    std::uint64_t number = 0;
+    std::uint64_t in_flight = 0;  ///< DMA transfers
+    bool failed = false;
+  };
+  struct Ahead : Command {
+    std::vector<LoadedJob> tiles;  ///< the jobs whose weight tiles are to be loaded
+    std::size_t issued = 0;        ///< of them: have a slot
+  };
+  /// Part of a tile on its way into a slot.
+  struct Piece {
+    unsigned slot = 0;
+    MemoryRun run;
+    Stream stream = Stream::weight;  ///< its tensor
+    std::uint64_t at = 0;            ///< offset in the slot
+  };
   void issue();
+  void issue_ahead();
   bool issue_one(LoadedJob next);
   bool may_refill(const TileJob& job) const;
   static const QuantizedTensor& unpacked(Slot& slot, const OperandDescriptor& operand, const TileRange& range,
                                          std::uint64_t instance);
-  void load(unsigned slot, std::vector<MemoryRun> runs, Stream stream);
+  void complete(unsigned slot);
+  static bool continues(const Piece& first, const Piece& second);
+  void drop_pieces();
+  static std::vector<Piece> pieces_of(unsigned slot, const std::vector<MemoryRun>& runs, Stream stream);
+  void load(unsigned slot, const std::vector<MemoryRun>& runs, Stream stream);
+  void occupy(unsigned slot, const std::vector<Piece>& pieces, const Command& command);
+  void submit(const Piece& piece, Command& command, std::uint8_t priority = DmaTransfer::by_stream);
+  static std::vector<MemoryRun> weight_runs(const Descriptor& command, const LoadedJob& job);
+  static Stream weight_stream(const Descriptor& command);
 
   DmaEngine& dma_;
   const ResultWriter& writer_;
   const MachineClock& clock_;
   sc_core::sc_event changed_;
-  Descriptor command_;
-  CommandCounters* counters_ = nullptr;
-  std::optional<TileSchedule> schedule_;
+  Command current_;
+  std::optional<Ahead> ahead_;
+  std::deque<Piece> pieces_;       ///< of weight tiles that have a slot before their job: not yet asked for
+  std::size_t weights_ahead_ = 0;  ///< weight tiles of the running command that were asked for before it began
+  std::optional<JobWalk> walk_;
   std::optional<LoadedJob> queued_;  ///< produced, but no slot was free
-  std::optional<TileJob> behind_;    ///< the tile whose continuations come next, from its k0 on
   std::deque<LoadedJob> jobs_;
   std::array<Slot, 6> slots_;  ///< activation 0, 1; weight 2, 3; refilled partial sums 4, 5
   unsigned activation_slot_ = 0, weight_slot_ = 2, refill_slot_ = 4;
   std::uint64_t output_tiles_ = 1;
-  std::uint64_t in_flight_ = 0;
-  std::uint64_t generation_ = 0;  ///< of the command; completions of a cancelled one are dropped
-  bool after_continuation_ = false, failed_ = false;
+  std::uint64_t last_number_ = 0;
+  std::uint64_t dropped_in_flight_ = 0;
+  bool after_continuation_ = false;
+  bool exhausted_ = true;  ///< every job of the running command has been issued
 };
 
 }  // namespace nibble

@@ -12,6 +12,10 @@ namespace {
 /// Largest count of bytes or elements: sums and products with operations per element then fit 64 bits.
 constexpr std::uint64_t largest_extent = std::uint64_t{1} << 40;
 
+Stream stream_of(const OperandDescriptor& operand) {
+  return operand.cache ? Stream::key_value : Stream::vector;
+}
+
 bool is_plain(const Format& format) {
   return format.grouping == Grouping::none;
 }
@@ -49,24 +53,26 @@ void VectorEngine::load(const Descriptor& command, const Chunks& chunks, std::ui
     const std::uint64_t begin = chunks.share(command.input_bytes[input], chunk);
     const std::uint64_t end = chunks.share(command.input_bytes[input], chunk + 1);
     if (begin == end) continue;
+    const OperandDescriptor& operand = input == 0 ? command.a : command.w;
     DmaTransfer transfer;
-    transfer.address = (input == 0 ? command.a : command.w).address + begin;
+    transfer.address = operand.address + begin;
     transfer.row_bytes = transfer.stride = end - begin;
-    transfer.stream = Stream::vector;
-    counters.read_bytes[static_cast<unsigned>(Stream::vector)] += end - begin;
+    transfer.stream = stream_of(operand);
+    counters.read_bytes[static_cast<unsigned>(transfer.stream)] += end - begin;
     counters.activation_buffer_write += end - begin;
     counters.activation_buffer_read += end - begin;
     ++halves_[index].pending;
     ++in_flight_;
-    dma_.submit(transfer, *this, index);
+    dma_.submit(transfer, *this, index | static_cast<std::uint64_t>(transfer.stream) << 8);
   }
 }
 
 void VectorEngine::dma_done(std::uint64_t token, tlm::tlm_response_status status) {
-  Half& half = halves_[token];
+  Half& half = halves_[token & 0xFF];
   --in_flight_;
   --half.pending;
   half.ready_cycle = clock_.now();
+  half.last_stream = static_cast<Stream>(token >> 8);
   if (status != tlm::TLM_OK_RESPONSE) failed_ = true;
   changed_.notify();
 }
@@ -94,8 +100,7 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
       sc_core::wait(changed_);
     if (stopped()) break;
     const std::uint64_t start = std::max(end, half.ready_cycle);
-    counters.memory_stall_cycles += start - end;
-    counters.stall_by_stream[static_cast<unsigned>(Stream::vector)] += start - end;
+    counters.memory_stall(half.last_stream, start - end);
     const std::uint64_t elements = chunks.share(command.elements, i + 1) - chunks.share(command.elements, i);
     const auto chunk_operations = static_cast<std::uint64_t>(std::llround(static_cast<double>(elements) * operations));
     // Results of a group enter the quantizer no faster than it encodes groups.
@@ -112,7 +117,7 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
     while (writer_.outstanding() > 1)
       sc_core::wait(writer_.changed());
     const std::uint64_t now = std::max(clock_.now(), end);
-    counters.output_stall_cycles += now - end;
+    counters.output_stall(writer_.last_stream(), now - end);
     end = now;
     MemoryRun run;
     run.address = command.c.address + chunks.share(command.output_bytes, i);
@@ -121,7 +126,7 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
         config_.vector_unit.latency_cycles + (quantizes ? config_.quantizer.pipeline_cycles + 1 : 0);
     counters.output_buffer_write += run.row_bytes;
     counters.output_buffer_read += run.row_bytes;
-    if (run.row_bytes > 0) writer_.write(end + latency, {run}, {}, Stream::vector);
+    if (run.row_bytes > 0) writer_.write(end + latency, {run}, {}, stream_of(command.c));
     if (i + 2 < chunks.count) load(command, chunks, i + 2, counters);
   }
   counters.vector_operations += operations_done;
@@ -137,7 +142,7 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
     sc_core::wait(writer_.changed());
   const std::uint64_t now = std::max(clock_.now(), encoded);
   clock_.wait_until(now);
-  counters.output_stall_cycles += now - encoded;
+  counters.output_stall(writer_.last_stream(), now - encoded);
   counters.cycles += now - begin;
   return failed_ || writer_.failed() ? CommandStatus::bus_error : CommandStatus::done;
 }

@@ -29,6 +29,7 @@ class VectorEngine final : public DmaListener {
   struct Half {
     unsigned pending = 0;
     std::uint64_t ready_cycle = 0;
+    Stream last_stream = Stream::vector;
   };
   struct Chunks {
     std::uint64_t count = 0;

@@ -13,11 +13,20 @@
 
 namespace nibble {
 
-/// Bytes between the chip and its memory by tensor, group metadata included, as asked for by the machine.
-struct TrafficFigures {
-  std::uint64_t weight = 0, activation = 0, output = 0, partial_sum = 0, vector = 0, command = 0;
-  std::uint64_t total() const { return weight + activation + output + partial_sum + vector + command; }
+/// Figures by tensor: bytes between the chip and its memory as asked for by the machine, or stall cycles by the stream
+/// that was waited for. Bytes of group metadata belong to their tensor; a stall is `metadata` when metadata that moves
+/// apart from its codes came last.
+struct StreamFigures {
+  std::uint64_t weight = 0, activation = 0, kv = 0, metadata = 0, output = 0, partial_sum = 0, vector = 0, command = 0;
+  std::uint64_t total() const { return weight + activation + kv + metadata + output + partial_sum + vector + command; }
 };
+
+/// Their names and places.
+inline constexpr std::pair<const char*, std::uint64_t StreamFigures::*> all_streams[] = {
+    {"weight", &StreamFigures::weight}, {"activation", &StreamFigures::activation},
+    {"kv", &StreamFigures::kv},         {"metadata", &StreamFigures::metadata},
+    {"output", &StreamFigures::output}, {"partial_sum", &StreamFigures::partial_sum},
+    {"vector", &StreamFigures::vector}, {"command", &StreamFigures::command}};
 
 /// What the memory spent by cause, pJ; it prices its own commands. Empty: it does not know.
 struct DramFigures {
@@ -41,14 +50,14 @@ struct ReportFigures {
   std::uint64_t cycles = 0;
   std::uint64_t compute_cycles = 0, fill_drain_cycles = 0, memory_stall_cycles = 0, output_stall_cycles = 0,
                 exposed_quantizer_cycles = 0;
-  std::uint64_t weight_load_cycles = 0;  ///< part of fill_drain_cycles
-  std::uint64_t weight_stall_cycles = 0, activation_stall_cycles = 0,
-                other_stall_cycles = 0;  ///< sum to memory_stall_cycles
+  std::uint64_t weight_load_cycles = 0;        ///< part of fill_drain_cycles
+  StreamFigures memory_stalls, output_stalls;  ///< sum to memory_stall_cycles, output_stall_cycles
   double time_s = 0;
   std::uint64_t macs = 0;          ///< needed by the operator
   std::uint64_t pe_macs = 0;       ///< performed by the PEs (masked elements of a tile included)
   std::uint64_t ideal_cycles = 0;  ///< macs at peak rate
-  TrafficFigures traffic;
+  StreamFigures traffic;
+  std::uint64_t prefetched_bytes = 0;                       ///< of traffic: asked for before the operator began
   std::uint64_t compulsory_bytes = 0;                       ///< every operand moved once
   std::uint64_t dram_read_bytes = 0, dram_write_bytes = 0;  ///< on the data bus, whole bursts
   std::uint64_t sram_read_bytes = 0, sram_write_bytes = 0;
@@ -69,9 +78,19 @@ void for_each_count(Figures& figures, Other& other, const Visit& visit) {
   visit("output_stall_cycles", figures.output_stall_cycles, other.output_stall_cycles);
   visit("exposed_quantizer_cycles", figures.exposed_quantizer_cycles, other.exposed_quantizer_cycles);
   visit("weight_load_cycles", figures.weight_load_cycles, other.weight_load_cycles);
-  visit("stall_cycles_by_stream.weight", figures.weight_stall_cycles, other.weight_stall_cycles);
-  visit("stall_cycles_by_stream.activation", figures.activation_stall_cycles, other.activation_stall_cycles);
-  visit("stall_cycles_by_stream.other", figures.other_stall_cycles, other.other_stall_cycles);
+  visit("stall_cycles_by_stream.weight", figures.memory_stalls.weight, other.memory_stalls.weight);
+  visit("stall_cycles_by_stream.activation", figures.memory_stalls.activation, other.memory_stalls.activation);
+  visit("stall_cycles_by_stream.kv", figures.memory_stalls.kv, other.memory_stalls.kv);
+  visit("stall_cycles_by_stream.metadata", figures.memory_stalls.metadata, other.memory_stalls.metadata);
+  visit("stall_cycles_by_stream.partial_sum", figures.memory_stalls.partial_sum, other.memory_stalls.partial_sum);
+  visit("stall_cycles_by_stream.vector", figures.memory_stalls.vector, other.memory_stalls.vector);
+  visit("stall_cycles_by_stream.command", figures.memory_stalls.command, other.memory_stalls.command);
+  visit("output_stall_cycles_by_stream.kv", figures.output_stalls.kv, other.output_stalls.kv);
+  visit("output_stall_cycles_by_stream.output", figures.output_stalls.output, other.output_stalls.output);
+  visit("output_stall_cycles_by_stream.partial_sum", figures.output_stalls.partial_sum,
+        other.output_stalls.partial_sum);
+  visit("output_stall_cycles_by_stream.vector", figures.output_stalls.vector, other.output_stalls.vector);
+  visit("output_stall_cycles_by_stream.command", figures.output_stalls.command, other.output_stalls.command);
   visit("macs", figures.macs, other.macs);
   visit("pe_macs", figures.pe_macs, other.pe_macs);
   visit("ideal_cycles", figures.ideal_cycles, other.ideal_cycles);
@@ -81,10 +100,12 @@ void for_each_count(Figures& figures, Other& other, const Visit& visit) {
   visit("sram_write_bytes", figures.sram_write_bytes, other.sram_write_bytes);
   visit("traffic_bytes.weight", figures.traffic.weight, other.traffic.weight);
   visit("traffic_bytes.activation", figures.traffic.activation, other.traffic.activation);
+  visit("traffic_bytes.kv", figures.traffic.kv, other.traffic.kv);
   visit("traffic_bytes.output", figures.traffic.output, other.traffic.output);
   visit("traffic_bytes.partial_sum", figures.traffic.partial_sum, other.traffic.partial_sum);
   visit("traffic_bytes.vector", figures.traffic.vector, other.traffic.vector);
   visit("traffic_bytes.command", figures.traffic.command, other.traffic.command);
+  visit("prefetched_bytes", figures.prefetched_bytes, other.prefetched_bytes);
   visit("compulsory_bytes", figures.compulsory_bytes, other.compulsory_bytes);
   visit("overflows", figures.overflows, other.overflows);
 }

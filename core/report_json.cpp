@@ -247,9 +247,12 @@ std::string operators_csv(const Report& report) {
                               "energy_static_pj",
                               "energy_idle_pj",
                               "energy_gated_pj",
-                              "energy_total_pj"}) {
+                              "energy_total_pj",
+                              "prefetched_bytes"}) {
     table.column(heading);
   }
+  for (const auto& [name, stream] : all_streams)
+    table.column(std::string("stall_") + name + "_cycles");
   const auto cell = [](const std::optional<double>& value) { return value ? to_text(*value) : std::string("unknown"); };
   for (const auto& entry : report.operators) {
     const ReportFigures& f = entry.figures;
@@ -268,6 +271,9 @@ std::string operators_csv(const Report& report) {
       row.push_back(cell(sum->value()));
     }
     row.push_back(to_text(energy.total.known()));
+    row.push_back(std::to_string(f.prefetched_bytes));
+    for (const auto& [name, stream] : all_streams)
+      row.push_back(std::to_string(f.memory_stalls.*stream + f.output_stalls.*stream));
     table.row(std::move(row));
   }
   return table.csv();

@@ -71,11 +71,51 @@ Table time_table(const Report& report) {
   return table;
 }
 
+using Line = std::function<void(const std::string& label, const ReportFigures&)>;
+
+/// Memory and output stalls together, by the stream that was waited for.
+Table stall_table(const Report& report, const std::function<void(const Report&, const Line&)>& for_each) {
+  Table table;
+  table.column("stalls, % of the cycles", Table::Align::left);
+  for (const char* heading :
+       {"weights", "activations", "KV", "metadata", "outputs", "partial sums", "vector", "commands", "all"}) {
+    table.column(heading);
+  }
+  for_each(report, [&](const std::string& label, const ReportFigures& f) {
+    if (label == "total") table.rule();
+    std::vector<std::string> row = {label};
+    for (const auto& [name, stream] : all_streams) {
+      const std::uint64_t cycles = f.memory_stalls.*stream + f.output_stalls.*stream;
+      row.push_back(cycles == 0 ? "-" : percent(cycles, f.cycles));
+    }
+    row.push_back(percent(f.memory_stall_cycles + f.output_stall_cycles, f.cycles));
+    table.row(std::move(row));
+  });
+  return table;
+}
+
+/// One line per operator of a phase, all layers together, then the whole run.
+void for_each_operator_line(const Report& report, const Line& row) {
+  std::vector<std::pair<std::string, Report>> lines;
+  for (const auto& entry : report.operators) {
+    const std::string label = entry.phase + " " + entry.name;
+    auto place = std::find_if(lines.begin(), lines.end(), [&](const auto& line) { return line.first == label; });
+    if (place == lines.end()) {
+      place = lines.emplace(lines.end(), label, Report{});
+      place->second.clock_mhz = report.clock_mhz;
+    }
+    place->second.operators.push_back(entry);
+  }
+  for (const auto& [label, part] : lines)
+    row(label, part.totals());
+  row("total", report.totals());
+}
+
 Table traffic_table(const Report& report) {
   Table table;
   table.column("traffic", Table::Align::left);
-  for (const char* heading : {"weights", "activations", "outputs", "partial sums", "vector", "asked", "on the bus",
-                              "compulsory", "x compulsory"}) {
+  for (const char* heading : {"weights", "activations", "KV", "outputs", "partial sums", "vector", "asked",
+                              "on the bus", "compulsory", "x compulsory"}) {
     table.column(heading);
   }
   for_each_line(report, [&](const std::string& label, const ReportFigures& f) {
@@ -87,8 +127,8 @@ Table traffic_table(const Report& report) {
     const auto ratio = f.compulsory_bytes > 0
                            ? std::optional<double>(static_cast<double>(asked) / static_cast<double>(f.compulsory_bytes))
                            : std::nullopt;
-    table.row({label, bytes(f.traffic.weight), bytes(f.traffic.activation), bytes(f.traffic.output),
-               bytes(f.traffic.partial_sum), bytes(f.traffic.vector), bytes(asked),
+    table.row({label, bytes(f.traffic.weight), bytes(f.traffic.activation), bytes(f.traffic.kv),
+               bytes(f.traffic.output), bytes(f.traffic.partial_sum), bytes(f.traffic.vector), bytes(asked),
                bytes(f.dram_read_bytes + f.dram_write_bytes), bytes(f.compulsory_bytes), fixed(ratio, 2)});
   });
   return table;
@@ -178,7 +218,8 @@ std::string report_text(const Report& report) {
           " MAC/cycle and " + fixed(report.peak_bytes_per_cycle, 1) + " byte/cycle, memory " + report.memory;
   for (const PriceList& prices : report.prices)
     text += ", cost book " + prices.technology + " (" + to_text(prices.node_nm) + " nm)";
-  text += "\n\n" + time_table(report).text() + "\n" + traffic_table(report).text() + "\n";
+  text += "\n\n" + time_table(report).text() + "\n" + stall_table(report, for_each_line).text() + "\n" +
+          traffic_table(report).text() + "\n";
   for (const PriceList& prices : report.prices)
     text += energy_table(report, prices).text() + "\n";
   for (const auto& line : binding_lines(report))
@@ -219,8 +260,9 @@ std::string report_html(const Report& report) {
   for_each_line(report, [&](const std::string& label, const ReportFigures& f) {
     page += "<tr><td>" + escape(label) + "</td><td>" + cause_bar(f, total) + "</td></tr>\n";
   });
-  page += "</table>\n<h2>Figures</h2>\n<pre>" + escape(report_text(report)) + "</pre>\n<h2>Configuration</h2>\n<pre>" +
-          escape(report.configuration) + "</pre>\n</body></html>\n";
+  page += "</table>\n<h2>Figures</h2>\n<pre>" + escape(report_text(report)) +
+          "</pre>\n<h2>Stalls by operator</h2>\n<pre>" + escape(stall_table(report, for_each_operator_line).text()) +
+          "</pre>\n<h2>Configuration</h2>\n<pre>" + escape(report.configuration) + "</pre>\n</body></html>\n";
   return page;
 }
 

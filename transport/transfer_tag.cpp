@@ -11,6 +11,8 @@ const char* to_string(Stream stream) {
       return "weight";
     case Stream::activation:
       return "activation";
+    case Stream::key_value:
+      return "kv";
     case Stream::metadata:
       return "metadata";
     case Stream::partial_sum:

@@ -9,8 +9,18 @@
 namespace nibble {
 
 /// The stream that a transfer belongs to; traffic and stalls are reported per stream.
-enum class Stream : std::uint8_t { command, weight, activation, metadata, partial_sum, output, vector, host };
-constexpr unsigned stream_count = 8;
+enum class Stream : std::uint8_t {
+  command,
+  weight,
+  activation,
+  key_value,  ///< operands and results that lie in a KV cache
+  metadata,   ///< group metadata that is moved apart from its codes
+  partial_sum,
+  output,
+  vector,
+  host
+};
+constexpr unsigned stream_count = 9;
 const char* to_string(Stream stream);
 
 /// Ignorable extension. Written once by the initiator, read-only for everyone else.

@@ -46,6 +46,7 @@ class MachineBench : public sc_core::sc_module {
   ProtocolMonitor control_monitor{"control_monitor"}, memory_monitor{"memory_monitor"};
   std::vector<CommandCounters> commands;  ///< all that ended, in order
   std::vector<std::uint32_t> tags;
+  std::vector<std::uint64_t> begins;  ///< their first cycles
   bool finished = false;
 
   /// `memory` is bound to the machine, `contents` reached by debug transport for operands and descriptors.
@@ -57,7 +58,8 @@ class MachineBench : public sc_core::sc_module {
     machine.memory.bind(memory_monitor.in);
     memory_monitor.out.bind(memory);
     machine.irq.bind(irq);
-    machine.observe([this](std::uint32_t tag, std::uint64_t, const CommandCounters& counters) {
+    machine.observe([this](std::uint32_t tag, std::uint64_t begin, const CommandCounters& counters) {
+      begins.push_back(begin);
       tags.push_back(tag);
       commands.push_back(counters);
     });

@@ -19,6 +19,8 @@ class ScriptedMemory : public sc_core::sc_module, public tlm::tlm_fw_transport_i
   tlm::tlm_target_socket<> target{"target"};
   /// Called for every transaction; anything but TLM_OK_RESPONSE is the answer instead of data.
   std::function<tlm::tlm_response_status(const tlm::tlm_generic_payload&)> script;
+  /// Latency of a transaction; without it the one given to the constructor.
+  std::function<sc_core::sc_time(const tlm::tlm_generic_payload&)> latency;
   /// Transactions so far.
   std::uint64_t reads = 0, writes = 0;
 
@@ -35,9 +37,10 @@ class ScriptedMemory : public sc_core::sc_module, public tlm::tlm_fw_transport_i
                                      sc_core::sc_time& delay) override {
     if (phase != tlm::BEGIN_REQ) return tlm::TLM_COMPLETED;
     serve(payload);
-    if (latency_ == sc_core::SC_ZERO_TIME) return tlm::TLM_COMPLETED;
+    const sc_core::sc_time after = latency ? latency(payload) : latency_;
+    if (after == sc_core::SC_ZERO_TIME) return tlm::TLM_COMPLETED;
     payload.acquire();
-    responses_.notify(payload, delay + latency_);
+    responses_.notify(payload, delay + after);
     phase = tlm::END_REQ;
     return tlm::TLM_UPDATED;
   }

@@ -89,6 +89,10 @@ class FidelityPair {
       for (const auto cycles : c->stall_by_stream)
         stalls += cycles;
       CHECK(stalls == c->memory_stall_cycles);
+      std::uint64_t output_stalls = 0;
+      for (const auto cycles : c->output_stall_by_stream)
+        output_stalls += cycles;
+      CHECK(output_stalls == c->output_stall_cycles);
     }
   }
   static void check_work(const CommandCounters& a, const CommandCounters& b) {

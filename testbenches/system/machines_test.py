@@ -127,7 +127,7 @@ class Models(program.ProgramTest):
         tokens = [operators[f"attention_scores{part}"]["n"] for part in ("_initial", "", "_local")]
         self.assertEqual(tokens, [32, 4000, 64])
         # Codes and one byte of exponent per 32: two heads of 32 channels (256 / 8), batch 1.
-        weight = operators["attention_scores"]["traffic_bytes"]["weight"]
+        weight = operators["attention_scores"]["traffic_bytes"]["kv"]
         self.assertEqual(weight, 2 * 4000 * (32 * 5 // 8 + 1))
 
 

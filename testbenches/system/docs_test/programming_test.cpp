@@ -85,6 +85,7 @@ void add_operand(std::map<std::string, Change>& fields, const std::string& name,
   fields[name + ".format.bits"] = [=](Descriptor& d) { (d.*operand).format.bits = 7; };
   fields[name + ".format.grouping"] = [=](Descriptor& d) { (d.*operand).format.grouping = Grouping::channel; };
   fields[name + ".format.group_k"] = [=](Descriptor& d) { (d.*operand).column_block = word; };
+  fields[name + ".place"] = [=](Descriptor& d) { (d.*operand).cache = true; };
   fields[name + ".format.cluster"] = [=](Descriptor& d) { (d.*operand).format.cluster = word; };
 }
 
@@ -144,8 +145,8 @@ void check_field(const std::string& name, const Change& change, std::size_t offs
   Descriptor changed = blank;
   change(changed);
   const auto before = blank.pack(), after = changed.pack();
-  const bool number = name.find("format.") == std::string::npos || name.find("group_k") != std::string::npos ||
-                      name.find("cluster") != std::string::npos;
+  const bool number = (name.find("format.") == std::string::npos && name.find("place") == std::string::npos) ||
+                      name.find("group_k") != std::string::npos || name.find("cluster") != std::string::npos;
   for (std::size_t i = 0; i < before.size(); ++i) {
     CAPTURE(i);
     const bool inside = i >= offset && i < offset + bytes;
@@ -217,6 +218,8 @@ TEST_CASE("docs: version, opcode, flags and status word stand where the tables s
   d.timing_only = false;
   d.interrupt = true;
   CHECK(d.pack()[2] == 2);
+  d.weights_ready = true;
+  CHECK(d.pack()[2] == 6);
   CHECK(Descriptor::status_offset == 248);
   CHECK(descriptor_bytes == 256);
 }

@@ -15,7 +15,7 @@ import tempfile
 
 MODEL = {"model_type": "llama", "hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 1,
          "num_attention_heads": 2, "vocab_size": 128, "max_position_embeddings": 256}
-GROUPS = ("stall_cycles_by_stream", "traffic_bytes", "energy_pj", "area_um2")
+GROUPS = ("stall_cycles_by_stream", "output_stall_cycles_by_stream", "traffic_bytes", "energy_pj", "area_um2")
 
 
 def documented(page, heading):
