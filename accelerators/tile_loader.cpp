@@ -96,7 +96,6 @@ TileLoader::TileLoader(DmaEngine& dma, const ResultWriter& writer, const Machine
     : dma_(dma), writer_(writer), clock_(clock) {}
 
 void TileLoader::start(const Descriptor& command, std::uint64_t output_tiles, CommandCounters& counters) {
-  cancel();
   weights_ahead_ = ahead_ ? ahead_->issued : 0;
   if (ahead_) {
     current_ = static_cast<const Command&>(*ahead_);

@@ -74,6 +74,7 @@ void run_gemm(const GemmCommandOptions& options, std::ostream& out) {
   ConfigNode accelerator = load_accelerator(options.accelerator, options.overrides, options.technologies);
   if (!options.fidelity.empty()) accelerator.apply_override("fidelity=" + options.fidelity);
   PlatformConfig config = PlatformConfig::from(accelerator);
+  config.machine.prefetch_next = false;  // one product is measured; whatever is posted behind it leaves no trace in it
   const FormatsConfig& formats = config.machine.formats;
   const GemmJob job = prepare_gemm(options, *config.machine.pe, {formats.activation.name(), formats.weight.name()},
                                    config.machine.options);
