@@ -211,7 +211,7 @@ class Models(program.ProgramTest):
 
     @unittest.skipIf(program.SANITIZED, "too slow with sanitizers")
     def test_stretches_of_long_commands_stand_for_those_behind_them(self):
-        for machine, scenario in (("mant", ["--prefill=2048"]), ("harmonia", ["--decode=1", "--context=8192", "--batch=16"])):
+        for machine, scenario in (("mant", ["--prefill=2048"]), ("harmonia", ["--decode=1", "--context=16384", "--batch=16"])):
             command = ("run", "--accelerator", machine, "--model=llama-2-7b", *scenario)
             short, whole = self.report(*command), self.report(*command, "--every-tile")
             report_checks.check(self, short)
