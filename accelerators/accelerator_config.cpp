@@ -144,6 +144,7 @@ void read_array(ConfigNode node, SystolicConfig& config) {
   const bool by_traffic = node.choice("output_order", {"any", "less_traffic"}, "any") == "less_traffic";
   if (by_traffic && config.array.dataflow == Dataflow::output_stationary)
     config.output_order = OrderPolicy::less_traffic;
+  config.array.free_fill = node.choice("fill", {"structural", "free"}, "structural") == "free";
   const std::string name = node.string("pe");
   try {
     config.pe = &find_pe(name);
@@ -204,6 +205,8 @@ SystolicConfig SystolicConfig::from(ConfigNode node) {
                                                                                                 : Fidelity::transaction;
   if (config.fidelity == Fidelity::cycle && config.pe->datapath == nullptr)
     node.fail("fidelity", "PE " + config.pe->name + " is not modelled register by register; use transaction");
+  if (config.fidelity == Fidelity::cycle && config.array.free_fill)
+    node.fail("fidelity", "no registers fill for free; use transaction, or array.fill=structural");
   ConfigNode schedule = node.child_or_empty("schedule");
   config.traffic_price = schedule.number("traffic_price", 0, 1000, 0.1);
   schedule.reject_unknown();

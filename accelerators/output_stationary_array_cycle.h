@@ -45,6 +45,7 @@ class OutputStationaryArrayCycle {
         chain_(geometry.chain_length()),
         own_registers_(geometry.result_registers),
         pes_(rows_ * columns_),
+        full_(columns_),
         history_(rows_ + columns_ + latency_ + interval_) {}
 
   /// One step of a pass: operands of the PEs in the upper left `left.size()` x `top.size()` of the array.
@@ -124,7 +125,7 @@ class OutputStationaryArrayCycle {
   }
 
   void accumulate(const Step& entry, std::uint64_t r, std::uint64_t c) {
-    Register& pe = pes_[r * columns_ + c];
+    Register& pe = pes_[c * rows_ + r];
     if (entry.first) {
       if (pe.busy) throw InternalError("systolic array: a pass begins in a PE before the one before is finished");
       if (!own_registers_ && pe.full) throw InternalError("systolic array: a pass begins where results drain");
@@ -136,29 +137,31 @@ class OutputStationaryArrayCycle {
   }
 
   void finish(const Step& entry, std::uint64_t r, std::uint64_t c) {
-    Register& pe = pes_[r * columns_ + c];
+    Register& pe = pes_[c * rows_ + r];
     if (pe.full) throw InternalError("systolic array: a result overruns one that drains");
     pe.busy = false;
     pe.full = true;
+    ++full_[c];
     pe.moving = false;
     pe.result = {entry.tag, r, c, pe.sum};
     const std::uint64_t top = r / chain_ * chain_, end = std::min<std::uint64_t>(top + chain_, entry.left.size());
     if (r + 1 != end) return;
     for (std::uint64_t i = top; i < end; ++i)
-      pes_[i * columns_ + c].moving = true;
+      pes_[c * rows_ + i].moving = true;
   }
 
   void shift_chains(std::vector<Result>& results) {
-    for (std::uint64_t r = rows_; r-- > 0;) {
-      for (std::uint64_t c = 0; c < columns_; ++c) {
-        Register& pe = pes_[r * columns_ + c];
+    for (std::uint64_t c = 0; c < columns_; ++c) {
+      for (std::uint64_t r = full_[c] > 0 ? rows_ : 0; r-- > 0;) {
+        Register& pe = pes_[c * rows_ + r];
         if (!pe.full || !pe.moving) continue;
         pe.full = pe.moving = false;
         if (r % chain_ == chain_ - 1 || r == rows_ - 1) {
           results.push_back(pe.result);
+          --full_[c];
           continue;
         }
-        Register& below = pes_[(r + 1) * columns_ + c];
+        Register& below = pes_[c * rows_ + r + 1];
         if (below.full || (!own_registers_ && below.busy))
           throw InternalError("systolic array: a draining result overruns another");
         below.result = pe.result;
@@ -170,8 +173,9 @@ class OutputStationaryArrayCycle {
   Pe pe_;
   std::uint64_t rows_, columns_, latency_, interval_, chain_;
   bool own_registers_;
-  std::vector<Register> pes_;  ///< row-major
-  std::vector<Step> history_;  ///< skew, travel and pipelines: entry of cycle t at t modulo the size
+  std::vector<Register> pes_;        ///< column by column
+  std::vector<std::uint64_t> full_;  ///< per column: results in the chains
+  std::vector<Step> history_;        ///< skew, travel and pipelines: entry of cycle t at t modulo the size
   std::uint64_t cycle_ = 0, pe_operations_ = 0;
   std::uint64_t next_step_ = 0;   ///< the feeder's scoreboard: the corner PE's step is over
   std::uint64_t chain_free_ = 0;  ///< earliest last cycle of the next pass (own registers), or first of it

@@ -47,6 +47,7 @@ class StationaryArrayCycle {
         interval_(geometry.initiation_interval),
         turnaround_(geometry.pass_turnaround()),
         pes_(rows_ * columns_),
+        moving_(columns_),
         sums_(rows_ * columns_ * latency_),
         stream_history_(rows_ * latency_ + columns_ - 1),
         reached_(stream_history_.size()),
@@ -88,15 +89,13 @@ class StationaryArrayCycle {
     take(stream, load);
     for (std::uint64_t delay = 0; delay < reached_.size(); ++delay)
       reached_[delay] = entry(delay);
-    // Bottom row first: every PE reads its upper neighbour's register of the cycle before.
-    for (std::uint64_t r = rows_; r-- > 0;) {
-      for (std::uint64_t c = 0; c < columns_; ++c)
+    for (std::uint64_t c = 0; c < columns_; ++c) {
+      // Bottom row first: every PE reads its upper neighbour's register of the cycle before.
+      for (std::uint64_t r = rows_; r-- > 0;)
         step_pe(r, c);
-    }
-    for (std::uint64_t c = 0; c < columns_; ++c)
       collect(c, results);
-    for (std::uint64_t c = 0; c < columns_; ++c)
       shift_loads(c);
+    }
     ++cycle_;
   }
 
@@ -135,13 +134,13 @@ class StationaryArrayCycle {
   }
   /// Slot of a PE's pipeline for what it begins in cycle `cycle_` + `ahead`; read before, what it finished then.
   Sum& sum(std::uint64_t r, std::uint64_t c, std::uint64_t ahead) {
-    return sums_[(r * columns_ + c) * latency_ + (cycle_ + ahead) % latency_];
+    return sums_[(c * rows_ + r) * latency_ + (latency_ == 1 ? 0 : (cycle_ + ahead) % latency_)];
   }
 
   void step_pe(std::uint64_t r, std::uint64_t c) {
     const StreamRow* const row = reached_[r * latency_ + c];
     if (row == nullptr) return;
-    Register& pe = pes_[r * columns_ + c];
+    Register& pe = pes_[c * rows_ + r];
     if (row->first) {
       if (pe.state != Shadow::ready) throw InternalError("systolic array: a pass starts without its operands");
       pe.active = pe.shadow;
@@ -158,15 +157,20 @@ class StationaryArrayCycle {
   }
 
   void shift_loads(std::uint64_t column) {
-    for (std::uint64_t r = rows_ - 1; r > 0; --r) {
-      Register& above = pes_[(r - 1) * columns_ + column];
+    Register* const pes = &pes_[column * rows_];
+    for (std::uint64_t r = rows_ - 1; r > 0 && moving_[column] > 0; --r) {
+      Register& above = pes[r - 1];
       if (above.state != Shadow::moving) continue;
-      receive(pes_[r * columns_ + column], above.shadow, above.destination, r);
+      --moving_[column];
+      receive(pes[r], above.shadow, above.destination, r);
+      moving_[column] += pes[r].state == Shadow::moving ? 1 : 0;
       above.state = Shadow::empty;
     }
     if (cycle_ < column) return;
     const LoadRow& entering = load_history_[(cycle_ - column) % columns_];
-    if (entering.valid) receive(pes_[column], entering.w[column], entering.row, 0);
+    if (!entering.valid) return;
+    receive(pes[0], entering.w[column], entering.row, 0);
+    moving_[column] += pes[0].state == Shadow::moving ? 1 : 0;
   }
 
   static void receive(Register& pe, const Stationary& operand, std::uint64_t destination, std::uint64_t row) {
@@ -178,7 +182,8 @@ class StationaryArrayCycle {
 
   Pe pe_;
   std::uint64_t rows_, columns_, latency_, interval_, turnaround_;
-  std::vector<Register> pes_;              ///< row-major
+  std::vector<Register> pes_;              ///< column by column
+  std::vector<std::uint64_t> moving_;      ///< per column: operands on their way to their rows
   std::vector<Sum> sums_;                  ///< per PE its pipeline, by cycle modulo its length
   std::vector<StreamRow> stream_history_;  ///< skew and travel: entry of cycle t at t modulo the size
   std::vector<const StreamRow*> reached_;  ///< the row that is `index` cycles from the corner in this cycle

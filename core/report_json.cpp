@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Machine-readable forms of a report: JSON, CSV, trace events.
+#include <cmath>
+
 #include "core/json.h"
 #include "core/report.h"
 #include "core/table.h"
@@ -132,7 +134,9 @@ std::string report_json(const Report& report) {
   json.field("technology", report.prices.empty() ? "" : report.prices.front().technology);
   json.field("memory", report.memory).field("clock_mhz", report.clock_mhz);
   json.field("peak_macs_per_cycle", report.peak_macs_per_cycle)
-      .field("peak_bytes_per_cycle", report.peak_bytes_per_cycle);
+      .field("peak_bytes_per_cycle", std::isfinite(report.peak_bytes_per_cycle)
+                                         ? std::optional<double>(report.peak_bytes_per_cycle)
+                                         : std::nullopt);
   json.field("footprint_bytes", report.footprint_bytes).field("capacity_bytes", report.capacity_bytes);
 
   json.key("totals").begin_object();

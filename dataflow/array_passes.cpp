@@ -115,11 +115,12 @@ std::uint64_t load_stall(std::uint64_t stream, const ArrayGeometry& array) {
 }
 
 std::uint64_t drain_stall(std::uint64_t rows_used, std::uint64_t stream, const ArrayGeometry& array) {
-  const std::uint64_t used = std::min(rows_used, array.chain_length()), hidden = array.result_registers ? stream : 1;
+  const std::uint64_t used = array.drain_cycles(rows_used), hidden = array.result_registers ? stream : 1;
   return used > hidden ? used - hidden : 0;
 }
 
 std::uint64_t tail_cycles(std::uint64_t rows_used, std::uint64_t columns_used, const ArrayGeometry& array) {
+  if (array.free_fill) return 0;
   const std::uint64_t down = array.dataflow == Dataflow::output_stationary
                                  ? rows_used - 1 + array.pe_latency - 1 + array.chain_length()
                                  : array.rows * array.step_latency() - array.initiation_interval;

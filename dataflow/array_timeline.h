@@ -71,15 +71,16 @@ class ArrayTimeline {
     job.end = first_end + (passes.count() - 1) * stream + job_stall_cycles(passes, array);
     job.next_start = job.end;
     if (completes) {
-      const std::uint64_t chain = std::min(used, array.chain_length());
+      const std::uint64_t drain = array.drain_cycles(used);
       if (array.result_registers) {
-        last_step_ = job.end - array.initiation_interval + chain;
-      } else {
-        job.next_start = job.end + chain - 1;
+        last_step_ = job.end - array.initiation_interval + drain;
+      } else if (drain > 0) {
+        job.next_start = job.end + drain - 1;
       }
       job.result = job.end + job_tail_cycles(passes, array);
     } else {
-      job.result = job.end + (used - 1) + (passes.last_columns_used() - 1) + (array.pe_latency - 1);
+      job.result =
+          array.free_fill ? job.end : job.end + (used - 1) + (passes.last_columns_used() - 1) + (array.pe_latency - 1);
     }
     return taken(job, passes, next_start_);
   }

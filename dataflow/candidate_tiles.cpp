@@ -71,9 +71,11 @@ CandidateTiles::CandidateTiles(const ScheduleModel& model)
       k_step_(model.k_step()),
       n_step_(model.n_step()),
       area_(problem_.buffers.output_bytes / problem_.buffers.accumulator_bytes) {
-  const std::uint64_t columns = std::max<std::uint64_t>(1, problem_.array.pass_n()), extent = problem_.shape.n;
+  // Whole passes, where several of them lie inside n; the whole n is always compared.
+  const std::uint64_t columns = std::max<std::uint64_t>(1, problem_.array.pass_n());
   const std::uint64_t factor = n_step_ / std::gcd(n_step_, columns);
-  const std::uint64_t common = factor < ceil_div(extent, columns) ? factor * columns : extent;
+  if (factor >= ceil_div(problem_.shape.n, columns)) return;
+  const std::uint64_t common = factor * columns;
   if (model.fits(1, one_pass(k_step_) ? problem_.shape.k : k_step_, common)) n_step_ = common;
 }
 

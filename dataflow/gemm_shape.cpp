@@ -96,7 +96,7 @@ std::uint64_t ArrayGeometry::macs_per_step() const {
 }
 
 std::uint64_t ArrayGeometry::pass_turnaround() const {
-  return dataflow == Dataflow::output_stationary ? 0 : rows + (rows - 1) * (step_latency() - 1);
+  return dataflow == Dataflow::output_stationary || free_fill ? 0 : rows + (rows - 1) * (step_latency() - 1);
 }
 
 std::uint64_t GemmShape::columns_needed(std::uint64_t m0, std::uint64_t rows) const {

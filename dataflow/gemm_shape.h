@@ -74,6 +74,9 @@ struct ArrayGeometry {
   /// Output stationary: results drain through registers of their own while the next tile computes; else through the
   /// accumulators, and the next tile waits.
   bool result_registers = true;
+  /// An ideal that no structure has: operands are loaded, results drained and pipelines filled in no time, so that an
+  /// array takes the cycles in which operands enter and no others.
+  bool free_fill = false;
 
   /// PEs that work as one, counted as one.
   std::uint64_t logical_rows() const { return rows / rows_fused; }
@@ -86,13 +89,17 @@ struct ArrayGeometry {
   /// Multiply-accumulates per initiation interval.
   std::uint64_t macs_per_step() const;
   /// Cycles to load one set of stationary operands, one row of the array per cycle; output stationary: 0.
-  std::uint64_t preload_cycles() const { return dataflow == Dataflow::output_stationary ? 0 : rows; }
+  std::uint64_t preload_cycles() const { return dataflow == Dataflow::output_stationary || free_fill ? 0 : rows; }
   /// Cycles from a PE's operands to the registered sum; where k lies along the rows, the skew from row to row.
   std::uint64_t step_latency() const { return initiation_interval - 1 + pe_latency; }
   /// Least distance between starts of passes that load: a new set follows the swap of the old one down the array.
   std::uint64_t pass_turnaround() const;
   /// PEs of one result chain.
   std::uint64_t chain_length() const { return rows / result_ports; }
+  /// Cycles in which a chain hands out the results of a pass that uses `rows_used` PEs of a column.
+  std::uint64_t drain_cycles(std::uint64_t rows_used) const {
+    return free_fill ? 0 : rows_used < chain_length() ? rows_used : chain_length();
+  }
 };
 
 /// On-chip capacities in bytes. Operand buffers are double buffered: a tile may use half. The output buffer holds the
@@ -105,7 +112,7 @@ struct BufferCapacity {
 
 /// External memory as the schedule search sees it.
 struct MemoryRate {
-  double bytes_per_cycle = 0;  ///< sustained, in accelerator cycles
+  double bytes_per_cycle = 0;  ///< sustained, in accelerator cycles; may be infinite
   double latency_cycles = 0;   ///< of an isolated transfer
 };
 

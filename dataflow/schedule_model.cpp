@@ -33,8 +33,8 @@ void check_layout(const OperandLayout& layout, const char* name, std::uint64_t r
   }
 }
 
-void check_number(double value, bool may_be_zero, const char* what) {
-  if (!std::isfinite(value) || value < 0 || (value == 0 && !may_be_zero)) {
+void check_number(double value, bool may_be_zero, bool may_be_infinite, const char* what) {
+  if (std::isnan(value) || (std::isinf(value) && !may_be_infinite) || value < 0 || (value == 0 && !may_be_zero)) {
     throw InputError(std::string("schedule: ") + what + " must be " + (may_be_zero ? "0 or more" : "positive"));
   }
 }
@@ -136,10 +136,10 @@ ScheduleModel::ScheduleModel(const ScheduleProblem& problem) : problem_(problem)
   check_layout(problem.activation, "activation", shape.m, shape.k);
   check_layout(problem.weight, "weight", shape.n, shape.k);
   check_layout(problem.output, "output", shape.m, shape.n);
-  check_number(problem.memory.bytes_per_cycle, false, "bytes per cycle");
-  check_number(problem.memory.latency_cycles, true, "memory latency");
-  check_number(problem.traffic_price, true, "traffic price");
-  check_number(problem.job_price, true, "job price");
+  check_number(problem.memory.bytes_per_cycle, false, true, "bytes per cycle");
+  check_number(problem.memory.latency_cycles, true, false, "memory latency");
+  check_number(problem.traffic_price, true, false, "traffic price");
+  check_number(problem.job_price, true, false, "job price");
   if (problem.buffers.accumulator_bytes == 0 || problem.buffers.accumulator_bytes > 64 || problem.partial_bytes > 64) {
     throw InputError("schedule: an accumulator has 1 to 64 bytes, a spilled partial sum at most 64");
   }

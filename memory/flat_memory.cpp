@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/units.h"
 #include "memory/quantities.h"
@@ -11,7 +12,9 @@ namespace nibble {
 
 FlatConfig FlatConfig::from(ConfigNode node) {
   FlatConfig config;
-  config.bandwidth_gbps = node.number("bandwidth_gbps", 0.001, 1e5);
+  config.bandwidth_gbps = node.string("bandwidth_gbps") == "infinite" ? std::numeric_limits<double>::infinity()
+                                                                      : node.number("bandwidth_gbps", 0.001, 1e5);
+  config.bandwidth_gbps *= static_cast<double>(node.integer("channels", 1, 1024, 1));
   config.latency_ns = node.number("latency_ns", 0, 1e6, 0);
   config.capacity_bytes = static_cast<std::uint64_t>(node.integer("capacity_mib", 1, 1 << 24, 16384)) * mib;
   config.burst_bytes = static_cast<std::uint64_t>(node.integer("burst_bytes", 1, 4096, 1));

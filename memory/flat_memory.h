@@ -10,7 +10,7 @@
 namespace nibble {
 
 struct FlatConfig {
-  double bandwidth_gbps = 0;  ///< 1e9 bytes per second, reads and writes share it
+  double bandwidth_gbps = 0;  ///< 1e9 bytes per second, reads and writes share it; may be infinite
   double latency_ns = 0;      ///< added to every transaction, overlapped with others
   std::uint64_t capacity_bytes = 0;
   std::uint64_t burst_bytes = 1;                                           ///< transactions move whole bursts
@@ -18,8 +18,9 @@ struct FlatConfig {
   std::optional<double> read_pj_per_bit, write_pj_per_bit, background_mw;  ///< empty: unknown
   std::string source;
 
-  /// Keys bandwidth_gbps, latency_ns, capacity_mib, burst_bytes, queue_depth, read_pj_per_bit, write_pj_per_bit,
-  /// background_mw (each a number or `unknown`), source.
+  /// Keys bandwidth_gbps (a number or `infinite`), channels (times that bandwidth, 1 by default), latency_ns,
+  /// capacity_mib, burst_bytes, queue_depth, read_pj_per_bit, write_pj_per_bit, background_mw (each a number or
+  /// `unknown`), source.
   static FlatConfig from(ConfigNode node);
 };
 

@@ -2,6 +2,7 @@
 /// Every machine in every dataflow, register by register against the closed forms, in the whole machine: memory, DMA,
 /// buffers, quantizer. At least 60 shapes per dataflow; docs/validation.md shows the table that this test makes.
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <iterator>
 
@@ -107,4 +108,34 @@ TEST_CASE("every machine in every dataflow: registers and closed forms, at least
   REQUIRE(file);
   const std::string page((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   CHECK_THAT(page, Catch::Contains(table));
+}
+
+TEST_CASE("arrays of 1 x 1 to 256 x 256 PEs, with data, at both fidelities") {
+  using Size = std::pair<unsigned, unsigned>;
+  const std::vector<Size> sizes = sanitized ? std::vector<Size>{{1, 1}, {1, 64}, {64, 1}}
+                                            : std::vector<Size>{{1, 1}, {1, 2},   {2, 1},    {1, 256}, {256, 1},
+                                                                {3, 5}, {31, 33}, {128, 64}, {255, 7}, {256, 256}};
+  Random random(43);
+  Pairs pairs;
+  for (const Dataflow dataflow : dataflows) {
+    for (const auto& [rows, columns] : sizes) {
+      for (const char* machine : {"fp16-array", "harmonia"}) {
+        const std::vector<std::string> overrides = {std::string("array.dataflow=") + to_string(dataflow),
+                                                    "array.rows=" + std::to_string(rows),
+                                                    "array.columns=" + std::to_string(columns)};
+        pairs.push_back(std::make_unique<FidelityPair>(
+            std::string(machine) + " " + std::to_string(rows) + " x " + std::to_string(columns), overrides,
+            flat_memory(64, 50), machine));
+        FidelityPair& pair = *pairs.back();
+        // One element; less than a large array; more than a small one.
+        for (const auto& [m, k, n] : {std::array<std::uint32_t, 3>{1, 1, 1}, {5, 40, 9}, {2, 300, 3}}) {
+          if (rows * columns > 10000 && k != 40) continue;
+          Descriptor command = gemm_command(pair.config(), m, k, n, formats_of(pair.config(), "fp32"));
+          command.tiling = searched(pair.config(), command);
+          pair.add(encoded_case(pair.config(), command, random));
+        }
+      }
+    }
+  }
+  run_pairs(pairs);
 }
