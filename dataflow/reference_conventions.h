@@ -33,6 +33,25 @@ constexpr std::uint64_t scale_sim_input_stationary(const ReferenceGemm& g) {
   return ceil_div(g.k, g.rows) * ceil_div(g.m, g.columns) * (g.n + 2 * g.rows + g.columns - 2);
 }
 
+/// Timeloop: the ideal time of the array, or that of the reads at half the words per cycle that memory moves, whichever
+/// is longer. Extents beyond the array are padded to multiples of it.
+constexpr std::uint64_t timeloop(const ReferenceGemm& g, bool output_stationary, std::uint64_t words_per_cycle) {
+  const auto padded = [](std::uint64_t extent, std::uint64_t array) {
+    return extent > array ? round_up(extent, array) : extent;
+  };
+  const std::uint64_t m = output_stationary ? padded(g.m, g.rows) : g.m;
+  const std::uint64_t k = output_stationary ? g.k : padded(g.k, g.rows);
+  const std::uint64_t n = padded(g.n, g.columns);
+  const std::uint64_t array =
+      ceil_div(n, g.columns) * (output_stationary ? ceil_div(m, g.rows) * k : ceil_div(k, g.rows) * m);
+  return std::max(array, ceil_div(m * k + k * n, words_per_cycle / 2));
+}
+
+/// MAESTRO, m over the rows and n over the columns: two cycles per step of k, one more for all.
+constexpr std::uint64_t maestro(const ReferenceGemm& g) {
+  return 2 * ceil_div(g.m, g.rows) * ceil_div(g.n, g.columns) * g.k + 1;
+}
+
 /// STONNE, output-stationary mesh: a fold lasts k + rows used + columns used + 3, one less if it is a single row or
 /// column.
 constexpr std::uint64_t stonne_output_stationary(const ReferenceGemm& g) {
