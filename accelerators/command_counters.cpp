@@ -29,9 +29,9 @@ void CommandCounters::repeat_since(const CommandCounters& before, std::uint64_t 
       &CommandCounters::saturated_groups,
   };
   // A new counter is to be repeated, too.
-  static_assert(
-      sizeof(CommandCounters) == sizeof(std::uint64_t) * (2 + std::size(sums) + 4 * stream_count + most_modes + 5),
-      "cycles, bytes read ahead, sums, arrays; status and four of the repetition itself");
+  static_assert(sizeof(CommandCounters) ==
+                    sizeof(std::uint64_t) * (2 + std::size(sums) + std::size_t{4} * stream_count + most_modes + 5),
+                "cycles, bytes read ahead, sums, arrays; status and four of the repetition itself");
   for (const auto sum : sums)
     this->*sum += times * (this->*sum - before.*sum);
   const auto repeat_all = [times](auto& now, const auto& then) {
