@@ -75,10 +75,10 @@ def run(nibble, point, prefill):
         if process.returncode:
             return err.read().decode(errors="replace").strip() or f"status {process.returncode}"
         report = json.load(out)
-    host = [f"{wall:.2f}", f"{usage.ru_utime + usage.ru_stime:.2f}", usage.ru_maxrss * 1024]
+    host = [f"{wall:.2f}", f"{usage.ru_utime + usage.ru_stime:.2f}", report["host"]["peak_rss_bytes"]]
     return [dict(zip(COLUMNS, [*point, phase["name"], *(phase[name] for name in FIGURES),
                                *("unknown" if phase["energy_pj"][part] is None else phase["energy_pj"][part]
-                                 for part in ENERGY), " ".join(phase["energy_pj"]["unknown"]), *host]))
+                                 for part in ENERGY), "; ".join(phase["energy_pj"]["unknown"]), *host]))
             for phase in report["phases"]]
 
 
@@ -165,7 +165,7 @@ def table(rows, batch, cell, with_unknown):
     for machine in sorted({row["machine"] for row in mine}):
         line = [cells.get((machine, column), "") for column in columns]
         if with_unknown:
-            named = {part for row in mine if row["machine"] == machine for part in row["not_known"].split()}
+            named = {part for row in mine if row["machine"] == machine for part in row["not_known"].split("; ") if part}
             parts = sorted({name.split(".")[0] for name in named})
             line.append("; ".join(f"{part}: " + ", ".join(sorted(name.split(".", 1)[1] for name in named
                                                                  if name.startswith(part + "."))) for part in parts))

@@ -36,7 +36,7 @@ class Totals(program.ProgramTest):
             for key in ("cycles", "macs", "dram_read_bytes", "memory_stall_cycles"):
                 self.assertEqual(int(row[key]), phase[key], key)
             self.assertEqual(float(row["energy_total_pj"]), phase["energy_pj"]["total"])
-            self.assertEqual(row["not_known"].split(), phase["energy_pj"]["unknown"])
+            self.assertEqual(row["not_known"].split("; "), phase["energy_pj"]["unknown"])
         before = (self.directory / "rows.csv").read_bytes()
         self.assertEqual(self.totals(*self.points, "--context=100", "--batch=2").stdout, "")
         self.assertEqual((self.directory / "rows.csv").read_bytes(), before)
