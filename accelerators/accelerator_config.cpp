@@ -6,6 +6,7 @@
 #include "accelerators/descriptor.h"
 #include "core/error.h"
 #include "core/units.h"
+#include "pe/array_datapath.h"
 #include "pe/pe_library.h"
 
 namespace nibble {
@@ -175,6 +176,13 @@ void read_array(ConfigNode node, SystolicConfig& config) {
   node.reject_unknown();
 }
 
+/// The array is modelled register by register. Sums that enter it again must have left it, and the unit behind it.
+bool stepped(const PeUnit& pe, Dataflow dataflow) {
+  if (pe.datapath == nullptr) return false;
+  const bool enters_again = pe.datapath().enter != nullptr && pe.timing().foot_latency > 0;
+  return dataflow == Dataflow::output_stationary || !enters_again;
+}
+
 }  // namespace
 
 SystolicConfig SystolicConfig::from(ConfigNode node) {
@@ -203,8 +211,10 @@ SystolicConfig SystolicConfig::from(ConfigNode node) {
   config.prefetch_next = dma.boolean("prefetch_next", true);
   config.fidelity = node.choice("fidelity", {"transaction", "cycle"}, "transaction") == "cycle" ? Fidelity::cycle
                                                                                                 : Fidelity::transaction;
-  if (config.fidelity == Fidelity::cycle && config.pe->datapath == nullptr)
-    node.fail("fidelity", "PE " + config.pe->name + " is not modelled register by register; use transaction");
+  if (config.fidelity == Fidelity::cycle && !stepped(*config.pe, config.array.dataflow)) {
+    node.fail("fidelity", "PE " + config.pe->name + " is not modelled register by register in a " +
+                              to_string(config.array.dataflow) + " array; use transaction");
+  }
   if (config.fidelity == Fidelity::cycle && config.array.free_fill)
     node.fail("fidelity", "no registers fill for free; use transaction, or array.fill=structural");
   ConfigNode schedule = node.child_or_empty("schedule");
@@ -244,7 +254,8 @@ bool SystolicConfig::scales_at_the_end(const Format& activations, const Format& 
 }
 
 bool SystolicConfig::encodes(const Format& format) const {
-  if (format.grouping == Grouping::tensor || format.group_n != 1 || format.tensor_bits() != 0) return false;
+  if (format.grouping == Grouping::tensor || format.group_n != 1 || format.row_bits() + format.tensor_bits() != 0)
+    return false;
   for (const Format* own : {&formats.activation, &formats.query, &formats.key, &formats.value, &formats.probability}) {
     if (own->grouping != Grouping::none && own->family == format.family && own->bits == format.bits) return true;
   }

@@ -58,7 +58,7 @@ bool get_enumerations(Unpacker& unpacker, Format& format, std::uint64_t& flags) 
   const auto bits = unpacker.get(1);
   const auto grouping = unpacker.get(1);
   flags = unpacker.get(1);
-  if (family > static_cast<std::uint64_t>(FormatFamily::tender) || bits == 0 || bits > 32 ||
+  if (family > static_cast<std::uint64_t>(FormatFamily::bitmod) || bits == 0 || bits > 32 ||
       grouping > static_cast<std::uint64_t>(Grouping::tensor)) {
     return false;
   }
@@ -206,7 +206,7 @@ std::optional<OperandLayout> side_layout(const Format& format, const OperandLayo
   layout.rows = table.lines;
   layout.columns = table.entries;
   layout.bits = table.bits;
-  layout.group = operand.group;
+  layout.group = table.by_row ? 1 : operand.group;
   return layout;
 }
 

@@ -73,8 +73,8 @@ struct OperandDescriptor {
   std::uint64_t bytes() const;
 };
 
-/// Where the side table of an operand lies: behind the operand, a line after the other, in the operand's blocks of
-/// columns. nullopt: its format has none.
+/// Where the side table of an operand lies: behind the operand, a line after the other, entries of columns in the
+/// operand's blocks of columns. nullopt: its format has none.
 std::optional<OperandLayout> side_layout(const Format& format, const OperandLayout& operand);
 
 /// A part of W behind its `k` along the reduction, in another format: the open INT8 window of M-ANT's values, blocks of

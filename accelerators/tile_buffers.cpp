@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "formats/adaptive_types.h"
+#include "formats/bitmod_types.h"
 #include "formats/packed_operand.h"
 #include "formats/rounding.h"
 #include "pe/mant_pe.h"
@@ -77,8 +78,9 @@ void for_each_part(const OperandLayout& layout, const TileRange& range, RunIndex
   }
 }
 
-/// The lines of the side table that a tile of a tender operand needs.
-TileRange side_range(const TileRange& range) {
+/// The lines and entries of the side table that a tile needs.
+TileRange side_range(const Format& format, const TileRange& range) {
+  if (format.row_bits() > 0) return {0, 1, range.row0, range.rows};
   const std::uint64_t first = range.row0 / tender_chunk_rows, last = (range.row0 + range.rows - 1) / tender_chunk_rows;
   return {first, last - first + 1, range.column0, range.columns};
 }
@@ -90,20 +92,25 @@ std::uint32_t bit_field(const std::uint8_t* bytes, std::uint64_t low, unsigned b
   return value;
 }
 
-/// Every row of the tile gets the groups of its line.
+/// Every row of the tile gets the groups of its columns from the line of its chunk, or its scale.
 void unpack_side(const OperandLayout& table, const TileRange& range, RunIndex& index,
                  const std::vector<std::uint8_t>& bytes, QuantizedTensor& tile) {
-  const TileRange lines = side_range(range);
-  for_each_part(table, lines, index,
-                [&](std::uint64_t line, std::uint64_t, std::uint64_t done, std::uint64_t length, std::uint64_t offset) {
-                  const std::uint64_t begin = (lines.row0 + line) * tender_chunk_rows, end = begin + tender_chunk_rows;
-                  for (std::uint64_t row = std::max(begin, range.row0); row < std::min(end, range.row0 + range.rows);
-                       ++row) {
-                    for (std::uint64_t i = 0; i < length; ++i)
-                      tile.column_groups[(row - range.row0) * range.columns + done + i] =
-                          static_cast<std::uint8_t>(bit_field(&bytes[offset], i * table.bits, table.bits));
-                  }
-                });
+  const bool by_row = tile.format.row_bits() > 0;
+  const TileRange side = side_range(tile.format, range);
+  const auto visit = [&](std::uint64_t line, std::uint64_t, std::uint64_t done, std::uint64_t length,
+                         std::uint64_t offset) {
+    if (by_row) {
+      tile.row_scales[done] = fp16_value(static_cast<std::uint16_t>(bit_field(&bytes[offset], 0, table.bits)));
+      return;
+    }
+    const std::uint64_t begin = (side.row0 + line) * tender_chunk_rows, end = begin + tender_chunk_rows;
+    for (std::uint64_t row = std::max(begin, range.row0); row < std::min(end, range.row0 + range.rows); ++row) {
+      std::uint8_t* groups = &tile.column_groups[(row - range.row0) * range.columns + done];
+      for (std::uint64_t i = 0; i < length; ++i)
+        groups[i] = static_cast<std::uint8_t>(bit_field(&bytes[offset], i * table.bits, table.bits));
+    }
+  };
+  for_each_part(table, side, index, visit);
 }
 
 void pack_side(const OperandLayout& table, const QuantizedTensor& tensor, std::uint8_t* out) {
@@ -123,7 +130,7 @@ void pack_side(const OperandLayout& table, const QuantizedTensor& tensor, std::u
 std::vector<MemoryRun> tile_runs(const OperandLayout& layout, const Format& format, const TileRange& range) {
   std::vector<MemoryRun> runs = layout.tile(range.row0, range.rows, range.column0, range.columns);
   if (const auto table = side_layout(format, layout)) {
-    const TileRange side = side_range(range);
+    const TileRange side = side_range(format, range);
     for (MemoryRun& run : table->tile(side.row0, side.rows, side.column0, side.columns))
       runs.push_back(run);
   }
@@ -141,7 +148,8 @@ QuantizedTensor unpack_tile(const OperandLayout& layout, const Format& format, c
   for_each_part(
       layout, range, index,
       [&](std::uint64_t row, std::uint64_t group, std::uint64_t done, std::uint64_t length, std::uint64_t offset) {
-        unpack_elements(&bytes[offset], row, done, length, tile);
+        const std::uint64_t stored = std::min(layout.group, layout.columns - group * layout.group);
+        unpack_elements(&bytes[offset], row, done, length, tile, stored);
         if (layout.metadata_bytes == 0) return;
         unpack_metadata(&bytes[index.offset(layout.metadata_address(range.row0 + row, group))], row,
                         tensor_group(format, done / layout.group), tile);
@@ -156,6 +164,8 @@ bool is_encoding(const QuantizedTensor& tile) {
         return type <= 127 || type == mant_int4_type;
       case FormatFamily::ant4:
         return type < ant_type_count;
+      case FormatFamily::bitmod:
+        return type < bitmod_type_count;
       default:
         return type < olive_type_count;
     }
@@ -164,6 +174,7 @@ bool is_encoding(const QuantizedTensor& tile) {
   const auto is_group = [&](std::uint8_t group) { return group < tile.format.decomposition; };
   return std::all_of(tile.column_groups.begin(), tile.column_groups.end(), is_group) &&
          std::all_of(tile.types.begin(), tile.types.end(), is_type) &&
+         std::all_of(tile.row_scales.begin(), tile.row_scales.end(), finite) &&
          std::all_of(tile.scales.begin(), tile.scales.end(), finite) &&
          std::all_of(tile.base_scales.begin(), tile.base_scales.end(), finite) &&
          std::all_of(tile.residuals.begin(), tile.residuals.end(), finite) &&

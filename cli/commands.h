@@ -33,7 +33,8 @@ struct GemmCommandOptions {
   std::string activations, weights;  ///< .npy files; both or neither
   std::string activation_format, weight_format, weight_select, calibration;
   std::optional<int> exponent;
-  std::string accumulate;
+  std::string accumulate, product;
+  std::optional<int> aligned_bits;
   std::string output, accumulator;  ///< .npy files
   std::string fidelity;
   bool explain = false;

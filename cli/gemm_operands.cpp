@@ -36,13 +36,24 @@ void check_extents(const GemmCommandOptions& options) {
   }
 }
 
+/// True for `second`. Throws InputError for what is neither, and where the PE has no such choice.
+bool chosen(const std::string& option, const std::string& value, const char* first, const char* second,
+            const PeUnit& pe) {
+  if (!pe.has_option(option)) throw InputError("--" + option + " is not used by PE " + pe.name);
+  if (value != first && value != second)
+    throw InputError("--" + option + " must be " + first + " or " + second + ", not '" + value + "'");
+  return value == second;
+}
+
 GemmOptions options_of(const GemmCommandOptions& options, const PeUnit& pe, GemmOptions result) {
-  if (options.accumulate.empty()) return result;
-  if (!pe.has_option("accumulate"))
-    throw InputError("--accumulate is not used by PE " + pe.name + "; its accumulator is FP32");
-  if (options.accumulate != "fp16" && options.accumulate != "fp32")
-    throw InputError("--accumulate must be fp16 or fp32, not '" + options.accumulate + "'");
-  result.accumulate_fp32 = options.accumulate == "fp32";
+  if (!options.accumulate.empty())
+    result.accumulate_fp32 = chosen("accumulate", options.accumulate, "fp16", "fp32", pe);
+  if (!options.product.empty()) result.product_fp16 = chosen("product", options.product, "exact", "fp16", pe);
+  if (!options.aligned_bits) return result;
+  if (!pe.has_option("aligned_bits")) throw InputError("--aligned-bits is not used by PE " + pe.name);
+  if (*options.aligned_bits < 4 || *options.aligned_bits > 15)
+    throw InputError("--aligned-bits must be between 4 and 15, not " + std::to_string(*options.aligned_bits));
+  result.aligned_bits = static_cast<unsigned>(*options.aligned_bits);
   return result;
 }
 

@@ -101,6 +101,8 @@ struct CommandLine {
                         "activations for --weight-select output-mse, in the same forms");
     command->add_option("--exponent", gemm.exponent, "power-of-two exponent of the activations (amove)");
     command->add_option("--accumulate", gemm.accumulate, "fp16 or fp32 (amove)");
+    command->add_option("--product", gemm.product, "exact or fp16 (fp_int)");
+    command->add_option("--aligned-bits", gemm.aligned_bits, "bits of an aligned magnitude, 4 to 15 (fp_int_aligned)");
     command->add_option("--output", gemm.output, "C as .npy, float16");
     command->add_option("--accumulator", gemm.accumulator, "C before the last rounding as .npy, float32");
     command->add_option("--fidelity", gemm.fidelity, "transaction or cycle");

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/json.h"
+#include "formats/bitmod_types.h"
 #include "formats/npy.h"
 #include "formats/piecewise.h"
 #include "formats/safetensors.h"
@@ -17,14 +18,17 @@
 namespace nibble {
 namespace {
 
-NpyType code_type(FormatFamily family) {
-  switch (family) {
+NpyType code_type(const Format& format) {
+  switch (format.family) {
     case FormatFamily::integer:
     case FormatFamily::amove:
     case FormatFamily::mxint8:
     case FormatFamily::tender:
       return NpyType::int8;
+    case FormatFamily::bitmod:
+      return bitmod_has_types(format.bits) ? NpyType::uint8 : NpyType::int8;
     case FormatFamily::bfp:
+    case FormatFamily::anda:
       return NpyType::int32;
     default:
       return NpyType::uint8;
@@ -124,7 +128,7 @@ class Outputs {
   void begin(const StoredTensor& tensor, const std::string& label) {
     if (!options_.output.empty() && !is_safetensors(options_.output))
       files_.append(options_.output, npy_header(NpyType::float32, tensor.shape));
-    if (!options_.codes.empty()) files_.append(options_.codes, npy_header(code_type(format_.family), tensor.shape));
+    if (!options_.codes.empty()) files_.append(options_.codes, npy_header(code_type(format_), tensor.shape));
     metadata_ = QuantizedTensor();
     metadata_.format = format_;
     metadata_.name = label;
@@ -134,7 +138,7 @@ class Outputs {
     if (!options_.output.empty())
       files_.append(options_.output, npy_elements(NpyType::float32, decoded.values.data(), decoded.values.size()));
     if (!options_.codes.empty())
-      files_.append(options_.codes, npy_elements(code_type(format_.family), coded.codes.data(), coded.codes.size()));
+      files_.append(options_.codes, npy_elements(code_type(format_), coded.codes.data(), coded.codes.size()));
     if (!options_.metadata.empty()) append_metadata(metadata_, coded);
   }
   void end() {

@@ -130,6 +130,7 @@ std::string metadata_json(const QuantizedTensor& coded) {
   JsonWriter json;
   json.begin_object().field("groups", std::uint64_t{coded.groups()});
   field_array(json, "scale", std::vector<double>(coded.scales.begin(), coded.scales.end()));
+  field_array(json, "row_scale", std::vector<double>(coded.row_scales.begin(), coded.row_scales.end()));
   std::vector<std::string> types;
   for (const std::uint8_t type : coded.types)
     types.push_back(type_name(coded.format, type));

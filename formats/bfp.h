@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Block floating point (Harmonia): what its cache does with stored data. Definition: docs/formats.md, section "bfp".
+/// Block floating point (Harmonia, Anda), and what Harmonia's cache does with stored data. Definition: docs/formats.md,
+/// sections "bfp" and "anda".
 #pragma once
 
 #include <cstdint>
@@ -8,9 +9,9 @@
 
 namespace nibble {
 
-/// Value of a signed mantissa M: M * 2^(E - bfp_exponent_offset(bits)).
+/// Value of a signed mantissa M of `bits` bits: M * 2^(E - bfp_exponent_offset(bits)).
 constexpr int bfp_exponent_offset(unsigned bits) {
-  return bits == 8 ? 22 : 18;
+  return 14 + static_cast<int>(bits);
 }
 
 /// M8 >> 4 with the sign kept.

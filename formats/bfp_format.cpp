@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// bfp8 and bfp4: docs/formats.md, section "bfp".
+/// bfp8, bfp4 and anda: docs/formats.md, sections "bfp" and "anda".
 #include "core/error.h"
 #include "formats/bfp.h"
 #include "formats/family_codec.h"
@@ -29,7 +29,7 @@ void encode_bfp(const Tensor& tensor, const EncodeOptions& options, QuantizedTen
   const GroupGrid grid = group_grid(out);
   const std::vector<float> rounded = round_tensor_to_fp16(tensor, out.format);
   const bool nearest = options.select == "nearest";
-  const float largest = out.format.bits == 8 ? 255.0F : 15.0F;
+  const auto largest = static_cast<float>((1 << out.format.bits) - 1);
   out.codes.resize(out.size());
   out.exponents.resize(grid.count());
   for (std::size_t row = 0; row < grid.rows; ++row) {

@@ -106,6 +106,9 @@ void decode_ant(const QuantizedTensor& tensor, float* values);
 void encode_olive(const Tensor& tensor, const EncodeOptions& options, QuantizedTensor& out);
 void decode_olive(const QuantizedTensor& tensor, float* values);
 
+void encode_bitmod(const Tensor& tensor, QuantizedTensor& out);
+void decode_bitmod(const QuantizedTensor& tensor, float* values);
+
 void encode_tender(const Tensor& tensor, QuantizedTensor& out);
 void decode_tender(const QuantizedTensor& tensor, float* values);
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "formats/bitmod_types.h"
 
 namespace nibble {
 namespace {
@@ -32,6 +33,8 @@ constexpr Family families[] = {
     {"ant4-(channel|tensor)", "adaptive numerical type: int4, power of two or flint4 (ANT)"},
     {"olive4-(channel|tensor)", "outlier-victim pairs (OliVe)"},
     {"tender(8|4)-d<1..8>", "integers, columns decomposed into d groups with scales a factor of 2 apart (Tender)"},
+    {"anda<4..15>-g<k>", "block floating point of any mantissa length, stored by bit planes (Anda)"},
+    {"bitmod(6|4|3)-g<k>", "INT6, FP4 or FP3 with a special value per group, scales of 8 bits (BitMoD)"},
 };
 
 /// The numbers of a name that could be sizes: those behind the bits of an element.
@@ -67,7 +70,8 @@ std::vector<std::string> known_names(const std::string& written) {
     for (const std::string& ending : endings)
       names.push_back(family + ending);
   };
-  for (const char* family : {"mant4", "bfp8", "bfp4"})
+  for (const char* family :
+       {"mant4", "bfp8", "bfp4", "anda8", "anda6", "anda7", "anda11", "bitmod4", "bitmod3", "bitmod6"})
     add(family, groups);
   for (const char* family : {"int8", "int4", "int2", "int3", "int5", "int6", "int7"}) {
     add(family, groups);
@@ -198,21 +202,28 @@ bool read_family(Reader& reader, Format& format) {
   struct Front {
     const char* word;
     FormatFamily family;
-    const char* widths;  ///< the digits that may follow
+    unsigned narrowest, widest;
+    unsigned left_out;  ///< bit b: there is no width b between the two
   };
   constexpr Front fronts[] = {
-      {"int", FormatFamily::integer, "2345678"}, {"mant", FormatFamily::mant4, "4"},
-      {"bfp", FormatFamily::bfp, "84"},          {"amove", FormatFamily::amove, "432"},
-      {"ant", FormatFamily::ant4, "4"},          {"olive", FormatFamily::olive4, "4"},
-      {"tender", FormatFamily::tender, "84"},
+      {"int", FormatFamily::integer, 2, 8, 0},
+      {"mant", FormatFamily::mant4, 4, 4, 0},
+      {"bfp", FormatFamily::bfp, 4, 8, 1U << 5 | 1U << 6 | 1U << 7},
+      {"amove", FormatFamily::amove, 2, 4, 0},
+      {"ant", FormatFamily::ant4, 4, 4, 0},
+      {"olive", FormatFamily::olive4, 4, 4, 0},
+      {"tender", FormatFamily::tender, 4, 8, 1U << 5 | 1U << 6 | 1U << 7},
+      {"anda", FormatFamily::anda, 4, 15, 0},
+      {"bitmod", FormatFamily::bitmod, 3, 6, 1U << 5},
   };
   for (const Front& front : fronts) {
     Reader attempt = reader;
-    if (!attempt.take(front.word) || attempt.rest.size() < 2 || attempt.rest[1] != '-') continue;
-    if (std::string_view(front.widths).find(attempt.rest[0]) == std::string_view::npos) continue;
+    if (!attempt.take(front.word)) continue;
+    const std::optional<std::size_t> bits = attempt.size();
+    if (!bits || !attempt.take("-") || *bits < front.narrowest || *bits > front.widest) continue;
+    if ((front.left_out >> *bits & 1U) != 0) continue;
     format.family = front.family;
-    format.bits = static_cast<unsigned>(attempt.rest[0] - '0');
-    attempt.rest.remove_prefix(2);
+    format.bits = static_cast<unsigned>(*bits);
     reader = attempt;
     return true;
   }
@@ -235,6 +246,10 @@ const char* front_of(FormatFamily family) {
       return "olive";
     case FormatFamily::tender:
       return "tender";
+    case FormatFamily::anda:
+      return "anda";
+    case FormatFamily::bitmod:
+      return "bitmod";
     case FormatFamily::mxfp4:
     case FormatFamily::mxfp6:
     case FormatFamily::mxfp8:
@@ -309,7 +324,10 @@ std::size_t Format::metadata_bits() const {
     case FormatFamily::mant4:
       return 16 + 8;
     case FormatFamily::bfp:
+    case FormatFamily::anda:
       return 5;
+    case FormatFamily::bitmod:
+      return 8 + (bitmod_has_types(bits) ? 2 : 0);
     case FormatFamily::amove:
       return 8 + 8 + 2 * (group_k / cluster);
     case FormatFamily::mxfp4:
@@ -331,6 +349,10 @@ std::size_t Format::column_bits() const {
   while ((1U << width) < decomposition)
     ++width;
   return width;
+}
+
+std::size_t Format::row_bits() const {
+  return family == FormatFamily::bitmod ? 16 : 0;
 }
 
 std::size_t Format::tensor_bits() const {

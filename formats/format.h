@@ -24,7 +24,9 @@ enum class FormatFamily {
   nvfp4,
   ant4,
   olive4,
-  tender
+  tender,
+  anda,
+  bitmod
 };
 
 /// Rows of a tensor that tender decomposes together: the chunk of the released code.
@@ -52,6 +54,8 @@ struct Format {
   std::size_t metadata_bits() const;
   /// Metadata stored for every column of a group, in bits (tender: the column's group).
   std::size_t column_bits() const;
+  /// Metadata stored for every row, in bits (bitmod: 16).
+  std::size_t row_bits() const;
   /// Metadata stored once per tensor, in bits (nvfp4: 32).
   std::size_t tensor_bits() const;
   /// Elements along k that share one group for rows of `columns` elements.

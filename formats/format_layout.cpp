@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "formats/bitmod_types.h"
 #include "formats/packed_operand.h"
 
 namespace nibble {
@@ -55,7 +56,14 @@ std::vector<LayoutField> element_fields(const Format& format) {
       return Fields().add("index", 3, "of the magnitude on the type's grid").add("sign", 1).take();
     case FormatFamily::olive4:
       return Fields().add("index", 3, "of the magnitude; code 1000: the victim of a pair").add("sign", 1).take();
+    case FormatFamily::bitmod:
+      if (!bitmod_has_types(format.bits)) return Fields().add("q", format.bits, "two's complement").take();
+      return Fields()
+          .add("index", format.bits - 1, "of the magnitude; sign 1, index 0: the special value")
+          .add("sign", 1)
+          .take();
     case FormatFamily::bfp:
+    case FormatFamily::anda:
       return Fields().add("mantissa", format.bits, "no hidden bit").add("sign", 1).take();
   }
   throw InternalError("a family without elements");
@@ -81,7 +89,12 @@ std::vector<LayoutField> metadata_fields(const Format& format) {
     case FormatFamily::olive4:
       fields.add("scale", 16, "FP16").add("type", 1, "0 int4, 1 flint4");
       break;
+    case FormatFamily::bitmod:
+      fields.add("c", 8, "integer: the scale is c * S");
+      if (bitmod_has_types(format.bits)) fields.add("type", 2, "0 er+, 1 er-, 2 ea+, 3 ea-");
+      break;
     case FormatFamily::bfp:
+    case FormatFamily::anda:
       fields.add("E", 5, "the largest FP16 exponent field of the group");
       break;
     case FormatFamily::amove:
@@ -105,6 +118,7 @@ std::vector<LayoutField> metadata_fields(const Format& format) {
 std::vector<std::string> beside_fields(const Format& format) {
   if (format.family == FormatFamily::amove) return {"the exponent p, which is not counted"};
   if (format.family == FormatFamily::nvfp4) return {"the scale t, binary32: 32 bits per tensor"};
+  if (format.family == FormatFamily::bitmod) return {"the scale S of every row, FP16: 16 bits per row"};
   if (format.family == FormatFamily::tender) {
     return {"the group of every column in 256 rows: " + std::to_string(format.column_bits()) + " bits per column"};
   }
@@ -163,6 +177,20 @@ std::string first_bytes(unsigned bits) {
   return text + "...\n";
 }
 
+/// The planes of a run of elements, in their order.
+std::string plane_text(const FormatLayout& layout, std::size_t run) {
+  std::string text;
+  std::size_t low = 0;
+  for (auto field = layout.element.rbegin(); field != layout.element.rend(); ++field) {
+    for (unsigned bit = field->bits; bit-- > 0; low += run) {
+      const std::string name = field->name + (field->bits == 1 ? "" : " bit " + std::to_string(bit));
+      text += "bit " + std::to_string(low) + ".." + std::to_string(low + run - 1) + "   " + name + " of elements 0.." +
+              std::to_string(run - 1) + "\n";
+    }
+  }
+  return text;
+}
+
 /// "byte 0..1  scale  FP16" lines; fields of less than a byte share a line.
 std::string record_text(const FormatLayout& layout) {
   std::string text;
@@ -215,6 +243,7 @@ FormatLayout layout_of(const Format& format) {
   layout.format = format;
   layout.element = element_fields(format);
   layout.metadata = metadata_fields(format);
+  layout.planes = has_bit_planes(format);
   layout.metadata_bytes = metadata_bytes(format);
   layout.beside = beside_fields(format);
   return layout;
@@ -230,15 +259,16 @@ std::string layout_text(const Format& format) {
   const unsigned bits = element_bits(format);
   std::string text = format.name() + "\n\nelement, " + std::to_string(bits) + " bits\n" + drawing(layout.element);
   const std::size_t run = format.grouping == Grouping::group ? format.group_k : 0;
-  text += "\ncodes of " + (run == 0 ? "a row" : "a row's group of " + std::to_string(run)) + ", lowest bits first";
+  text += "\ncodes of " + (run == 0 ? "a row" : "a row's group of " + std::to_string(run)) + ", " +
+          (layout.planes ? "plane by plane" : "lowest bits first");
   if (run != 0) text += ": " + std::to_string(code_bytes(format, run)) + " bytes";
-  text += "\n" + first_bytes(bits);
+  text += "\n" + (layout.planes ? plane_text(layout, run) : first_bytes(bits));
   if (!layout.metadata.empty()) {
     text += "\nmetadata of a group, " + std::to_string(layout.metadata_bytes) +
             (layout.metadata_bytes == 1 ? " byte\n" : " bytes\n") + record_text(layout);
   }
   for (const std::string& line : layout.beside)
-    text += "with the tensor's shape: " + line + "\n";
+    text += "beside the records: " + line + "\n";
   return text + "\n" + cost_text(format);
 }
 
@@ -247,6 +277,7 @@ std::string layout_json(const Format& format) {
   JsonWriter json;
   json.begin_object().field("kind", "formats").field("name", format.name()).field("element_bits", element_bits(format));
   json.field("metadata_bits", std::uint64_t{format.metadata_bits()}).field("metadata_bytes", layout.metadata_bytes);
+  json.field("planes", layout.planes).field("row_bits", std::uint64_t{format.row_bits()});
   json.field("column_bits", std::uint64_t{format.column_bits()})
       .field("tensor_bits", std::uint64_t{format.tensor_bits()});
   const std::size_t elements = group_elements(format);

@@ -21,6 +21,7 @@ struct FormatLayout {
   Format format;
   std::vector<LayoutField> element;   ///< from the lowest bit; together all bits of an element
   std::vector<LayoutField> metadata;  ///< of one group, from byte 0; empty for casts
+  bool planes = false;                ///< of a group's codes: bit by bit from the highest, each of all elements
   unsigned metadata_bytes = 0;        ///< the record of one group, ends with whole bytes
   std::vector<std::string> beside;    ///< what travels with the tensor's shape: amove's p, ...
 };
@@ -28,7 +29,7 @@ struct FormatLayout {
 FormatLayout layout_of(const Format& format);
 
 /// Stored bits per element of whole groups of `group_elements` elements (the format's own group where it has one).
-/// Metadata of a whole tensor and of its columns are not in it.
+/// Metadata of a whole tensor, of its rows and of its columns are not in it.
 double whole_group_bits(const Format& format, std::size_t group_elements);
 
 /// What lies where, as text: element, metadata record, first bytes of the codes, bits per element.

@@ -12,7 +12,7 @@ namespace {
 EncodeOptions encoding(const std::string& name, const Format& format, const std::optional<int>& exponent) {
   const bool own_groups =
       format.grouping == Grouping::none || (format.grouping == Grouping::group && format.group_n == 1);
-  if (!own_groups || format.tensor_bits() != 0) {
+  if (!own_groups || format.row_bits() != 0 || format.tensor_bits() != 0) {
     throw InputError(name + ": a cache cannot grow in " + format.name() +
                      "; expected groups of k elements of one row (g<k>) or fp16, bf16, fp32");
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "formats/bitmod_types.h"
 #include "formats/family_codec.h"
 
 namespace nibble {
@@ -11,6 +12,21 @@ namespace {
 
 bool is_cast(const Format& format) {
   return format.grouping == Grouping::none;
+}
+
+/// Codes in two's complement.
+bool is_integer(const Format& format) {
+  switch (format.family) {
+    case FormatFamily::integer:
+    case FormatFamily::tender:
+    case FormatFamily::amove:
+    case FormatFamily::mxint8:
+      return true;
+    case FormatFamily::bitmod:
+      return !bitmod_has_types(format.bits);
+    default:
+      return false;
+  }
 }
 
 std::uint32_t field_of(const QuantizedTensor& tensor, std::size_t i) {
@@ -21,7 +37,8 @@ std::uint32_t field_of(const QuantizedTensor& tensor, std::size_t i) {
       return fp16_bits(tensor.values[i]);
     case FormatFamily::bf16:
       return bf16_bits(tensor.values[i]);
-    case FormatFamily::bfp: {
+    case FormatFamily::bfp:
+    case FormatFamily::anda: {
       const int mantissa = tensor.codes[i];
       return mantissa < 0 ? std::uint32_t{1} << tensor.format.bits | static_cast<std::uint32_t>(-mantissa)
                           : static_cast<std::uint32_t>(mantissa);
@@ -43,22 +60,28 @@ void set_field(QuantizedTensor& tensor, std::size_t i, std::uint32_t field) {
     case FormatFamily::bf16:
       tensor.values[i] = bf16_value(static_cast<std::uint16_t>(field));
       break;
-    case FormatFamily::bfp: {
+    case FormatFamily::bfp:
+    case FormatFamily::anda: {
       const int mantissa = static_cast<int>(field & ((1U << bits) - 1));
       tensor.codes[i] = static_cast<std::int16_t>((field >> bits) != 0 ? -mantissa : mantissa);
       break;
     }
-    case FormatFamily::integer:
-    case FormatFamily::tender:
-    case FormatFamily::amove:
-    case FormatFamily::mxint8: {
+    default: {
       const int code = static_cast<int>(field);
-      tensor.codes[i] = static_cast<std::int16_t>(code >= 1 << (bits - 1) ? code - (1 << bits) : code);
+      const bool negative = is_integer(tensor.format) && code >= 1 << (bits - 1);
+      tensor.codes[i] = static_cast<std::int16_t>(negative ? code - (1 << bits) : code);
       break;
     }
-    default:
-      tensor.codes[i] = static_cast<std::int16_t>(field);
-      break;
+  }
+}
+
+/// Calls visit(element, bit of its field) for every bit of `count` elements that lie plane by plane, in their order:
+/// the signs, then the mantissas' bits from the highest down.
+template <class Visit>
+void for_each_plane_bit(const Format& format, std::size_t count, Visit visit) {
+  for (unsigned plane = format.bits + 1; plane-- > 0;) {
+    for (std::size_t i = 0; i < count; ++i)
+      visit(i, plane);
   }
 }
 
@@ -77,7 +100,12 @@ std::size_t clusters_of(const Format& format) {
 }  // namespace
 
 unsigned element_bits(const Format& format) {
-  return format.family == FormatFamily::bfp ? format.bits + 1 : format.bits;
+  const bool separate_sign = format.family == FormatFamily::bfp || format.family == FormatFamily::anda;
+  return separate_sign ? format.bits + 1 : format.bits;
+}
+
+bool has_bit_planes(const Format& format) {
+  return format.family == FormatFamily::anda;
 }
 
 unsigned metadata_bytes(const Format& format) {
@@ -93,6 +121,15 @@ void pack_elements(const QuantizedTensor& tensor, std::size_t row, std::size_t c
   const unsigned bits = element_bits(tensor.format);
   const std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
   const std::size_t first = row * tensor.columns() + column;
+  if (has_bit_planes(tensor.format)) {
+    std::fill_n(out, code_bytes(tensor.format, count), std::uint8_t{0});
+    std::size_t at = 0;
+    for_each_plane_bit(tensor.format, count, [&](std::size_t i, unsigned plane) {
+      out[at / 8] |= static_cast<std::uint8_t>((field_of(tensor, first + i) >> plane & 1U) << (at % 8));
+      ++at;
+    });
+    return;
+  }
   std::uint64_t pending = 0;
   unsigned held = 0;
   for (std::size_t i = 0; i < count; ++i) {
@@ -104,10 +141,21 @@ void pack_elements(const QuantizedTensor& tensor, std::size_t row, std::size_t c
 }
 
 void unpack_elements(const std::uint8_t* in, std::size_t row, std::size_t column, std::size_t count,
-                     QuantizedTensor& tensor) {
+                     QuantizedTensor& tensor, std::size_t stored) {
   const unsigned bits = element_bits(tensor.format);
   const std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
   const std::size_t first = row * tensor.columns() + column;
+  if (has_bit_planes(tensor.format)) {
+    std::vector<std::uint32_t> fields(std::max(count, stored), 0);
+    std::size_t at = 0;
+    for_each_plane_bit(tensor.format, fields.size(), [&](std::size_t i, unsigned plane) {
+      fields[i] |= static_cast<std::uint32_t>(in[at / 8] >> (at % 8) & 1) << plane;
+      ++at;
+    });
+    for (std::size_t i = 0; i < count; ++i)
+      set_field(tensor, first + i, fields[i]);
+    return;
+  }
   std::uint64_t pending = 0;
   unsigned held = 0;
   for (std::size_t i = 0; i < count; ++i) {
@@ -145,8 +193,15 @@ void pack_metadata(const QuantizedTensor& tensor, std::size_t row, std::size_t g
       out[2] = tensor.types[group];
       break;
     case FormatFamily::bfp:
+    case FormatFamily::anda:
       out[0] = static_cast<std::uint8_t>(tensor.exponents[group]);
       break;
+    case FormatFamily::bitmod: {
+      const float row_scale = tensor.row_scales[row];
+      out[0] = row_scale == 0 ? std::uint8_t{0} : static_cast<std::uint8_t>(tensor.scales[group] / row_scale);
+      if (bitmod_has_types(format.bits)) out[1] = tensor.types[group];
+      break;
+    }
     case FormatFamily::amove: {
       const std::size_t clusters = clusters_of(format);
       out[0] = e4m3_bits(tensor.base_scales[group]);
@@ -183,7 +238,12 @@ void unpack_metadata(const std::uint8_t* in, std::size_t row, std::size_t g, Qua
       tensor.types[group] = in[2];
       break;
     case FormatFamily::bfp:
+    case FormatFamily::anda:
       tensor.exponents[group] = static_cast<std::int16_t>(in[0] & 31);
+      break;
+    case FormatFamily::bitmod:
+      tensor.scales[group] = static_cast<float>(in[0]) * tensor.row_scales[row];
+      if (bitmod_has_types(format.bits)) tensor.types[group] = in[1];
       break;
     case FormatFamily::amove: {
       const std::size_t clusters = clusters_of(format);
@@ -205,14 +265,21 @@ void unpack_metadata(const std::uint8_t* in, std::size_t row, std::size_t g, Qua
 
 SideTable side_table(const Format& format, std::size_t rows, std::size_t columns) {
   SideTable table;
-  table.bits = static_cast<unsigned>(format.column_bits());
-  if (table.bits == 0) return table;
-  table.lines = (rows + tender_chunk_rows - 1) / tender_chunk_rows;
-  table.entries = columns;
+  if (format.row_bits() > 0) {
+    table.bits = static_cast<unsigned>(format.row_bits());
+    table.lines = 1;
+    table.entries = rows;
+    table.by_row = true;
+  } else if (format.column_bits() > 0) {
+    table.bits = static_cast<unsigned>(format.column_bits());
+    table.lines = (rows + tender_chunk_rows - 1) / tender_chunk_rows;
+    table.entries = columns;
+  }
   return table;
 }
 
 std::uint32_t side_field(const QuantizedTensor& tensor, std::size_t line, std::size_t entry) {
+  if (tensor.format.row_bits() > 0) return fp16_bits(tensor.row_scales[entry]);
   return tensor.column_groups[line * tensor.columns() + entry];
 }
 
@@ -228,6 +295,11 @@ QuantizedTensor blank_tensor(const Format& format, std::vector<std::size_t> shap
   tensor.codes.assign(tensor.size(), 0);
   const std::size_t groups = tensor.groups();
   switch (format.family) {
+    case FormatFamily::bitmod:
+      tensor.row_scales.assign(tensor.rows(), 0);
+      tensor.scales.assign(groups, 0);
+      if (bitmod_has_types(format.bits)) tensor.types.assign(groups, 0);
+      break;
     case FormatFamily::mant4:
     case FormatFamily::ant4:
     case FormatFamily::olive4:

@@ -7,17 +7,21 @@
 ///   int, amove, mxint8,     the integer in two's complement
 ///   tender
 ///   mant4, ant4, olive4     sign << 3 | index (olive4: 8 marks a victim)
-///   bfp                     sign << m | mantissa
+///   bfp, anda               sign << m | mantissa
+///   bitmod4, bitmod3        the code; bitmod6: the integer in two's complement
 ///   other floating types    the bit pattern (FP16: two bytes, little endian)
+/// Of anda the fields of the run lie plane by plane: the sign of every element, then the highest bit of every mantissa,
+/// and so on; an element is the same bit of every plane.
 /// Metadata of one group, little endian:
 ///   int, tender             FP16 scale
 ///   mant4, ant4, olive4     FP16 scale, type byte
-///   bfp                     shared exponent in the low 5 bits of a byte
+///   bfp, anda               shared exponent in the low 5 bits of a byte
 ///   amove                   S, R (E4M3), cluster codes of 2 bits, cluster 0 in the low bits
+///   bitmod                  the integer c of the scale; bitmod4, bitmod3: type byte
 ///   mx                      X + 127 (E8M0)
 ///   nvfp4                   block scale (E4M3)
-/// What the columns of 256 rows share (tender's groups) is a side table, not part of any record. Metadata of a whole
-/// tensor (amove's p, nvfp4's t) travels with its shape.
+/// What a row has once (bitmod's S), and what the columns of 256 rows share (tender's groups), is a side table, not
+/// part of any record. Metadata of a whole tensor (amove's p, nvfp4's t) travels with its shape.
 #pragma once
 
 #include <cstddef>
@@ -31,6 +35,8 @@ namespace nibble {
 
 /// Bits of one packed element, sign included (bfp8: 9).
 unsigned element_bits(const Format& format);
+/// The codes of a run lie plane by plane.
+bool has_bit_planes(const Format& format);
 /// Bytes of one group's metadata record. Rows that share a group (int g<k>x<n>, tensor) share the record.
 unsigned metadata_bytes(const Format& format);
 /// Whole bytes that `elements` consecutive codes of one row occupy.
@@ -39,8 +45,9 @@ std::size_t code_bytes(const Format& format, std::size_t elements);
 /// The codes of columns [column, column + count) of a row; writes code_bytes(count) bytes.
 void pack_elements(const QuantizedTensor& tensor, std::size_t row, std::size_t column, std::size_t count,
                    std::uint8_t* out);
+/// `stored`: elements of the run as it was packed, where it has more than are taken; 0: count.
 void unpack_elements(const std::uint8_t* in, std::size_t row, std::size_t column, std::size_t count,
-                     QuantizedTensor& tensor);
+                     QuantizedTensor& tensor, std::size_t stored = 0);
 
 /// The codes of one row in group g along the row (casts: the whole row is group 0); writes code_bytes(elements that
 /// exist).
@@ -49,13 +56,16 @@ void unpack_codes(const std::uint8_t* in, std::size_t row, std::size_t g, Quanti
 
 /// The record of the group to which (row, g) belongs; writes metadata_bytes.
 void pack_metadata(const QuantizedTensor& tensor, std::size_t row, std::size_t g, std::uint8_t* out);
+/// bitmod: scales[] become c * row_scales[row], which must be there.
 void unpack_metadata(const std::uint8_t* in, std::size_t row, std::size_t g, QuantizedTensor& tensor);
 
 /// What many records would repeat: fields of `bits`, `entries` of them in a line.
 ///   tender                  a line per 256 rows, an entry per column: the column's group
+///   bitmod                  one line, an entry per row: S in FP16
 struct SideTable {
   unsigned bits = 0;  ///< 0: the format has no table
   std::size_t lines = 0, entries = 0;
+  bool by_row = false;  ///< an entry belongs to a row
 };
 /// Of an operand of `rows` x `columns`.
 SideTable side_table(const Format& format, std::size_t rows, std::size_t columns);

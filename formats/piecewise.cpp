@@ -33,7 +33,8 @@ PiecewiseEncoder::PiecewiseEncoder(const TensorFile& file, const StoredTensor& t
 PiecewiseEncoder::PieceShape PiecewiseEncoder::piece_shape(const Format& format, bool calibrated) const {
   const std::size_t rows = stored_.rows(), columns = stored_.columns(), shared = format.group_n;
   if (needs_whole(format)) return {rows, columns};
-  const bool whole_rows = format.grouping == Grouping::channel || shared > 1 || calibrated;
+  const bool row_metadata = format.grouping == Grouping::channel || format.row_bits() > 0;
+  const bool whole_rows = row_metadata || shared > 1 || calibrated;
   if (columns > piece_elements_ && !whole_rows) {
     const std::size_t group = format.grouping == Grouping::group ? format.group_k : 1;
     return {1, std::min(columns, std::max<std::size_t>(1, piece_elements_ / group) * group)};
@@ -98,7 +99,7 @@ EncodedFigures PiecewiseEncoder::encode(const Format& format, const EncodeOption
   out.groups = whole.groups();
   out.stored_bits = out.elements * element_bits(format) +
                     out.groups * (format.metadata_bits() + stored_.columns() * format.column_bits()) +
-                    format.tensor_bits();
+                    stored_.rows() * format.row_bits() + format.tensor_bits();
   return out;
 }
 
@@ -109,6 +110,7 @@ void append_metadata(QuantizedTensor& whole, const QuantizedTensor& piece) {
   if (whole.format.grouping == Grouping::tensor && again) return;  // the same group
   const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
   append(whole.scales, piece.scales);
+  append(whole.row_scales, piece.row_scales);
   append(whole.types, piece.types);
   append(whole.exponents, piece.exponents);
   append(whole.base_scales, piece.base_scales);

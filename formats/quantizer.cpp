@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "formats/adaptive_types.h"
+#include "formats/bitmod_types.h"
 #include "formats/family_codec.h"
 #include "formats/mant_types.h"
 #include "formats/packed_operand.h"
@@ -131,6 +132,7 @@ QuantizedTensor encode(const Tensor& tensor, const Format& format, const EncodeO
       encode_mant(tensor, resolved, out);
       break;
     case FormatFamily::bfp:
+    case FormatFamily::anda:
       encode_bfp(tensor, resolved, out);
       break;
     case FormatFamily::amove:
@@ -154,6 +156,9 @@ QuantizedTensor encode(const Tensor& tensor, const Format& format, const EncodeO
     case FormatFamily::tender:
       encode_tender(tensor, out);
       break;
+    case FormatFamily::bitmod:
+      encode_bitmod(tensor, out);
+      break;
   }
   return out;
 }
@@ -173,6 +178,7 @@ Tensor decode(const QuantizedTensor& tensor) {
       decode_mant(tensor, out.values.data());
       break;
     case FormatFamily::bfp:
+    case FormatFamily::anda:
       decode_bfp(tensor, out.values.data());
       break;
     case FormatFamily::amove:
@@ -196,6 +202,9 @@ Tensor decode(const QuantizedTensor& tensor) {
     case FormatFamily::tender:
       decode_tender(tensor, out.values.data());
       break;
+    case FormatFamily::bitmod:
+      decode_bitmod(tensor, out.values.data());
+      break;
     case FormatFamily::fp32:
     case FormatFamily::fp16:
     case FormatFamily::bf16:
@@ -207,7 +216,8 @@ Tensor decode(const QuantizedTensor& tensor) {
 double bits_per_element(const QuantizedTensor& tensor) {
   const double elements = static_cast<double>(tensor.size());
   const std::size_t per_group = tensor.format.metadata_bits() + tensor.columns() * tensor.format.column_bits();
-  const double metadata = static_cast<double>(tensor.groups()) * static_cast<double>(per_group);
+  const double metadata = static_cast<double>(tensor.groups()) * static_cast<double>(per_group) +
+                          static_cast<double>(tensor.rows() * tensor.format.row_bits());
   return static_cast<double>(element_bits(tensor.format)) +
          (metadata + static_cast<double>(tensor.format.tensor_bits())) / elements;
 }
@@ -230,6 +240,9 @@ std::string type_name(const Format& format, std::uint8_t type) {
     case FormatFamily::ant4:
     case FormatFamily::olive4:
       if (type < ant_type_count) return adaptive_type_names[type];
+      break;
+    case FormatFamily::bitmod:
+      if (type < bitmod_type_count) return bitmod_type_names[type];
       break;
     default:
       break;

@@ -40,11 +40,12 @@ struct QuantizedTensor {
   std::string name;
   std::vector<std::size_t> shape;
   PieceOrigin origin;
-  /// One per element, in the tensor's order: int, amove, mxint8: the signed integer q; mant4: sign << 3 | index; bfp:
-  /// the signed mantissa; floating-point elements: the bit pattern. Empty for the casts, whose values stand in
+  /// One per element, in the tensor's order: int, amove, mxint8: the signed integer q; mant4: sign << 3 | index; bfp,
+  /// anda: the signed mantissa; floating-point elements: the bit pattern. Empty for the casts, whose values stand in
   /// `values`.
   std::vector<std::int16_t> codes;
-  std::vector<float> scales;                ///< per group: the FP16 scale as binary32 (int, mant4, ...)
+  std::vector<float> scales;                ///< per group: the FP16 scale as binary32 (int, mant4, ...); bitmod: c * S
+  std::vector<float> row_scales;            ///< per row: bitmod's S
   std::vector<std::uint8_t> types;          ///< per group: mant4's a, 0xFF for INT4
   std::vector<std::int16_t> exponents;      ///< per group: bfp's E, mx's X
   std::vector<float> base_scales;           ///< per group: amove's S

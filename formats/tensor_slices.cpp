@@ -18,7 +18,8 @@ void require(bool condition, const QuantizedTensor& tensor, const char* what) {
 }
 
 void require_own_groups(const QuantizedTensor& tensor) {
-  require(tensor.format.grouping != Grouping::tensor && tensor.format.group_n == 1 && tensor.format.tensor_bits() == 0,
+  require(tensor.format.grouping != Grouping::tensor && tensor.format.group_n == 1 && tensor.format.row_bits() == 0 &&
+              tensor.format.tensor_bits() == 0,
           tensor, "rows that share metadata are neither cut nor joined");
 }
 

@@ -82,5 +82,7 @@ const ArrayDatapath& bitfusion_datapath();
 const ArrayDatapath& ant_datapath();
 const ArrayDatapath& olive_datapath();
 const ArrayDatapath& tender_datapath();
+const ArrayDatapath& anda_datapath();
+const ArrayDatapath& bitmod_datapath();
 
 }  // namespace nibble

@@ -2,9 +2,11 @@
 #include "pe/pe_library.h"
 
 #include "pe/amove_pe.h"
+#include "pe/anda_pe.h"
 #include "pe/ant_pe.h"
 #include "pe/bfp_pe.h"
 #include "pe/bitfusion_pe.h"
+#include "pe/bitmod_pe.h"
 #include "pe/fp16_pe.h"
 #include "pe/fp_int_aligned_pe.h"
 #include "pe/fp_int_pe.h"
@@ -21,7 +23,7 @@ const Registry<const PeUnit*>& pe_library() {
     Registry<const PeUnit*> units("PE");
     for (const PeUnit* unit : {&mant_unit(), &bfp_unit(), &fp_int_unit(), &fp_int_k_unit(), &amove_unit(), &fp16_unit(),
                                &fp16_dequant_unit(), &int8_unit(), &int4_unit(), &bitfusion_unit(), &ant_unit(),
-                               &olive_unit(), &tender_unit(), &fp_int_aligned_unit()}) {
+                               &olive_unit(), &tender_unit(), &fp_int_aligned_unit(), &anda_unit(), &bitmod_unit()}) {
       units.add(unit->name, unit->summary, unit);
     }
     return units;

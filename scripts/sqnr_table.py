@@ -24,7 +24,8 @@ FORMATS = ["fp16", "bf16", "int8-channel", "int8-tensor", "int8-g64", "int6-g64"
            "bfp8-g32:truncate", "bfp8-g32:nearest", "bfp4-g32:truncate", "bfp4-g32:nearest", "amove4-g128c16:online",
            "amove4-g128c16:offline", "amove4-g32c4:online", "amove4-g32c4:offline", "amove3-g32c4:offline",
            "amove2-g32c4:offline", "mxfp4-g32", "mxfp6-g32", "mxfp8-g32", "mxint8-g32", "nvfp4-g16", "ant4-channel",
-           "ant4-tensor", "olive4-channel", "olive4-tensor", "tender8-d8", "tender4-d8"]
+           "ant4-tensor", "olive4-channel", "olive4-tensor", "tender8-d8", "tender4-d8",
+           "anda11-g64", "anda8-g64", "anda7-g64", "anda6-g64", "bitmod6-g128", "bitmod4-g128", "bitmod3-g128"]
 
 
 class Random:

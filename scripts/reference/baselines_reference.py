@@ -5,10 +5,11 @@ Every function takes A[M, K] and W[N, K] as binary32 and the options of gemm_ref
 """
 import numpy as np
 
+import bitmod_reference
 from adaptive_reference import NORMAL, VICTIM, outlier_magnitudes
-from datapaths_reference import formats, no_option, refuse
+from datapaths_reference import formats, fp16_gemm, no_option, refuse
 from formats_reference import encode, group_ranges
-from rounding import BadInput, f32
+from rounding import BadInput, f32, fp16
 from tender_reference import tender_accumulators
 
 SEGMENT = 32768  # elements after which an integer accumulator drains
@@ -144,3 +145,36 @@ def fp_int_aligned_gemm(a, w, options):
             inner = inner + f32(np.ldexp(total, np.broadcast_to(unit[:, None], total.shape)))
         acc = acc + inner * scale_column(qw, w.shape[0], columns, lo)[None, :]
     return acc
+
+
+# ---- anda, bitmod ---------------------------------------------------------------------------------------------------
+
+def anda_gemm(a, w, options):
+    no_option(options, "accumulate", "exponent")
+    activation, weight = formats(options, "anda8-g64", "int4-g128")
+    if activation.family == weight.family == "fp16":
+        return fp16_gemm(a, w, options)
+    legal = activation.family == "anda" and activation.k <= 64 and weight.family == "int" and weight.bits <= 4
+    if not legal or (weight.grouping == "group" and weight.k % activation.k):
+        refuse("anda", activation, weight, "anda<m>-g<k>, k at most 64, with int<2..4> of whole groups; fp16 with fp16")
+    qa, qw = encode(a, activation, options.activations), encode(w, weight, options.weights)
+    rows, columns = a.shape
+    acc = np.zeros((rows, w.shape[0]), np.float32)
+    for g, lo, hi in group_ranges(columns, activation.k):
+        total = qa.codes[:, lo:hi].astype(np.float64) @ qw.codes[:, lo:hi].astype(np.float64).T
+        unit = (qa.meta["exponent"][:, g] - 14 - activation.bits)[:, None]
+        v = fp16(np.ldexp(total, np.broadcast_to(unit, total.shape)))
+        with np.errstate(invalid="ignore", over="ignore"):
+            acc = acc + v * scale_column(qw, w.shape[0], columns, lo)[None, :]
+    return acc
+
+
+def bitmod_gemm(a, w, options):
+    no_option(options, "accumulate", "exponent")
+    activation, weight = formats(options, "fp16", "bitmod4-g128")
+    if activation.family != "fp16" or weight.family not in ("int", "bitmod"):
+        refuse("bitmod", activation, weight, "fp16 with bitmod(6|4|3)-g<k> or int<2..8> of any grouping")
+    A, qw = encode(a, activation, options.activations).values, encode(w, weight, options.weights)
+    columns = a.shape[1]
+    extent = weight.extent(columns)
+    return bitmod_reference.bitmod_accumulators(A, qw, extent, lambda k: scale_column(qw, w.shape[0], columns, k))

@@ -23,8 +23,9 @@ PES = {"harmonia": "bfp", "pacq": "fp_int", "amove-array": "amove", "amove-array
        "amove-tensor-core": "amove", "fp16-array": "fp16", "int8-array": "int8", "simt-dequant": "fp16_dequant",
        "figna": "fp_int_aligned"}
 
+# Machines whose arrays are also modelled register by register.
 CYCLE_FIDELITY = ("mant", "harmonia", "amove-array", "amove-array-conservative", "fp16-array", "int8-array", "ant", "olive",
-                  "bitfusion", "figna", "tender")  # machines whose arrays are also modelled register by register
+                  "bitfusion", "figna", "tender", "anda", "bitmod")
 
 
 def formats(pe, random):
@@ -56,7 +57,18 @@ def formats(pe, random):
         b = random.choice([8, 4])
         return f"tender{b}-d{random.randint(1, 9)}", f"int{b}-channel", []
     if pe == "fp_int_aligned":
-        return "fp16", f"int{random.randint(2, 9)}-{random.choice(['g32x4', 'g64', 'g192', 'channel', 'tensor'])}", []
+        weight = f"int{random.randint(2, 9)}-{random.choice(['g32x4', 'g64', 'g192', 'channel', 'tensor'])}"
+        return "fp16", weight, ["--aligned-bits", random.randint(4, 16)]
+    if pe == "anda":
+        k = random.choice([16, 32, 64, 64])
+        weights = [f"int4-g{k * random.randint(1, 4)}", "int3-channel", f"int2-g{k}x4", "int4-tensor"]
+        pair = (f"anda{random.randint(4, 16)}-g{k}", random.choice(weights))
+        return (pair if random.randint(4) else ("fp16", "fp16")) + ([],)
+    if pe == "bitmod":
+        k = random.choice([7, 32, 128])
+        weights = [f"bitmod{random.choice([6, 4, 3])}-g{k}"] * 2
+        weights += [f"int{random.randint(2, 9)}-{random.choice(['g64', 'channel'])}"]
+        return "fp16", random.choice(weights), []
     return {"fp16": ("fp16", "fp16", []), "int8": ("int8-channel", "int8-channel", []),
             "fp16_dequant": ("fp16", random.choice(["int4-g128", "int3-g32x4", "int8-channel"]), [])}[pe]
 

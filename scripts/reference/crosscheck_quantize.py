@@ -33,7 +33,7 @@ def draw_format(random, only):
     """A name and a selection."""
     k = int(random.choice([1, 2, 3, 5, 7, 8, 16, 31, 32, 33, 64, 96, 128, 200]))
     family = only or random.choice(["cast", "int", "int", "mant4", "mant4", "bfp", "bfp", "amove", "amove", "amove", "mx", "nvfp4",
-                                    "ant4", "olive4", "tender"])
+                                    "ant4", "olive4", "tender", "anda", "bitmod", "bitmod"])
     if family == "cast":
         return random.choice(CASTS), ""
     if family == "int":
@@ -48,6 +48,10 @@ def draw_format(random, only):
         return f"amove{random.choice([4, 3, 2])}-g{c * random.randint(1, 12)}c{c}", random.choice(["", "online", "offline"])
     if family == "mx":
         return random.choice(["mxfp4-g32", "mxfp6-g32", "mxfp8-g32", "mxint8-g32"]), ""
+    if family == "anda":
+        return f"anda{random.randint(3, 17)}-g{k}", ""
+    if family == "bitmod":
+        return f"bitmod{random.choice([3, 4, 6])}-g{k}", ""
     if family in ("ant4", "olive4"):
         return f"{family}-{random.choice(['channel', 'tensor'])}", ""
     return {"nvfp4": "nvfp4-g16", "tender": f"tender{random.choice([8, 4])}-d{random.randint(1, 9)}"}[family], ""
@@ -176,7 +180,7 @@ def main():
     parser.add_argument("--nibble", required=True)
     parser.add_argument("--cases", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", help="one family: cast int mant4 bfp amove mx nvfp4 ant4 olive4 tender")
+    parser.add_argument("--only", help="one family: cast int mant4 bfp amove mx nvfp4 ant4 olive4 tender anda bitmod")
     options = parser.parse_args()
     options.refused = 0
     np.seterr(all="ignore")

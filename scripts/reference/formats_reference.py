@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 
+import bitmod_reference
 from adaptive_reference import TYPE_NAMES, encode_adaptive
 from rounding import (BadInput, F16_MAX, bf16, e4m3, f32, flat_sum, floor_log2, fp16, minifloat, minifloat_code,
                       ordered_sum, scaled)
@@ -62,10 +63,15 @@ class Format:
         if m:
             self.family, self.bits, self.grouping, self.decomposition = "tender", int(m[1]), "channel", int(m[2])
             return
+        m = re.fullmatch(rf"(?:anda([4-9]|1[0-5])|bitmod([643]))-g{COUNT}", name)
+        if m:
+            self.family, self.bits = ("anda", int(m[1])) if m[1] else ("bitmod", int(m[2]))
+            self.grouping, self.k = "group", int(m[3])
+            return self.check()
         raise BadInput(f"'{name}' is not a format known here; families: fp32 fp16 bf16 int<2..8>-(g<k>[x<n>]|channel|"
                        "tensor) mant4-g<k> bfp(8|4)-g<k> amove(4|3|2)-g<k>c<c> mxfp4-g32 mxfp6-g32 mxfp8-g32 "
                        "mxint8-g32 nvfp4-g16 ant4-(channel|tensor) olive4-(channel|tensor) "
-                       "tender(8|4)-d<1..8>")
+                       "tender(8|4)-d<1..8> anda<4..15>-g<k> bitmod(6|4|3)-g<k>")
 
     def check(self):
         if max(self.k, self.n, self.cluster) > 65536:
@@ -86,6 +92,8 @@ class Encoded:
     def type_name(self, kind):
         if self.format.family in ("ant4", "olive4"):
             return TYPE_NAMES[int(kind)]
+        if self.format.family == "bitmod":
+            return bitmod_reference.TYPE_NAMES[int(kind)]
         return "int4" if kind == INT4 else str(int(kind))
 
 
@@ -298,6 +306,25 @@ def encode_bfp(x, fmt, name, select=""):
     return out
 
 
+# ---- anda -----------------------------------------------------------------------------------------------------------
+
+def encode_anda(x, fmt, name):
+    h = check_fp16(x, name)
+    field = (h.astype(np.float16).view(np.uint16).astype(np.int64) >> 10) & 31
+    rows, columns = x.shape
+    ranges = group_ranges(columns, fmt.k)
+    out = Encoded(fmt, x.shape)
+    out.codes, out.values = np.zeros(x.shape, np.int16), np.zeros(x.shape, np.float32)
+    out.meta["exponent"] = np.zeros((rows, len(ranges)), np.int64)
+    for g, lo, hi in ranges:
+        E = np.maximum(field[:, lo:hi], 1).max(axis=1)
+        unit = (E - 14 - fmt.bits)[:, None]
+        mantissa = np.trunc(np.ldexp(h[:, lo:hi].astype(np.float64), -unit))  # toward zero
+        out.codes[:, lo:hi], out.meta["exponent"][:, g] = mantissa, E
+        out.values[:, lo:hi] = f32(np.ldexp(mantissa, unit)) + np.float32(0)
+    return out
+
+
 # ---- amove ----------------------------------------------------------------------------------------------------------
 
 def amove_offline_exponent(x, qmax):
@@ -449,7 +476,9 @@ def encode(x, fmt, name="tensor", select="", calibration=None, exponent=None):
         return encode_adaptive(rows, fmt, name, Encoded(fmt, rows.shape))
     if fmt.family == "tender":
         return encode_tender(rows, fmt, name, Encoded(fmt, rows.shape))
-    encoder = {"int": encode_int, "nvfp4": encode_nvfp4}.get(fmt.family)
+    if fmt.family == "bitmod":
+        return bitmod_reference.encode_bitmod(rows, fmt, name, Encoded(fmt, rows.shape))
+    encoder = {"int": encode_int, "anda": encode_anda, "nvfp4": encode_nvfp4}.get(fmt.family)
     return (encoder or (encode_mx if fmt.family.startswith("mx") else encode_cast))(rows, fmt, name)
 
 

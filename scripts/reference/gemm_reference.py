@@ -30,6 +30,7 @@ DATAPATHS = {
     "int4": baselines_reference.int4_gemm, "bitfusion": baselines_reference.bitfusion_gemm,
     "ant": baselines_reference.ant_gemm, "olive": baselines_reference.olive_gemm,
     "tender": baselines_reference.tender_gemm,
+    "anda": baselines_reference.anda_gemm, "bitmod": baselines_reference.bitmod_gemm,
     "fp_int_aligned": baselines_reference.fp_int_aligned_gemm,
 }
 

@@ -25,6 +25,8 @@ QUANTIZE = [  # format, select, exponent
     ("amove4-g32c4", "online", "-6"), ("mxfp4-g32", "", ""), ("nvfp4-g16", "", ""),
     ("ant4-channel", "", ""), ("ant4-tensor", "", ""), ("olive4-channel", "", ""), ("olive4-tensor", "", ""),
     ("tender8-d8", "", ""), ("tender4-d5", "", ""),
+    ("anda7-g64", "", ""), ("anda13-g64", "", ""),
+    ("bitmod4-g128", "", ""), ("bitmod3-g32", "", ""), ("bitmod6-g64", "", ""),
 ]
 GEMM = [  # accelerator, activation format, weight format, select, exponent, accumulate (fp_int_aligned: aligned bits)
     ("mant", "int8-g64", "mant4-g64", "mse", "", ""), ("mant", "int8-g64", "mant4-g64", "output-mse", "", ""),
@@ -43,11 +45,15 @@ GEMM = [  # accelerator, activation format, weight format, select, exponent, acc
     ("ant", "ant4-channel", "ant4-channel", "", "", ""), ("ant", "int8-channel", "ant4-tensor", "", "", ""),
     ("olive", "olive4-channel", "olive4-channel", "", "", ""), ("olive", "olive4-tensor", "int8-channel", "", "", ""),
     ("tender", "tender8-d8", "int8-channel", "", "", ""), ("tender", "tender4-d5", "int4-channel", "", "", ""),
+    ("anda", "anda7-g64", "int4-g128", "", "", ""), ("anda", "anda13-g32", "int3-channel", "", "", ""),
+    ("bitmod", "fp16", "bitmod4-g128", "", "", ""), ("bitmod", "fp16", "bitmod3-g32", "", "", ""),
+    ("bitmod", "fp16", "bitmod6-g64", "", "", ""), ("bitmod", "fp16", "int8-g64", "", "", ""),
     ("fp_int_aligned", "fp16", "int4-g128", "", "", ""), ("fp_int_aligned", "fp16", "int8-channel", "", "", "8"),
 ]
 WORDS = [("int4-g32x4", "n"), ("int4-g32x4", "k"), ("int2-g16x4", "n"), ("int2-g16x4", "k")]  # format, axis
 ROLES = ("a", "w", "calibration")
 STORED = {"scale": np.float32, "type": np.uint8, "exponent": np.int32, "S": np.float32, "R": np.float32, "E": np.uint8,
+          "row_scale": np.float32,
           "column_group": np.uint8}
 
 
@@ -89,7 +95,8 @@ def quantize_files(name, tensors, fmt, select, exponent):
     encoded = encode(tensors[1], fmt, "w", select, tensors[2] if select == "output-mse" else None,
                      int(exponent) if exponent else None)
     # FP16 holds the signed mantissas of bfp8 in the fewest bytes.
-    files = {f"{name}-codes.npy": contents(encoded.codes.astype(np.float16 if fmt.startswith("bfp8") else np.int8))}
+    wide = np.float32 if fmt.startswith("anda13") else np.float16 if fmt.startswith("bfp8") else np.int8
+    files = {f"{name}-codes.npy": contents(encoded.codes.astype(wide))}
     for key, kind in STORED.items():
         if key in encoded.meta:
             files[f"{name}-{key}.npy"] = contents(encoded.meta[key].astype(kind))

@@ -15,10 +15,10 @@ from formats_reference import Format, encode, error_figures
 from rounding import BadInput
 
 
-def code_type(family):
-    if family in ("int", "amove", "mxint8", "tender"):
+def code_type(fmt):
+    if fmt.family in ("int", "amove", "mxint8", "tender") or (fmt.family, fmt.bits) == ("bitmod", 6):
         return np.int8
-    return np.int32 if family == "bfp" else np.uint8
+    return np.int32 if fmt.family in ("bfp", "anda") else np.uint8
 
 
 def group_count(encoded):
@@ -30,7 +30,7 @@ def group_count(encoded):
 
 def metadata(encoded):
     meta = {"groups": group_count(encoded)}
-    for key in ("scale", "S", "R"):
+    for key in ("scale", "row_scale", "S", "R"):
         if key in encoded.meta:
             meta[key] = [float(v) for v in encoded.meta[key].ravel()]
     if "type" in encoded.meta:
@@ -51,9 +51,11 @@ def metadata(encoded):
 def bits_per_element(encoded):
     """Everything stored over the elements that exist."""
     fmt, elements, groups = encoded.format, encoded.values.size, group_count(encoded)
-    bits = {"bfp": fmt.bits + 1}.get(fmt.family, fmt.bits) * elements
-    per_group = {"int": 16, "mant4": 24, "bfp": 5, "nvfp4": 8, "ant4": 18, "olive4": 17}
+    bits = {"bfp": fmt.bits + 1, "anda": fmt.bits + 1}.get(fmt.family, fmt.bits) * elements
+    per_group = {"int": 16, "mant4": 24, "bfp": 5, "anda": 5, "bitmod": 8 if fmt.bits == 6 else 10, "nvfp4": 8, "ant4": 18, "olive4": 17}
     bits += groups * per_group.get(fmt.family, 8 if fmt.family[:2] == "mx" else 0)
+    if fmt.family == "bitmod":
+        bits += 16 * encoded.codes.shape[0]
     if fmt.family == "tender":
         bits += groups * (16 + encoded.codes.shape[1] * (fmt.decomposition - 1).bit_length())
     if fmt.family == "amove":
@@ -78,7 +80,7 @@ def run(arguments):
     if arguments.output:
         arrays.save(arguments.output, encoded.values.reshape(x.shape))
     if arguments.codes:
-        arrays.save(arguments.codes, encoded.codes.astype(code_type(fmt.family)).reshape(x.shape))
+        arrays.save(arguments.codes, encoded.codes.astype(code_type(fmt)).reshape(x.shape))
     if arguments.metadata:
         with open(arguments.metadata, "w") as stream:
             json.dump(metadata(encoded), stream)

@@ -20,10 +20,11 @@ std::uint32_t word(Random& random) {
 }
 
 OperandDescriptor random_operand(Random& random) {
-  static const char* const formats[] = {
-      "fp16",        "fp32",       "bf16",           "int8-g64",    "int8-channel", "int2-g32",     "int8-g65521",
-      "int5-tensor", "mant4-g64",  "mant4-g1",       "bfp8-g32",    "bfp4-g65536",  "ant4-channel", "olive4-tensor",
-      "mxfp6-g32",   "mxint8-g32", "amove4-g128c16", "amove2-g4c1", "nvfp4-g16",    "tender8-d8",   "tender4-d1"};
+  static const char* const formats[] = {"fp16",       "fp32",           "bf16",         "int8-g64",      "int8-channel",
+                                        "int2-g32",   "int8-g65521",    "int5-tensor",  "mant4-g64",     "mant4-g1",
+                                        "bfp8-g32",   "bfp4-g65536",    "ant4-channel", "olive4-tensor", "mxfp6-g32",
+                                        "mxint8-g32", "amove4-g128c16", "amove2-g4c1",  "nvfp4-g16",     "tender8-d8",
+                                        "tender4-d1", "anda15-g64",     "bitmod4-g128"};
   OperandDescriptor operand;
   operand.address = random.next();
   operand.instance_stride = random.next();
@@ -244,9 +245,10 @@ TEST_CASE("unknown versions, opcodes, masks, orders and formats are refused") {
     CHECK(accepts(order_at, byte) == (value <= 5));
     for (std::size_t operand = 0; operand < 3; ++operand) {
       const std::size_t format = operand_formats + operand * operand_bytes;
-      // Of 8 bits in groups of 64 there are INT8 and BFP8.
+      // Of 8 bits in groups of 64 there are INT8, BFP8 and Anda's.
       CHECK(accepts(format + family_at, byte) == (value == static_cast<unsigned>(FormatFamily::integer) ||
-                                                  value == static_cast<unsigned>(FormatFamily::bfp)));
+                                                  value == static_cast<unsigned>(FormatFamily::bfp) ||
+                                                  value == static_cast<unsigned>(FormatFamily::anda)));
       CHECK(accepts(format + bits_at, byte) == (value >= 2 && value <= 8));
       const bool grouping = value >= 1 && value <= static_cast<unsigned>(Grouping::tensor);
       CHECK(accepts(format + grouping_at, byte) == grouping);

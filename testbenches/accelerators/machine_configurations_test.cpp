@@ -23,8 +23,8 @@ Descriptor command_for(const SystolicConfig& config, std::uint32_t m, std::uint3
 }
 
 const char* const all_machines[] = {
-    "mant", "fp16-array", "int8-array", "harmonia", "amove-array", "amove-array-conservative",
-    "ant",  "olive",      "bitfusion",  "figna",    "tender"};
+    "mant",      "fp16-array", "int8-array", "harmonia", "amove-array", "amove-array-conservative", "ant", "olive",
+    "bitfusion", "figna",      "tender",     "anda",     "bitmod"};
 
 std::uint64_t sum(const std::array<std::uint64_t, stream_count>& bytes) {
   std::uint64_t total = 0;
@@ -111,7 +111,11 @@ TEST_CASE("the smallest tile of every machine, counted by hand") {
                           {"ant", 1, 64 + 3},
                           {"olive", 1, 64 + 3},
                           // Seven shifts between eight groups of columns.
-                          {"tender", 1 + 7, 64 + 3}};
+                          {"tender", 1 + 7, 64 + 3},
+                          // Seven planes; gate and add, three stages behind the first.
+                          {"anda", 7, 16 + 3 + 3},
+                          // The scale of the group takes eight cycles, bit by bit.
+                          {"bitmod", 8, 32 + 2 + 9}};
   Machines machines;
   for (const Count& count : counts) {
     const SystolicConfig config = machine_config(count.name);
@@ -132,7 +136,7 @@ TEST_CASE("the smallest tile of every machine, counted by hand") {
 TEST_CASE("results leave in the formats that each machine's quantizer encodes") {
   Random random(61);
   Machines machines;
-  for (const char* const name : {"harmonia", "amove-array", "int8-array", "figna"}) {
+  for (const char* const name : {"harmonia", "amove-array", "int8-array", "figna", "bitmod"}) {
     const SystolicConfig config = machine_config(name);
     const Format output = config.formats.key;
     Descriptor d = command_for(config, 20, 256, 128, config.formats.activation, config.formats.weight);

@@ -48,6 +48,14 @@ std::vector<std::uint8_t> gather(const OperandLayout& layout, const TileRange& r
   return bytes;
 }
 
+/// The bytes of `runs`, side tables included.
+std::vector<std::uint8_t> fetched(const std::vector<MemoryRun>& runs, const OperandLayout& layout,
+                                  const std::vector<std::uint8_t>& memory) {
+  std::vector<std::uint8_t> bytes;
+  for_each_byte(layout, runs, [&](std::uint64_t from, std::size_t) { bytes.push_back(memory.at(from)); });
+  return bytes;
+}
+
 void check_tile(const QuantizedTensor& whole, const TileRange& range, const QuantizedTensor& tile) {
   REQUIRE(tile.rows() == range.rows);
   REQUIRE(tile.columns() == range.columns);
@@ -108,13 +116,7 @@ TEST_CASE("tiles of decomposed activations bring the groups of their columns fro
     REQUIRE(placed.bytes() == layout.bytes() + 3 * (2 * 8 * bits + (22 * bits + 7) / 8));
     for (const TileRange& range : {TileRange{0, 600, 0, 150}, TileRange{255, 2, 64, 64}, TileRange{300, 299, 128, 22},
                                    TileRange{599, 1, 0, 1}}) {
-      std::vector<std::uint8_t> bytes;
-      for (const MemoryRun& run : tile_runs(layout, placed.format, range)) {
-        for (std::uint64_t row = 0; row < run.rows; ++row) {
-          const auto from = memory.begin() + static_cast<std::ptrdiff_t>(run.address - layout.base + row * run.stride);
-          bytes.insert(bytes.end(), from, from + static_cast<std::ptrdiff_t>(run.row_bytes));
-        }
-      }
+      const auto bytes = fetched(tile_runs(layout, placed.format, range), layout, memory);
       const QuantizedTensor tile = unpack_tile(layout, placed.format, range, bytes);
       REQUIRE(is_encoding(tile));
       check_tile(whole, range, tile);
@@ -129,6 +131,46 @@ TEST_CASE("tiles of decomposed activations bring the groups of their columns fro
   // Three bits can hold groups that five groups do not have.
   QuantizedTensor tile = blank_tensor(Format::parse("tender4-d5"), {1, 2}, "tile");
   tile.column_groups = {4, 5};
+  CHECK_FALSE(is_encoding(tile));
+}
+
+TEST_CASE("tiles bring the scales of their rows from the table behind the operand, planes come back as elements") {
+  Random random(7);
+  for (const char* const format : {"bitmod4-g32", "bitmod6-g64", "anda7-g64", "anda15-g32"}) {
+    const OperandDescriptor placed = operand(format, 20, 150, 8);
+    const OperandLayout layout = placed.layout(0);
+    const QuantizedTensor whole = test::random_operand(format, 20, 150, random);
+    const auto memory = pack_operand(layout, whole);
+    const bool row_scales = !whole.row_scales.empty();
+    REQUIRE(memory.size() == placed.bytes());
+    REQUIRE(placed.bytes() == layout.bytes() + (row_scales ? 2 * 20 : 0));
+    for (const TileRange& range : {TileRange{0, 20, 0, 150}, TileRange{7, 2, 64, 64}, TileRange{3, 17, 128, 22},
+                                   TileRange{19, 1, 0, 1}, TileRange{5, 9, 64, 5}}) {
+      const QuantizedTensor tile =
+          unpack_tile(layout, placed.format, range, fetched(tile_runs(layout, placed.format, range), layout, memory));
+      CAPTURE(format, range.row0, range.rows, range.column0, range.columns);
+      REQUIRE(is_encoding(tile));
+      const std::size_t k = placed.format.group_k;
+      for (std::uint64_t r = 0; r < range.rows; ++r) {
+        const std::size_t row = range.row0 + r;
+        if (row_scales) REQUIRE(tile.row_scales[r] == whole.row_scales[row]);
+        for (std::uint64_t c = 0; c < range.columns; ++c) {
+          const std::size_t column = range.column0 + c;
+          REQUIRE(tile.codes[r * range.columns + c] == whole.codes[row * 150 + column]);
+          const std::size_t mine = tile.group_index(r, c / k), its = whole.group_index(row, column / k);
+          if (row_scales) REQUIRE(tile.scales[mine] == whole.scales[its]);
+          if (!row_scales) REQUIRE(tile.exponents[mine] == whole.exponents[its]);
+          if (!whole.types.empty()) REQUIRE(int(tile.types[mine]) == int(whole.types[its]));
+        }
+      }
+    }
+  }
+  QuantizedTensor tile = blank_tensor(Format::parse("bitmod4-g32"), {1, 2}, "tile");
+  CHECK(is_encoding(tile));
+  tile.row_scales[0] = std::numeric_limits<float>::infinity();
+  CHECK_FALSE(is_encoding(tile));
+  tile.row_scales[0] = 1;
+  tile.types[0] = 4;
   CHECK_FALSE(is_encoding(tile));
 }
 

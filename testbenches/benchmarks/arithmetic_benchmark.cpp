@@ -94,6 +94,9 @@ void register_arithmetic_benchmarks() {
                                 {"ant", "ant4-channel", "ant4-channel"},
                                 {"olive", "olive4-channel", "olive4-channel"},
                                 {"tender", "tender8-d8", "int8-channel"},
+                                {"anda", "anda7-g64", "int4-g128"},
+                                {"bitmod", "fp16", "bitmod4-g128"},
+                                {"bitmod", "fp16", "bitmod6-g128"},
                                 {"fp_int_aligned", "fp16", "int4-g128"},
                                 {"fp_int_aligned", "fp16", "int4-g128", "8"}}) {
     gemm_benchmark(entry);
@@ -108,6 +111,8 @@ void register_arithmetic_benchmarks() {
   encode_benchmark("amove4-g128c16", "", 64, true);
   encode_benchmark("ant4-channel", "", 16, false);
   encode_benchmark("olive4-channel", "", 16, false);
+  encode_benchmark("anda7-g64", "", 512, false);
+  encode_benchmark("bitmod4-g128", "", 64, true);
 }
 
 }  // namespace nibble

@@ -14,10 +14,11 @@ using namespace nibble;
 namespace {
 
 const char* const names[] = {
-    "fp32",           "fp16",         "bf16",          "int2-g32",   "int3-g7",   "int4-g32x4", "int5-channel",
-    "int6-tensor",    "int7-g1",      "int8-g64",      "mant4-g64",  "bfp8-g32",  "bfp4-g5",    "amove4-g32c4",
-    "amove3-g128c16", "amove2-g9c3",  "amove4-g96c8",  "mxfp4-g32",  "mxfp6-g32", "mxfp8-g32",  "mxint8-g32",
-    "nvfp4-g16",      "ant4-channel", "olive4-tensor", "tender8-d8", "tender4-d3"};
+    "fp32",           "fp16",         "bf16",          "int2-g32",   "int3-g7",    "int4-g32x4", "int5-channel",
+    "int6-tensor",    "int7-g1",      "int8-g64",      "mant4-g64",  "bfp8-g32",   "bfp4-g5",    "amove4-g32c4",
+    "amove3-g128c16", "amove2-g9c3",  "amove4-g96c8",  "mxfp4-g32",  "mxfp6-g32",  "mxfp8-g32",  "mxint8-g32",
+    "nvfp4-g16",      "ant4-channel", "olive4-tensor", "tender8-d8", "tender4-d3", "anda7-g64",  "anda15-g5",
+    "bitmod6-g128",   "bitmod4-g32",  "bitmod3-g7"};
 
 std::uint32_t bits_at(const std::vector<std::uint8_t>& bytes, unsigned low, unsigned count) {
   std::uint32_t value = 0;
@@ -49,7 +50,15 @@ struct Packed {
   }
   std::uint32_t element(std::size_t i, const std::string& name) const {
     const LayoutField& f = field(layout.element, name);
-    return bits_at(codes, static_cast<unsigned>(i) * element_bits(coded.format) + f.low_bit, f.bits);
+    if (!layout.planes)
+      return bits_at(codes, static_cast<unsigned>(i) * element_bits(coded.format) + f.low_bit, f.bits);
+    const auto run = static_cast<unsigned>(std::min<std::size_t>(coded.format.group_k, 96));
+    std::uint32_t value = 0;
+    for (unsigned bit = 0; bit < f.bits; ++bit) {
+      const unsigned plane = element_bits(coded.format) - 1 - (f.low_bit + bit);  // the highest bit comes first
+      value |= bits_at(codes, plane * run + static_cast<unsigned>(i), 1) << bit;
+    }
+    return value;
   }
   std::uint32_t meta(const std::string& name) const {
     const LayoutField& f = field(layout.metadata, name);
@@ -90,12 +99,13 @@ TEST_CASE("codes lie where the layout says") {
       if (!packed.layout.element.empty() && packed.layout.element[0].name == "q") {
         const std::uint32_t mask = (1U << packed.coded.format.bits) - 1;
         CHECK(packed.element(i, "q") == (static_cast<std::uint32_t>(code) & mask));
-      } else if (packed.coded.format.family == FormatFamily::bfp) {
+      } else if (packed.coded.format.family == FormatFamily::bfp || packed.coded.format.family == FormatFamily::anda) {
         CHECK(packed.element(i, "sign") == (code < 0 ? 1U : 0U));
         CHECK(packed.element(i, "mantissa") == static_cast<std::uint32_t>(std::abs(code)));
       } else if (packed.layout.element[0].name == "index") {
-        CHECK(packed.element(i, "sign") == static_cast<std::uint32_t>(code >> 3));
-        CHECK(packed.element(i, "index") == static_cast<std::uint32_t>(code & 7));
+        const unsigned sign = packed.coded.format.bits - 1;
+        CHECK(packed.element(i, "sign") == static_cast<std::uint32_t>(code >> sign));
+        CHECK(packed.element(i, "index") == static_cast<std::uint32_t>(code & ((1 << sign) - 1)));
       } else {
         const float value = decode(packed.coded).values[i];
         CHECK(packed.element(i, "sign") == float_bits(value) >> 31);
@@ -120,7 +130,12 @@ TEST_CASE("metadata lie where the layout says") {
       case FormatFamily::bf16:
         CHECK(packed.metadata.empty());
         break;
+      case FormatFamily::bitmod:
+        CHECK(packed.meta("c") == static_cast<std::uint32_t>(coded.scales[0] / coded.row_scales[0]));
+        if (!coded.types.empty()) CHECK(packed.meta("type") == coded.types[0]);
+        break;
       case FormatFamily::bfp:
+      case FormatFamily::anda:
         CHECK(packed.meta("E") == static_cast<std::uint32_t>(coded.exponents[0]));
         break;
       case FormatFamily::amove:
@@ -170,6 +185,11 @@ TEST_CASE("drawings") {
                  Catch::Contains("byte 0   E in bits 4..0"));
   CHECK_THAT(layout_text(Format::parse("amove4-g32c4")),
              Catch::Contains("byte 2   E3 7..6 | E2 5..4 | E1 3..2 | E0 1..0\n"));
+  CHECK_THAT(layout_text(Format::parse("anda4-g64")),
+             Catch::Contains("plane by plane: 40 bytes\nbit 0..63   sign of elements 0..63\n") &&
+                 Catch::Contains("bit 256..319   mantissa bit 0 of elements 0..63\n"));
+  CHECK_THAT(layout_text(Format::parse("bitmod4-g128")),
+             Catch::Contains("beside the records: the scale S of every row"));
   CHECK_THAT(layout_text(Format::parse("int8-channel")), Catch::Contains("8 + 16 / elements that share a scale"));
   for (const char* name : names) {
     CAPTURE(name);

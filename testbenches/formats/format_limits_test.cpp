@@ -36,6 +36,8 @@ TEST_CASE("each range ends where the page says") {
                           {"int2-channel", "", 65520},
                           {"tender8-d8", "", 8321040},
                           {"tender4-d1", "", 458640},
+                          {"anda7-g4", "", 65520},
+                          {"bitmod6-g4", "", 65520.0F * 255 * 31},
                           {"mant4-g4", "mse", 63423360},
                           {"mant4-g4", "variance", 65520},
                           {"ant4-tensor", "", 5591040}};

@@ -14,7 +14,8 @@ TEST_CASE("every family's names parse and print back") {
                            "amove4-g128c16", "amove3-g32c4", "amove2-g8c8",    "mxfp4-g32",
                            "mxfp6-g32",      "mxfp8-g32",    "mxint8-g32",     "nvfp4-g16",
                            "ant4-channel",   "ant4-tensor",  "olive4-channel", "olive4-tensor",
-                           "tender8-d8",     "tender4-d1"}) {
+                           "tender8-d8",     "tender4-d1",   "anda4-g64",      "anda15-g1",
+                           "bitmod6-g128",   "bitmod4-g128", "bitmod3-g65536"}) {
     CHECK(Format::parse(name).name() == name);
     CHECK(Format::parse(name) == Format::parse(name));
   }
@@ -38,6 +39,12 @@ TEST_CASE("fields of a format") {
   CHECK(Format::parse("int8-channel").group_extent(100) == 100);
   CHECK(Format::parse("mant4-g64").metadata_bits() == 24);
   CHECK(Format::parse("bfp8-g32").metadata_bits() == 5);
+  CHECK(Format::parse("anda11-g64").bits == 11);
+  CHECK(Format::parse("anda11-g64").metadata_bits() == 5);
+  CHECK(Format::parse("bitmod4-g128").metadata_bits() == 10);
+  CHECK(Format::parse("bitmod6-g128").metadata_bits() == 8);
+  CHECK(Format::parse("bitmod6-g128").row_bits() == 16);
+  CHECK(Format::parse("int4-g128").row_bits() == 0);
   CHECK(Format::parse("nvfp4-g16").tensor_bits() == 32);
   CHECK(Format::parse("fp16").metadata_bits() == 0);
 }
@@ -92,6 +99,13 @@ TEST_CASE("a name that is none is refused with the families") {
                            "tender4",
                            "tender4-g8",
                            "tender6-d8",
+                           "anda3-g64",
+                           "anda16-g64",
+                           "anda8-tensor",
+                           "bitmod5-g128",
+                           "bitmod2-g128",
+                           "bitmod4-channel",
+                           "bitmod4-g128x4",
                            "fp8",
                            "fp16-g32"}) {
     INFO(name);
@@ -104,7 +118,7 @@ TEST_CASE("a name that is none is refused with the families") {
 }
 
 TEST_CASE("one line per family") {
-  CHECK(format_families().size() == 15);
+  CHECK(format_families().size() == 17);
 }
 
 TEST_CASE("a name that is none brings the nearest one") {
@@ -127,6 +141,10 @@ TEST_CASE("a name that is none brings the nearest one") {
                                                        {"nvfp4-g32", "nvfp4-g16"},
                                                        {"fp23", "fp32"},
                                                        {"bfloat16", "bf16"},
+                                                       {"anda8", "anda8-g32"},
+                                                       {"anda16-g64", "anda6-g64"},
+                                                       {"bitmod5-g128", "bitmod4-g128"},
+                                                       {"bitmd4-g128", "bitmod4-g128"},
                                                        {"ant4", "ant4-channel"},
                                                        {"olive4-tensr", "olive4-tensor"}};
   for (const auto& [written, meant] : pairs) {

@@ -126,7 +126,8 @@ TEST_CASE("quantizing again loses more than FP16 in the open group, and stores l
 }
 
 TEST_CASE("what a grouped cache refuses") {
-  for (const char* name : {"nvfp4-g16", "int4-channel", "int4-tensor", "int4-g32x4", "ant4-channel", "tender8-d4"}) {
+  for (const char* name :
+       {"nvfp4-g16", "int4-channel", "int4-tensor", "int4-g32x4", "ant4-channel", "tender8-d4", "bitmod4-g32"}) {
     CAPTURE(name);
     CHECK_THROWS_WITH(GroupedKvCache(4, options_of(name), "head"),
                       Catch::Contains("head: keys: a cache cannot grow in " + std::string(name)));

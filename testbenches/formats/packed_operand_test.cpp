@@ -35,6 +35,7 @@ void check_round_trip(const Tensor& tensor, const std::string& name) {
   QuantizedTensor back = blank_tensor(coded.format, coded.shape, coded.name);
   const std::size_t groups = std::max<std::size_t>(1, coded.groups_per_row());
   const std::size_t extent = coded.format.group_extent(coded.columns());
+  back.row_scales = coded.row_scales;  // beside the records
   for (std::size_t row = 0; row < coded.rows(); ++row) {
     for (std::size_t g = 0; g < groups; ++g) {
       const std::size_t elements = std::min(extent, coded.columns() - g * extent);
@@ -65,7 +66,9 @@ TEST_CASE("every format survives its bytes") {
         "amove4-g32c4", "amove3-g128c16", "amove2-g9c3",  "mxfp4-g32",    "mxfp6-g32",      "mxfp8-g32",
         "mxint8-g32",   "nvfp4-g16",      "ant4-channel", "ant4-tensor",  "olive4-channel", "olive4-tensor",
         "int2-channel", "int3-tensor",    "int4-g7x3",    "int5-g33",     "int6-g75x6",     "int7-tensor",
-        "int8-g5x2",    "amove4-g96c8",   "amove3-g5c5",  "amove2-g75c1", "amove4-g200c10", "bfp4-g75"}) {
+        "int8-g5x2",    "amove4-g96c8",   "amove3-g5c5",  "amove2-g75c1", "amove4-g200c10", "bfp4-g75",
+        "anda7-g64",    "anda4-g5",       "anda15-g75",   "anda11-g32",   "bitmod4-g32",    "bitmod3-g7",
+        "bitmod6-g64"}) {
     check_round_trip(tensor, name);
   }
 }

@@ -49,6 +49,7 @@ void check_equal(const Tensor& tensor, const TensorFile& file, const std::string
     CHECK(got.codes == whole.codes);
     CHECK(got.values == decoded.values);
     CHECK(got.metadata.scales == whole.scales);
+    CHECK(got.metadata.row_scales == whole.row_scales);
     CHECK(got.metadata.types == whole.types);
     CHECK(got.metadata.exponents == whole.exponents);
     CHECK(got.metadata.base_scales == whole.base_scales);
@@ -81,10 +82,10 @@ TEST_CASE("pieces give the bits of the whole") {
   const TemporaryFile stored(file_of(tensor));
   const TensorFile file(stored.path().string());
   for (const char* name :
-       {"fp32",           "fp16",        "bf16",           "int2-g32",      "int8-channel", "int8-tensor",
-        "int4-g32x4",     "int4-g7x5",   "mant4-g64",      "bfp8-g32",      "bfp4-g32",     "amove4-g32c4",
-        "amove3-g128c16", "mxfp4-g32",   "mxfp6-g32",      "mxfp8-g32",     "mxint8-g32",   "nvfp4-g16",
-        "ant4-channel",   "ant4-tensor", "olive4-channel", "olive4-tensor", "tender8-d8",   "tender4-d3"}) {
+       {"fp32",          "fp16",       "bf16",       "int2-g32",  "int8-channel", "int8-tensor",    "int4-g32x4",
+        "int4-g7x5",     "mant4-g64",  "bfp8-g32",   "bfp4-g32",  "amove4-g32c4", "amove3-g128c16", "mxfp4-g32",
+        "mxfp6-g32",     "mxfp8-g32",  "mxint8-g32", "nvfp4-g16", "ant4-channel", "ant4-tensor",    "olive4-channel",
+        "olive4-tensor", "tender8-d8", "tender4-d3", "anda7-g64", "bitmod4-g32",  "bitmod6-g7"}) {
     check_equal(tensor, file, name, "");
   }
   check_equal(tensor, file, "amove4-g32c4", "offline");
@@ -128,6 +129,7 @@ TEST_CASE("long rows are cut between groups") {
   CHECK(pieces("int8-g50x2", nullptr) == 1);
   CHECK(pieces("mant4-g64", nullptr) == 2 * 4);
   CHECK(pieces("mant4-g64", &calibration) == 2);
+  CHECK(pieces("bitmod4-g64", nullptr) == 2);  // a row's scale needs all of it
   CHECK(pieces("tender8-d8", nullptr) == 1);
 }
 

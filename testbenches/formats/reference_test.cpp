@@ -203,6 +203,29 @@ TEST_CASE("tender") {
   CHECK(comparison.differences() == "");
 }
 
+TEST_CASE("anda and bitmod") {
+  Comparison comparison;
+  add_inputs(comparison, 7, 75);
+  Tensor skewed = random_tensor({6, 130}, 23);  // groups of one sign, of very different size, of zeros
+  for (std::size_t i = 0; i < skewed.values.size(); ++i) {
+    if (i % 130 < 32) skewed.values[i] = std::fabs(skewed.values[i]);
+    if (i % 130 >= 64 && i % 130 < 96) skewed.values[i] *= 0x1p-12F;
+    if (i % 130 >= 96 && i / 130 == 2) skewed.values[i] = 0;
+  }
+  std::fill(skewed.values.begin() + 130, skewed.values.begin() + 260, 0.0F);
+  comparison.input("skewed.npy", skewed);
+  comparison.input("cube.npy", random_tensor({2, 3, 40}, 20));
+  comparison.input("beyond.npy", random_tensor({3, 40}, 21, 1e9F));
+  for (const char* format : {"anda4-g64", "anda7-g64", "anda11-g32", "anda15-g7", "bitmod4-g32", "bitmod3-g32",
+                             "bitmod6-g64", "bitmod4-g7"}) {
+    for (const char* data : inputs)
+      comparison.encode(data, format);
+    for (const char* data : {"skewed.npy", "cube.npy", "beyond.npy"})
+      comparison.encode(data, format);
+  }
+  CHECK(comparison.differences() == "");
+}
+
 TEST_CASE("ant4 and olive4") {
   Comparison comparison;
   add_inputs(comparison, 7, 75);

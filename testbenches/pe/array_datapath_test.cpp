@@ -200,6 +200,24 @@ TEST_CASE("Tender: columns in groups, shifted") {
   check("tender", "tender4-d1", "int4-channel", 101, cuts(1000, 64));
 }
 
+TEST_CASE("Anda: planes of whole and of parts of groups, FP16 in attention") {
+  check("anda", "anda7-g64", "int4-g128", 300, cuts(64, 128, 1, 64));
+  check("anda", "anda15-g32", "int3-channel", 75, cuts(32, 320, 32, 32));
+  check("anda", "anda7-g64", "int4-g128", 300, {{128, 64, 64, 64, true}, {300, 64, 64, 64, false}});
+  check("anda", "fp16", "fp16", 100, cuts(1000, 64));
+}
+
+TEST_CASE("BitMoD: fours of a group, sums that keep their order") {
+  const auto fours = [](std::size_t group, std::size_t tile) {
+    return std::vector<Cut>{{tile, group, 4, 4, false}, {4 * tile, group, 48, 4, false}, {tile, group, group, 4, true}};
+  };
+  check("bitmod", "fp16", "bitmod4-g128", 300, fours(128, 128));
+  check("bitmod", "fp16", "bitmod3-g32", 75, fours(32, 64));
+  check("bitmod", "fp16", "bitmod6-g64", 300, fours(64, 64));
+  check("bitmod", "fp16", "int8-g7", 75, fours(7, 14));
+  check("bitmod", "fp16", "int5-channel", 101, fours(1000, 320));
+}
+
 TEST_CASE("a reduction beyond the integer accumulators drains where the definition says, whatever the passes") {
   const std::size_t k = integer_segment + 100;
   for (const std::size_t pass : {24UL, 1000UL})

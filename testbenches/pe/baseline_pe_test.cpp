@@ -139,9 +139,9 @@ TEST_CASE("INT8: an exact sum over the whole reduction, scaled once") {
 }
 
 TEST_CASE("the library knows every PE by its name") {
-  REQUIRE(pe_library().names() == std::vector<std::string>{"amove", "ant", "bfp", "bitfusion", "fp16", "fp16_dequant",
-                                                           "fp_int", "fp_int_aligned", "fp_int_k", "int4", "int8",
-                                                           "mant", "olive", "tender"});
+  REQUIRE(pe_library().names() == std::vector<std::string>{"amove", "anda", "ant", "bfp", "bitfusion", "bitmod", "fp16",
+                                                           "fp16_dequant", "fp_int", "fp_int_aligned", "fp_int_k",
+                                                           "int4", "int8", "mant", "olive", "tender"});
   for (const std::string& name : pe_library().names()) {
     const PeUnit& pe = find_pe(name);
     REQUIRE(pe.name == name);

@@ -130,6 +130,7 @@ TEST_CASE("offsets and alignments that need no rounding leave the rational dot p
   for (const Pair& pair : {Pair{"fp_int", "fp16", "int4-g32x4"},
                            {"fp_int", "fp16", "int2-channel"},
                            {"fp_int_k", "fp16", "int4-channel"},
+                           {"bitmod", "fp16", "int8-channel"},
                            {"fp_int_aligned", "fp16", "int4-g32"},
                            {"fp_int_aligned", "fp16", "int8-channel"}}) {
     for (const std::size_t columns : {1, 5, 64, 100}) {

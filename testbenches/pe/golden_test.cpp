@@ -71,6 +71,7 @@ TEST_CASE("encoders give the codes and the metadata of the reference") {
     const QuantizedTensor tensor = weights(entry, offline ? TensorSlot::offline : TensorSlot::online);
     CHECK(differences(tensor.codes, expected(entry, "-codes"), false) == 0);
     if (!tensor.scales.empty()) CHECK(differences(tensor.scales, expected(entry, "-scale"), true) == 0);
+    if (!tensor.row_scales.empty()) CHECK(differences(tensor.row_scales, expected(entry, "-row_scale"), true) == 0);
     if (!tensor.types.empty()) CHECK(differences(tensor.types, expected(entry, "-type"), false) == 0);
     if (!tensor.exponents.empty()) CHECK(differences(tensor.exponents, expected(entry, "-exponent"), false) == 0);
     if (!tensor.base_scales.empty()) CHECK(differences(tensor.base_scales, expected(entry, "-S"), true) == 0);

@@ -52,6 +52,8 @@ TEST_CASE("every instruction set gives every PE the same bits") {
                            {"olive", "olive4-channel", "olive4-channel"},
                            {"fp_int_aligned", "fp16", "int8-g192"},
                            {"amove", "amove4-g32c4", "amove4-g32c4"},
+                           {"anda", "anda11-g64", "int4-g128"},
+                           {"bitmod", "fp16", "bitmod4-g128"},
                            {"fp_int", "fp16", "int4-g32x4"},
                            {"fp16", "fp16", "fp16"},
                            {"int8", "int8-channel", "int8-channel"},

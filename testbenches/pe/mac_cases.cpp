@@ -4,11 +4,14 @@
 #include <algorithm>
 
 #include "formats/adaptive_types.h"
+#include "formats/bitmod_types.h"
 #include "formats/rounding.h"
 #include "pe/amove_pe.h"
+#include "pe/anda_pe.h"
 #include "pe/ant_pe.h"
 #include "pe/bfp_pe.h"
 #include "pe/bitfusion_pe.h"
+#include "pe/bitmod_pe.h"
 #include "pe/fp16_pe.h"
 #include "pe/fp_int_aligned_pe.h"
 #include "pe/fp_int_pe.h"
@@ -326,6 +329,69 @@ bool fp_int_aligned_case(Random& random) {
   return differs(aligned_foot(accumulator, inner, sw), add(accumulator, product));
 }
 
+/// A plane over random lanes, and the foot.
+bool anda_case(Random& random) {
+  const auto lanes = static_cast<unsigned>(1 + random.below(anda_lanes));
+  const std::uint64_t plane = random.next(), signs = random.next();
+  std::int8_t w[anda_lanes];
+  const std::int32_t start = symmetric(random, 1 << 22);
+  std::int32_t expected = 2 * start;
+  for (unsigned i = 0; i < lanes; ++i) {
+    w[i] = static_cast<std::int8_t>(integer(random, 7));
+    if ((plane >> i & 1) != 0) expected += (signs >> i & 1) != 0 ? -w[i] : w[i];
+  }
+  const std::int32_t sum = anda_plane(start, plane, signs, w, lanes);
+  if (sum != expected) return true;
+  const auto bits = static_cast<unsigned>(4 + random.below(12));
+  const int exponent = static_cast<int>(1 + random.below(30));
+  const float group = nearest_fp16({sum, exponent - 14 - static_cast<int>(bits)}), sw = scale(random);
+  if (!std::isfinite(group)) return false;  // what becomes of infinity: anda_pe_test
+  const Exact product = Exact::of(group) * Exact::of(sw);
+  const float accumulator = accumulator_near(random, nearest_f32(product));
+  return differs(anda_foot(accumulator, sum, exponent, bits, sw), add(accumulator, product));
+}
+
+/// The terms of a weight add up to it; a step of up to four lanes against shifted and cut integers; the foot.
+bool bitmod_case(Random& random) {
+  const bool floating = random.below(2) == 0;
+  const unsigned bits = floating ? static_cast<unsigned>(3 + random.below(2)) : 8;
+  const auto lanes = static_cast<unsigned>(1 + random.below(bitmod_lanes));
+  const auto cycle = static_cast<unsigned>(random.below(floating ? 2 : 4));
+  float x[bitmod_lanes] = {};
+  BitmodTerm terms[bitmod_lanes];
+  int largest = 0;
+  for (unsigned i = 0; i < lanes; ++i) {
+    x[i] = fp16_number(random);
+    const int value = floating ? bitmod_grid_value(bits, static_cast<std::uint8_t>(random.below(4)),
+                                                   static_cast<unsigned>(random.below(1U << bits)))
+                               : integer(random, 127);
+    int sum = 0;
+    for (unsigned j = 0; j < (floating ? 2U : 4U); ++j) {
+      const BitmodTerm term = floating ? bitmod_float_term(value, j) : bitmod_digit(value, j);
+      sum += term.sign * (1 << term.exponent) * (floating ? 1 : 1 << (2 * j));
+      if (j == cycle) terms[i] = term;
+    }
+    if (sum != value) return true;
+    largest = std::max(largest, aligned_exponent(x[i]) + terms[i].exponent);
+  }
+  cpp_int total = 0;
+  for (unsigned i = 0; i < lanes; ++i) {  // |x| * 2^exponent over 2^(largest - 28), cut off
+    const Exact magnitude = Exact::of(std::fabs(x[i]));
+    const int shift = magnitude.exponent + terms[i].exponent - (largest - 28);
+    const cpp_int cut = shift >= 0 ? cpp_int(magnitude.mantissa << shift) : cpp_int(magnitude.mantissa >> -shift);
+    total += cut * terms[i].sign * (std::signbit(x[i]) ? -1 : 1);
+  }
+  const unsigned significance = floating ? 0 : 2 * cycle;
+  const Exact addend{total, largest - 28 + static_cast<int>(significance)};
+  const float start = accumulator_near(random, nearest_f32(addend));
+  const float sum = bitmod_step(start, x, terms, lanes, significance);
+  if (differs(sum, add(start, addend))) return true;
+  const float s = static_cast<float>(random.below(256)) * scale(random);
+  const Exact product = Exact::of(sum) * Exact::of(s);
+  const float accumulator = accumulator_near(random, nearest_f32(product));
+  return differs(bitmod_foot(accumulator, sum, s), add(accumulator, product));
+}
+
 template <bool (*differs_in)(Random&)>
 std::uint64_t mismatches(Random& random, std::uint64_t cases) {
   return count(random, cases, differs_in);
@@ -347,7 +413,9 @@ const std::vector<MacCases>& mac_cases() {
                                             {"ant", mismatches<ant_case>},
                                             {"olive", mismatches<olive_case>},
                                             {"tender", mismatches<tender_case>},
-                                            {"fp_int_aligned", mismatches<fp_int_aligned_case>}};
+                                            {"fp_int_aligned", mismatches<fp_int_aligned_case>},
+                                            {"anda", mismatches<anda_case>},
+                                            {"bitmod", mismatches<bitmod_case>}};
   return all;
 }
 

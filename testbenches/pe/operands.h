@@ -25,22 +25,28 @@ inline QuantizedTensor random_operand(const std::string& format, std::size_t row
     value = tame ? round_fp16(static_cast<float>(random.normal()))
                  : fp16_value(static_cast<std::uint16_t>(random.below(2) << 15 | random.below(0x7C00)));
   }
-  const bool is_signed =
-      family == FormatFamily::integer || family == FormatFamily::amove || family == FormatFamily::tender;
-  const std::uint64_t codes = std::uint64_t{1}
-                              << (family == FormatFamily::bfp ? tensor.format.bits + 1 : tensor.format.bits);
+  const bool is_signed = family == FormatFamily::integer || family == FormatFamily::amove ||
+                         family == FormatFamily::tender || (family == FormatFamily::bitmod && tensor.format.bits == 6);
+  const bool has_mantissas = family == FormatFamily::bfp || family == FormatFamily::anda;
+  const std::uint64_t codes = std::uint64_t{1} << (has_mantissas ? tensor.format.bits + 1 : tensor.format.bits);
   for (std::int16_t& code : tensor.codes) {
     code = static_cast<std::int16_t>(random.below(codes));
     if (is_signed) code = static_cast<std::int16_t>(code - static_cast<int>(codes / 2));
-    if (family == FormatFamily::bfp)
+    if (has_mantissas)
       code = static_cast<std::int16_t>(std::max(code - static_cast<int>(codes / 2), 1 - static_cast<int>(codes / 2)));
   }
   for (float& scale : tensor.scales)
     scale = random_scale(random);
   for (std::uint8_t& type : tensor.types) {
-    type = family == FormatFamily::mant4  ? mant[random.below(sizeof mant)]
-           : family == FormatFamily::ant4 ? static_cast<std::uint8_t>(random.below(3))
-                                          : static_cast<std::uint8_t>(random.below(2));
+    type = family == FormatFamily::mant4    ? mant[random.below(sizeof mant)]
+           : family == FormatFamily::ant4   ? static_cast<std::uint8_t>(random.below(3))
+           : family == FormatFamily::bitmod ? static_cast<std::uint8_t>(random.below(4))
+                                            : static_cast<std::uint8_t>(random.below(2));
+  }
+  for (std::size_t row = 0; row < tensor.row_scales.size(); ++row) {
+    tensor.row_scales[row] = random_scale(random);
+    for (std::size_t g = 0; g < tensor.groups_per_row(); ++g)
+      tensor.scales[tensor.group_index(row, g)] = static_cast<float>(random.below(256)) * tensor.row_scales[row];
   }
   for (std::int16_t& exponent : tensor.exponents)
     exponent = static_cast<std::int16_t>(tame ? 10 + random.below(10) : 1 + random.below(30));

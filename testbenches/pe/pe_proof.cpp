@@ -57,6 +57,11 @@ constexpr Pair pairs[] = {{"mant", "int8-g64", "mant4-g64"},
                           {"olive", "int8-tensor", "olive4-channel"},
                           {"tender", "tender8-d8", "int8-channel"},
                           {"tender", "tender4-d8", "int4-channel"},
+                          {"anda", "anda8-g64", "int4-g128"},
+                          {"anda", "anda15-g32", "int3-channel"},
+                          {"bitmod", "fp16", "bitmod4-g128"},
+                          {"bitmod", "fp16", "bitmod6-g128"},
+                          {"bitmod", "fp16", "int8-g64"},
                           {"fp_int_aligned", "fp16", "int4-g128"},
                           {"fp_int_aligned", "fp16", "int8-channel", "8"}};
 

@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "formats/bitmod_types.h"
 #include "formats/rounding.h"
 #include "pe/amove_pe.h"
+#include "pe/anda_pe.h"
 #include "pe/ant_pe.h"
 #include "pe/bfp_pe.h"
 #include "pe/bitfusion_pe.h"
+#include "pe/bitmod_pe.h"
 #include "pe/fp16_pe.h"
 #include "pe/fp_int_aligned_pe.h"
 #include "pe/fp_int_pe.h"
@@ -233,6 +236,60 @@ float tender_output(const Row& a, const Row& w, std::size_t columns) {
   return accumulator;
 }
 
+/// Plane by plane, as a PE of Anda gets them.
+float anda_output(const Row& a, const Row& w, std::size_t columns) {
+  if (a.values != nullptr) return fp16_output_of(a, w, columns);
+  const unsigned bits = a.tensor.format.bits;
+  const std::size_t extent = a.tensor.format.group_k;
+  float accumulator = 0;
+  for (std::size_t first = 0; first < columns; first += extent) {
+    const auto lanes = static_cast<unsigned>(std::min(extent, columns - first));
+    std::int8_t weights[anda_lanes] = {};
+    std::uint64_t signs = 0;
+    for (unsigned i = 0; i < lanes; ++i) {
+      weights[i] = narrow(w.codes[first + i]);
+      if (a.codes[first + i] < 0) signs |= std::uint64_t{1} << i;
+    }
+    std::int32_t sum = 0;
+    for (unsigned bit = bits; bit-- > 0;) {
+      std::uint64_t plane = 0;
+      for (unsigned i = 0; i < lanes; ++i)
+        plane |= static_cast<std::uint64_t>(std::abs(a.codes[first + i]) >> bit & 1) << i;
+      sum = anda_plane(sum, plane, signs, weights, lanes);
+    }
+    accumulator = anda_foot(accumulator, sum, a.tensor.exponents[a.group(first)], bits, w.scale(first));
+  }
+  return accumulator;
+}
+
+float bitmod_output(const Row& a, const Row& w, std::size_t columns) {
+  const Format& format = w.tensor.format;
+  const bool floating = !w.tensor.types.empty();
+  const std::size_t extent = format.group_extent(columns);
+  float accumulator = 0;
+  for (std::size_t group = 0; group < columns; group += extent) {
+    const std::size_t end = std::min(group + extent, columns);
+    float sum = 0;
+    for (std::size_t k = group; k < end; k += bitmod_lanes) {
+      const auto lanes = static_cast<unsigned>(std::min(bitmod_lanes, end - k));
+      for (unsigned cycle = 0; cycle < bitmod_cycles(format); ++cycle) {
+        BitmodTerm terms[bitmod_lanes];
+        for (unsigned i = 0; i < lanes; ++i) {
+          const int code = w.codes[k + i];
+          terms[i] =
+              floating
+                  ? bitmod_float_term(
+                        bitmod_grid_value(format.bits, w.tensor.types[w.group(k)], static_cast<unsigned>(code)), cycle)
+                  : bitmod_digit(code, cycle);
+        }
+        sum = bitmod_step(sum, a.values + k, terms, lanes, floating ? 0 : 2 * cycle);
+      }
+    }
+    accumulator = bitmod_foot(accumulator, sum, w.scale(group));
+  }
+  return accumulator;
+}
+
 }  // namespace
 
 float step_output(const PeUnit& pe, const QuantizedTensor& activations, const QuantizedTensor& weights, std::size_t m,
@@ -248,6 +305,8 @@ float step_output(const PeUnit& pe, const QuantizedTensor& activations, const Qu
   if (pe.name == "int8") return int8_output(a, w, columns);
   if (pe.name == "ant" || pe.name == "olive") return exponent_integer_output(a, w, columns);
   if (pe.name == "tender") return tender_output(a, w, columns);
+  if (pe.name == "anda") return anda_output(a, w, columns);
+  if (pe.name == "bitmod") return bitmod_output(a, w, columns);
   if (pe.name == "fp_int_aligned") return aligned_output(a, w, columns, options);
   if (pe.name == "int4") {
     return integer_output(a, w, columns, [&](std::int32_t sum, std::size_t k) {

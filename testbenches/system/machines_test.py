@@ -10,9 +10,9 @@ import program
 import report_checks
 
 MACHINES = ("fp16-array", "int8-array", "harmonia", "amove-array", "amove-array-conservative", "ant", "olive", "bitfusion",
-            "figna", "tender")
+            "figna", "tender", "anda", "bitmod")
 PES = ("mant", "bfp", "fp_int", "fp_int_k", "amove", "fp16", "fp16_dequant", "int8", "int4", "bitfusion", "ant", "olive",
-       "fp_int_aligned", "tender")
+       "fp_int_aligned", "tender", "anda", "bitmod")
 CASES = 1 if program.SANITIZED else 2
 
 
@@ -73,6 +73,25 @@ class Options(program.ProgramTest):
             self.refused("gemm", "--accelerator", name, *self.tensors, "--accumulate=fp32", words=["--accumulate"])
         self.assertNotIn("saturated_groups", self.report("gemm", "--accelerator=harmonia", *self.tensors))
 
+    def test_product_and_aligned_bits_are_for_the_pes_that_have_them(self):
+        def accumulators(*arguments):
+            self.report("gemm", *arguments, *self.tensors, "--accumulator=acc.npy")
+            return np.load(self.directory / "acc.npy").tobytes()
+
+        exact = accumulators("--pe=fp_int")
+        self.assertEqual(accumulators("--pe=fp_int", "--product=exact"), exact)
+        self.assertNotEqual(accumulators("--pe=fp_int", "--product=fp16"), exact)
+        aligned = accumulators("--accelerator=figna")
+        self.assertEqual(accumulators("--accelerator=figna", "--aligned-bits=14"), aligned)
+        narrow = accumulators("--accelerator=figna", "--aligned-bits=8")
+        self.assertNotEqual(narrow, aligned)
+        self.assertEqual(accumulators("--pe=fp_int_aligned", "--aligned-bits=8"), narrow)
+        self.refused("gemm", "--pe=fp_int", *self.tensors, "--product=fp32", words=["--product", "exact"])
+        for bits in (3, 16):
+            self.refused("gemm", "--accelerator=figna", *self.tensors, f"--aligned-bits={bits}", words=["4 and 15"])
+        for option in ("--product=fp16", "--aligned-bits=8"):
+            self.refused("gemm", "--accelerator=mant", *self.tensors, option, words=[option.partition("=")[0], "mant"])
+
     def test_selections_are_those_of_the_weight_format(self):
         bfp = ("gemm", "--accelerator=harmonia", *self.tensors, "--weight-format=bfp8-g32")
         for select in ("truncate", "nearest"):
@@ -98,6 +117,12 @@ class Options(program.ProgramTest):
         settings += [f"formats.{name}=int4-channel" for name in ("weight", "key", "value")]
         self.refused("gemm", "--accelerator=fp16-array", "--m=1", "--k=1", "--n=1", "--fidelity=cycle",
                      *(f"--set={setting}" for setting in settings), words=["fp_int_k", "register by register"])
+
+    def test_sums_that_enter_the_array_again_are_stepped_where_they_stay(self):
+        for name in ("anda", "bitmod"):
+            gemm = ("gemm", "--accelerator", name, "--m=3", "--k=200", "--n=5", "--fidelity=cycle")
+            self.report(*gemm)
+            self.refused(*gemm, "--set=array.dataflow=weight_stationary", words=["weight_stationary", "transaction"])
 
     def test_the_dataflow_alone_may_be_overridden(self):
         for dataflow in ("weight_stationary", "input_stationary", "output_stationary"):

@@ -227,7 +227,7 @@ TEST_CASE("docs: version, opcode, flags and status word stand where the tables s
 TEST_CASE("docs: codes of families, functions and statuses") {
   const std::string text = page("programming.md");
   const auto families = rows(text, "| code | family |");
-  CHECK(families.size() == static_cast<std::size_t>(FormatFamily::tender) + 1);
+  CHECK(families.size() == static_cast<std::size_t>(FormatFamily::bitmod) + 1);
   for (const auto& row : families) {
     Format format;
     format.family = static_cast<FormatFamily>(std::stoul(row[0]));
