@@ -6,6 +6,7 @@
 #include "accelerators/descriptor.h"
 #include "core/error.h"
 #include "core/units.h"
+#include "formats/packed_operand.h"
 #include "pe/array_datapath.h"
 #include "pe/pe_library.h"
 
@@ -206,6 +207,11 @@ SystolicConfig SystolicConfig::from(ConfigNode node) {
   if (quantizes(config.formats)) config.quantizer = quantizer_from(node.child("quantizer"));
   config.kv_cache = kv_cache_from(node.child_or_empty("kv_cache"), config.formats, *config.pe);
   config.idle = idle_from(node.child_or_empty("idle"));
+  ConfigNode attention = node.child_or_empty("attention");
+  config.fused_attention = attention.boolean("fused", false);
+  const double share = attention.number("buffer_share", 0.01, 0.99, 0.5);
+  if (config.fused_attention) config.score_share = share;
+  attention.reject_unknown();
   ConfigNode dma = node.child("dma");
   config.dma = DmaConfig::from(dma);
   config.prefetch_next = dma.boolean("prefetch_next", true);
@@ -238,6 +244,11 @@ ArrayGeometry SystolicConfig::array_for(const Format& activations, const Format&
   geometry.foot_latency = timing.foot_latency;
   geometry.longest_pass = timing.longest_sum;
   return geometry;
+}
+
+std::uint64_t SystolicConfig::activation_port_bytes() const {
+  const std::uint64_t elements = array_for(formats.activation, formats.weight).pass_k();
+  return std::max<std::uint64_t>(1, elements * element_bits(formats.activation) / 8);
 }
 
 std::uint64_t SystolicConfig::accumulator_bytes(const Format& activations, const Format& weights) const {

@@ -79,6 +79,10 @@ struct SystolicConfig {
   QuantizerConfig quantizer;
   KvCacheConfig kv_cache;
   IdleConfig idle;
+  bool fused_attention = false;  ///< scores and probabilities of attention stay on chip
+  /// Part of the activation buffer that holds them, 0 without. Unless configured half: [D] no paper of these machines
+  /// gives scores a buffer; the other half has two tiles of queries.
+  double score_share = 0;
   DmaConfig dma;
   /// The next command's descriptor, and weight tiles that do not depend on the running command, are read while that one
   /// runs. [D] double buffers are there for it, and no paper of these machines lets an operator wait for the weights of
@@ -89,6 +93,12 @@ struct SystolicConfig {
 
   /// Reads and checks `node` except the sections `memory` and `technology`, which the platform reads.
   static SystolicConfig from(ConfigNode node);
+  /// Bytes of the activation buffer that hold scores on chip; 0: there are none.
+  std::uint64_t score_bytes() const {
+    return static_cast<std::uint64_t>(score_share * static_cast<double>(buffers.activation_bytes));
+  }
+  /// Bytes per cycle of each of the activation buffer's two ports, one to read, one to write: what the array takes.
+  std::uint64_t activation_port_bytes() const;
   double bytes_per_cycle(double bytes_per_second) const { return bytes_per_second / (clock_mhz * 1e6); }
   /// The array as the PE's mode for a supported pair of formats makes it.
   ArrayGeometry array_for(const Format& activations, const Format& weights) const;

@@ -40,7 +40,7 @@ class Unpacker {
   std::size_t at_ = 0;
 };
 
-constexpr std::uint64_t cache_flag = 1;
+constexpr std::uint64_t cache_flag = 1, on_chip_flag = 2;
 
 /// Group extent, cluster (tender: groups of columns), then family, bits, grouping, and what the operand is.
 void put_format(Packer& packer, const OperandDescriptor& operand) {
@@ -50,7 +50,7 @@ void put_format(Packer& packer, const OperandDescriptor& operand) {
   packer.put(static_cast<std::uint64_t>(format.family), 1);
   packer.put(format.bits, 1);
   packer.put(static_cast<std::uint64_t>(format.grouping), 1);
-  packer.put(operand.cache ? cache_flag : 0, 1);
+  packer.put((operand.cache ? cache_flag : 0) | (operand.on_chip ? on_chip_flag : 0), 1);
 }
 
 bool get_enumerations(Unpacker& unpacker, Format& format, std::uint64_t& flags) {
@@ -85,6 +85,7 @@ bool get_format(Unpacker& unpacker, OperandDescriptor& operand) {
   std::uint64_t flags = 0;
   if (!get_enumerations(unpacker, format, flags)) return false;
   operand.cache = (flags & cache_flag) != 0;
+  operand.on_chip = (flags & on_chip_flag) != 0;
   if (format.grouping != Grouping::group) {
     format.group_k = 0;
     operand.column_block = group;

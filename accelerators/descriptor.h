@@ -66,7 +66,8 @@ struct OperandDescriptor {
   Format format;              ///< rows never share a group: of int<b>-g<k>x<n> each row has a record of its own
   std::int32_t exponent = 0;  ///< amove: p
   std::uint32_t column_block = column_blocking;  ///< columns per block of the layout, without groups along them
-  bool cache = false;                            ///< part of a KV cache: its bytes and waits belong to the stream `kv`
+  bool on_chip = false;  ///< in the share of the activation buffer for scores: address is an offset there
+  bool cache = false;    ///< part of a KV cache: its bytes and waits belong to the stream `kv`
   /// Layout of instance `i`.
   OperandLayout layout(std::uint64_t instance) const;
   /// Bytes of one instance, its side table included.

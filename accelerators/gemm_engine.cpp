@@ -127,10 +127,19 @@ CommandStatus GemmEngine::check(const Descriptor& command) const {
   if (!command.timing_only && command.stream_bytes != 0) return CommandStatus::no_data_path;
   const std::uint64_t m = std::min(command.tiling.m, std::uint64_t{command.m});
   const std::uint64_t n = std::min(command.tiling.n, std::uint64_t{command.n});
+  const bool on_chip = command.a.on_chip || command.c.on_chip;
+  if (command.w.on_chip || (on_chip && (!command.timing_only || command.stream_bytes != 0)))
+    return CommandStatus::no_data_path;
   bool fits = output_tile_bytes(command) <= config_.buffers.output_bytes;
+  for (const OperandDescriptor* operand : {&command.a, &command.c}) {
+    const std::uint64_t bytes = operand->layout(0).bytes() * command.count;
+    fits = fits &&
+           (!operand->on_chip || (bytes <= config_.score_bytes() && operand->address <= config_.score_bytes() - bytes));
+  }
+  const std::uint64_t room = config_.buffers.activation_bytes - (on_chip ? config_.score_bytes() : 0);
   for (std::size_t i = 0; i < segment_count(command); ++i) {
     const std::uint64_t k = std::min(command.tiling.k, segment_extent(command, i));
-    fits = fits && command.a.layout(0).tile_bytes(m, 0, k) <= config_.buffers.activation_bytes / 2 &&
+    fits = fits && (command.a.on_chip || command.a.layout(0).tile_bytes(m, 0, k) <= room / 2) &&
            weight_segment(command, i).layout(0).tile_bytes(n, 0, k) <= config_.buffers.weight_bytes / 2;
   }
   return fits ? CommandStatus::pending : CommandStatus::tile_too_large;
@@ -351,6 +360,7 @@ std::optional<std::uint64_t> GemmEngine::announce(GemmProgress& progress, const 
   if (!job.last_k) return std::nullopt;
   progress.elements_done += job.m * job.n;
   const Stream stream = progress.result_stream();
+  if (command.c.on_chip) return move_on_chip(progress, job);
   if (command.stream_bytes == 0)
     return writer_.announce(command.c.layout(job.instance).tile(job.m0, job.m, job.n0, job.n), stream);
   const std::uint64_t share = progress.stream_share();
@@ -360,6 +370,13 @@ std::optional<std::uint64_t> GemmEngine::announce(GemmProgress& progress, const 
   progress.stream_written = share;
   if (run.row_bytes == 0) return std::nullopt;
   return writer_.announce({run}, stream);
+}
+
+/// Results go to the activation buffer, through its port.
+std::uint64_t GemmEngine::move_on_chip(GemmProgress& progress, const TileJob& job) {
+  const std::uint64_t bytes = progress.command.c.layout(0).tile_bytes(job.m, job.n0, job.n);
+  progress.counters.activation_buffer_write += bytes;
+  return writer_.announce_on_chip(ceil_div(bytes, config_.activation_port_bytes()), progress.result_stream());
 }
 
 std::vector<std::uint8_t> GemmEngine::result_bytes(GemmProgress& progress, const OperandLayout& layout,

@@ -68,6 +68,7 @@ class GemmEngine {
   static std::vector<std::uint8_t> result_bytes(GemmProgress& progress, const OperandLayout& layout,
                                                 const TileRange& range, const std::vector<float>& accumulators);
   std::optional<std::uint64_t> announce(GemmProgress& progress, const TileJob& job);
+  std::uint64_t move_on_chip(GemmProgress& progress, const TileJob& job);
   void release(GemmProgress& progress, std::uint64_t store, const TileJob& job, const std::vector<float>* accumulators,
                std::uint64_t result_cycle);
   void drain(GemmProgress& progress);

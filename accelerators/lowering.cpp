@@ -60,6 +60,7 @@ ScheduleProblem schedule_problem(const SystolicConfig& config, const MemoryRate&
   problem.shape = shape_of(command);
   problem.array = config.array_for(command.a.format, command.w.format);
   problem.buffers = config.buffers;
+  if (command.a.on_chip || command.c.on_chip) problem.buffers.activation_bytes -= config.score_bytes();
   problem.sum_extent = sum_extent(command.a.format, command.w.format);
   problem.may_spill = !config.scales_at_the_end(command.a.format, command.w.format);
   for (std::size_t i = 0; i <= continuation_count; ++i) {
@@ -90,7 +91,8 @@ Tiling Scheduler::schedule(const Descriptor& command) {
                 static_cast<unsigned>(command.causal),
                 command.past,
                 command.rows_per_token,
-                command.a.format.name() + command.w.format.name() + command.c.format.name()};
+                command.a.format.name() + command.w.format.name() + command.c.format.name() +
+                    (command.a.on_chip || command.c.on_chip ? "fused" : "")};
   const auto known = known_.find(key);
   if (known != known_.end()) return known->second;
   const Tiling tiling = search_schedule(schedule_problem(config_, memory_, command)).tiling;
@@ -198,6 +200,14 @@ LoweredCommand ModelLowering::vector_command(const Operator& op, const std::stri
 }
 
 void ModelLowering::lower(const Operator& op, std::deque<LoweredCommand>& commands) {
+  if (config_.fused_attention && !chunk_ &&
+      (op.kind == OperatorKind::attention || op.function == VectorFunction::softmax)) {
+    attention_.push_back(op);
+    if (op.w != TensorRole::value) return;
+    lower_fused(attention_, commands);
+    attention_.clear();
+    return;
+  }
   const std::size_t first = commands.size();
   const bool by_parts = config_.kv_cache.policy == KvPolicy::harmonia && op.phase == Phase::decode;
   if (op.kind == OperatorKind::vector) {
@@ -219,12 +229,14 @@ void ModelLowering::lower_matrix(const Operator& op, std::deque<LoweredCommand>&
   Descriptor& d = command.descriptor;
   d.opcode = Opcode::gemm;
   d.a = operand(format_of(op.a), op.m, op.k, config_.activation_block_rows, 0, op.count);
-  d.a.address = arena(d.a.bytes() * op.count);
+  d.a.on_chip = chunk_ && op.a == TensorRole::probability;
+  if (!d.a.on_chip) d.a.address = arena(d.a.bytes() * op.count);
   if (op.w == TensorRole::weight) {
     d.w = operand(config_.formats.weight, op.n, op.k, config_.weight_block_rows, 0, 1);
     d.w.address = weight_address(op, d.w.bytes());
   } else {
     set_cache_operand(op, d);
+    choose_instances(d);
   }
   if (op.c == TensorRole::value) {
     finish_values(op, std::move(command), commands);
@@ -236,6 +248,7 @@ void ModelLowering::lower_matrix(const Operator& op, std::deque<LoweredCommand>&
 /// Chooses tiles for results in `format`. False when the array's tiles cannot hold what its metadata depends on.
 bool ModelLowering::schedule(const Operator& op, const Format& format, Descriptor& d) {
   d.c = operand(format, op.m, op.n, config_.activation_block_rows, 0, op.count);
+  d.c.on_chip = chunk_ && op.c == TensorRole::score;
   d.c.column_block = narrow(config_.output_block_columns, "columns per block");
   const bool plain = format.grouping == Grouping::none;
   if (!plain && format.grouping != Grouping::group) return false;
@@ -277,15 +290,19 @@ void ModelLowering::finish_matrix(const Operator& op, LoweredCommand command, st
   const bool encoded = schedule(op, own, d);
   if (!encoded) schedule(op, Format::parse("fp16"), d);
   d.c.cache = encoded && op.c == TensorRole::key;
-  d.c.address = d.c.cache ? cache_address(op.layer, op.c) : arena(d.c.layout(0).bytes() * op.count);
+  if (d.c.on_chip) {
+    d.c.address = scores_on_chip_;  // parts of the columns behind one another
+    scores_on_chip_ += d.c.layout(0).bytes() * op.count;
+  } else {
+    d.c.address = d.c.cache ? cache_address(op.layer, op.c) : arena(d.c.layout(0).bytes() * op.count);
+  }
   if (op.kind == OperatorKind::attention) {
     // Queries, scores and probabilities are written and read by vector operators too, as streams: the blocks are free
     // to have the rows of a tile, so that a tile is contiguous.
     d.a.block_rows = narrow(std::min(d.tiling.m, op.m), "block rows");
     if (op.c == TensorRole::score) d.c.block_rows = d.a.block_rows;
   }
-  command.compulsory_bytes = bounds(schedule_problem(config_, {1, 0}, d)).compulsory_bytes;
-  add_compulsory_parts(op, command);
+  command.compulsory_bytes = compulsory_of(op, d);
   d.scratch_address = d.c.address;
   if (d.tiling.k < d.k && d.tiling.order != LoopOrder::mnk && d.tiling.order != LoopOrder::nmk) {
     d.scratch_address = arena(static_cast<std::uint64_t>(d.m) * d.n * 4);
@@ -293,20 +310,6 @@ void ModelLowering::finish_matrix(const Operator& op, LoweredCommand command, st
   command.schedule = describe(d.tiling);
   commands.push_back(command);
   if (!encoded) append_result_encoding(op, own, commands);
-}
-
-/// Continuations of W, and what of A meets them.
-void ModelLowering::add_compulsory_parts(const Operator& op, LoweredCommand& command) const {
-  const Descriptor& d = command.descriptor;
-  for (std::size_t segment = 1; segment <= continuation_count; ++segment) {
-    const std::uint64_t extent = segment_extent(d, segment), begin = segment_begin(d, segment);
-    if (extent == 0) continue;
-    // Under a causal mask only the rows of tokens behind the earlier ones read the part.
-    const bool masked = d.causal == CausalMask::context && begin > d.past;
-    const std::uint64_t rows_before = masked ? std::min<std::uint64_t>(op.m, (begin - d.past) * op.rows_per_token) : 0;
-    command.compulsory_bytes += op.count * (weight_segment(d, segment).layout(0).bytes() +
-                                            stream_bytes(d.a.format, op.m - rows_before, extent));
-  }
 }
 
 /// Results that left the array in FP16 because their groups are larger than its tiles pass the quantizer by themselves.
@@ -339,14 +342,15 @@ void ModelLowering::lower_vector(const Operator& op, std::deque<LoweredCommand>&
   const std::uint64_t input_bytes = masked(stream_bytes(format_of(op.a), op.m * op.count, op.n));
   d.input_bytes[0] = input_bytes;
   d.input_bytes[1] = input_bytes * (op.inputs - 1);  // further operands follow one another
-  d.a.address = arena(d.input_bytes[0]);
+  d.a.on_chip = d.c.on_chip = chunk_.has_value();
+  if (!d.a.on_chip) d.a.address = arena(d.input_bytes[0]);
   if (d.inputs > 1) d.w.address = arena(d.input_bytes[1]);
   d.c.format = format_of(op.c);
   d.output_bytes = masked(stream_bytes(d.c.format, op.m * op.count, op.n));
   d.c.cache = op.c == TensorRole::key || op.c == TensorRole::value;
   if (op.c == TensorRole::value) d.output_bytes = scenario_.batch * value_bytes(op);
-  d.c.address = d.c.cache ? cache_address(op.layer, op.c) : arena(d.output_bytes);
-  command.compulsory_bytes = d.input_bytes[0] + d.input_bytes[1] + d.output_bytes;
+  if (!d.c.on_chip) d.c.address = d.c.cache ? cache_address(op.layer, op.c) : arena(d.output_bytes);
+  command.compulsory_bytes = d.a.on_chip ? 0 : d.input_bytes[0] + d.input_bytes[1] + d.output_bytes;
   commands.push_back(command);
   if (op.c == TensorRole::value) append_value_commands(op, commands);
 }

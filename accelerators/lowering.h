@@ -97,8 +97,17 @@ class ModelLowering {
   bool schedule(const Operator& op, const Format& format, Descriptor& command);
   void finish_matrix(const Operator& op, LoweredCommand command, std::deque<LoweredCommand>& commands);
   void finish_values(const Operator& op, LoweredCommand command, std::deque<LoweredCommand>& commands);
-  void add_compulsory_parts(const Operator& op, LoweredCommand& command) const;
   void append_result_encoding(const Operator& op, const Format& format, std::deque<LoweredCommand>& commands);
+
+  // lowering_fused.cpp
+  /// Rows and instances of an attention whose scores are on chip together.
+  struct Chunk {
+    std::uint64_t first_instance = 0, instances = 1, first_row = 0, rows = 1;
+    bool last_rows = false;
+  };
+  void lower_fused(const std::vector<Operator>& parts, std::deque<LoweredCommand>& commands);
+  void choose_instances(Descriptor& command) const;
+  std::uint64_t compulsory_of(const Operator& op, const Descriptor& command) const;
 
   // lowering_cache.cpp
   /// Tokens of a cache by the width of their mantissas.
@@ -107,6 +116,8 @@ class ModelLowering {
   };
   CacheParts parts_of(std::uint64_t tokens) const;
   std::uint64_t open_group_bytes() const;
+  /// Caches of a layer: one per sequence and KV head.
+  std::uint64_t instances() const { return scenario_.batch * model_.kv_heads; }
   void set_cache_operand(const Operator& op, Descriptor& command);
   void set_window(const Operator& op, Descriptor& command) const;
   void set_value_blocks(const Operator& op, Descriptor& command) const;
@@ -126,6 +137,9 @@ class ModelLowering {
   Placement placement_;
   std::map<std::pair<int, std::string>, std::uint64_t> weights_;
   std::map<std::pair<int, TensorRole>, std::uint64_t> caches_;
+  std::vector<Operator> attention_;             ///< fused: operators of an attention so far
+  std::optional<Chunk> chunk_;                  ///< fused: that is being lowered
+  std::uint64_t scores_on_chip_ = 0;            ///< bytes of its scores that have a place
   std::optional<std::uint64_t> written_cache_;  ///< of the command before
   std::uint64_t arena_base_ = 0, arena_bytes_ = 0, arena_next_ = 0;
 };

@@ -71,7 +71,7 @@ void ModelLowering::set_window(const Operator& op, Descriptor& command) const {
   const std::uint64_t window = op.k % value_group_;
   const std::uint64_t finished = op.k - window;
   OperandDescriptor open = operand(window_format(), op.n, std::max<std::uint64_t>(window, 1), config_.weight_block_rows,
-                                   command.w.address + op.count * command.w.layout(0).bytes(), op.count);
+                                   command.w.address + instances() * command.w.layout(0).bytes(), op.count);
   if (finished == 0) {
     command.w = open;
     command.w.cache = true;
@@ -208,7 +208,8 @@ void ModelLowering::lower_scores_by_parts(const Operator& op, std::deque<Lowered
     d.a.address = arena(d.a.layout(0).bytes() * op.count);
     d.w = operand(part.format, part.tokens, op.k, config_.weight_block_rows, address, op.count);
     d.w.cache = true;
-    address += d.w.layout(0).bytes() * op.count;
+    choose_instances(d);
+    address += d.w.layout(0).bytes() * instances();
     finish_matrix(scores, std::move(command), commands);
   }
 }

@@ -12,6 +12,9 @@ ResultWriter::ResultWriter(sc_core::sc_module_name name, DmaEngine& dma, const M
   SC_METHOD(submit_due);
   sensitive << due_;
   dont_initialize();
+  SC_METHOD(finish_on_chip);
+  sensitive << port_free_;
+  dont_initialize();
 }
 
 void ResultWriter::start(CommandCounters& counters) {
@@ -31,6 +34,31 @@ std::uint64_t ResultWriter::announce(std::vector<MemoryRun> runs, Stream stream)
   return stores_.back().id;
 }
 
+std::uint64_t ResultWriter::announce_on_chip(std::uint64_t cycles, Stream stream) {
+  Store store;
+  store.id = next_id_++;
+  store.port_cycles = std::max<std::uint64_t>(cycles, 1);
+  store.stream = stream;
+  stores_.push_back(std::move(store));
+  return stores_.back().id;
+}
+
+/// Takes out the stores on chip whose time is over; waits for the next one's.
+void ResultWriter::finish_on_chip() {
+  for (auto store = stores_.begin(); store != stores_.end();) {
+    if (store->port_cycles == 0 || !store->submitted) {
+      ++store;
+    } else if (clock_.at(store->cycle) <= sc_core::sc_time_stamp()) {
+      last_stream_ = store->stream;
+      store = stores_.erase(store);
+      changed_.notify();
+    } else {
+      port_free_.notify(clock_.until(store->cycle));
+      return;
+    }
+  }
+}
+
 void ResultWriter::release(std::uint64_t id, std::uint64_t cycle, std::vector<std::uint8_t> bytes) {
   Store& store = *find(id);
   store.cycle = cycle;
@@ -44,8 +72,9 @@ std::deque<ResultWriter::Store>::iterator ResultWriter::find(std::uint64_t id) {
 }
 
 bool ResultWriter::writing(std::uint64_t address) const {
-  return std::any_of(stores_.begin(), stores_.end(),
-                     [address](const Store& store) { return store.runs.front().address == address; });
+  return std::any_of(stores_.begin(), stores_.end(), [address](const Store& store) {
+    return !store.runs.empty() && store.runs.front().address == address;
+  });
 }
 
 void ResultWriter::submit_due() {
@@ -57,6 +86,11 @@ void ResultWriter::submit_due() {
       return;
     }
     store.submitted = true;
+    if (store.port_cycles > 0) {
+      store.cycle = port_cycle_ = std::max(port_cycle_, store.cycle) + store.port_cycles;
+      port_free_.notify(clock_.until(store.cycle));
+      continue;
+    }
     std::uint64_t at = 0;
     for (const auto& run : store.runs) {
       DmaTransfer transfer;

@@ -24,6 +24,8 @@ class ResultWriter final : public sc_core::sc_module, public DmaListener {
   void start(CommandCounters& counters);
   /// Announces a store to `runs` whose time is not known yet; it counts as outstanding from now on. Returns its number.
   std::uint64_t announce(std::vector<MemoryRun> runs, Stream stream);
+  /// A store that takes `cycles` of a port on chip, behind those before it, and none of the memory.
+  std::uint64_t announce_on_chip(std::uint64_t cycles, Stream stream);
   /// The announced store `id` goes out from edge `cycle` on. Stores are released in the order of their announcement, at
   /// cycles that do not decrease. `bytes`: the contents of its runs in order, or empty for timing only.
   void release(std::uint64_t id, std::uint64_t cycle, std::vector<std::uint8_t> bytes);
@@ -54,14 +56,17 @@ class ResultWriter final : public sc_core::sc_module, public DmaListener {
     std::vector<std::uint8_t> bytes;
     Stream stream = Stream::output;
     std::size_t pending = 0;
+    std::uint64_t port_cycles = 0;  ///< on chip; 0: to memory
     bool released = false, submitted = false;
   };
   void submit_due();
+  void finish_on_chip();
   std::deque<Store>::iterator find(std::uint64_t id);
 
   DmaEngine& dma_;
   const MachineClock& clock_;
-  sc_core::sc_event due_, changed_;
+  sc_core::sc_event due_, changed_, port_free_;
+  std::uint64_t port_cycle_ = 0;  ///< from which the port on chip is free
   std::deque<Store> stores_;
   std::uint64_t next_id_ = 0;
   CommandCounters* counters_ = nullptr;

@@ -224,7 +224,9 @@ bool TileLoader::issue_one(LoadedJob next) {
     ++slots_[next.refill_slot].users;
   }
   jobs_.push_back(next);
-  if (load_activation) {
+  if (load_activation && command.a.on_chip) {
+    slots_[activation_slot].ready_cycle = 0;
+  } else if (load_activation) {
     const OperandLayout layout = command.a.layout(job.instance);
     load(activation_slot, tile_runs(layout, command.a.format, {job.m0, job.m, job.k0, job.k}), Stream::activation);
   }

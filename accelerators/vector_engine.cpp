@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/units.h"
 
@@ -36,6 +37,14 @@ CommandStatus VectorEngine::check(const Descriptor& command) const {
        {command.elements, command.input_bytes[0], command.input_bytes[1], command.output_bytes}) {
     if (extent > largest_extent) return CommandStatus::bad_shape;
   }
+  for (const auto& [operand, bytes] :
+       {std::pair<const OperandDescriptor*, std::uint64_t>{&command.a, command.input_bytes[0]},
+        {&command.w, command.input_bytes[1]},
+        {&command.c, command.output_bytes}}) {
+    if (!operand->on_chip) continue;
+    if (bytes > config_.score_bytes() || operand->address > config_.score_bytes() - bytes)
+      return CommandStatus::tile_too_large;
+  }
   // Elements of less than a bit would make a chunk of bytes last for ever.
   if (command.elements > 8 * std::max(command.input_bytes[0], command.output_bytes)) return CommandStatus::bad_shape;
   return command.timing_only ? CommandStatus::pending : CommandStatus::no_data_path;
@@ -54,13 +63,14 @@ void VectorEngine::load(const Descriptor& command, const Chunks& chunks, std::ui
     const std::uint64_t end = chunks.share(command.input_bytes[input], chunk + 1);
     if (begin == end) continue;
     const OperandDescriptor& operand = input == 0 ? command.a : command.w;
+    counters.activation_buffer_read += end - begin;
+    if (operand.on_chip) continue;
     DmaTransfer transfer;
     transfer.address = operand.address + begin;
     transfer.row_bytes = transfer.stride = end - begin;
     transfer.stream = stream_of(operand);
     counters.read_bytes[static_cast<unsigned>(transfer.stream)] += end - begin;
     counters.activation_buffer_write += end - begin;
-    counters.activation_buffer_read += end - begin;
     ++halves_[index].pending;
     ++in_flight_;
     dma_.submit(transfer, *this, index | static_cast<std::uint64_t>(transfer.stream) << 8);
@@ -106,9 +116,14 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
     // Results of a group enter the quantizer no faster than it encodes groups.
     const std::uint64_t vector_cycles = ceil_div(chunk_operations, config_.vector_unit.lanes);
     const std::uint64_t quantizer_cycles = quantizes ? ceil_div(elements, config_.quantizer.elements_per_cycle) : 0;
-    end = start + std::max(vector_cycles, quantizer_cycles);
+    // What lies on chip comes through the buffer's port.
+    const std::uint64_t bytes = chunks.share(command.input_bytes[0], i + 1) - chunks.share(command.input_bytes[0], i);
+    const std::uint64_t port_cycles = command.a.on_chip ? ceil_div(bytes, config_.activation_port_bytes()) : 0;
+    const std::uint64_t busy = std::max(vector_cycles, quantizer_cycles);
+    end = start + std::max(busy, port_cycles);
     counters.compute_cycles += vector_cycles;
-    counters.exposed_quantizer_cycles += end - start - vector_cycles;
+    counters.exposed_quantizer_cycles += busy - vector_cycles;
+    counters.memory_stall(Stream::vector, end - start - busy);
     operations_done += chunk_operations;
     if (quantizes) counters.quantized_elements += elements;
     ++counters.jobs;
@@ -124,6 +139,15 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
     run.row_bytes = run.stride = chunks.share(command.output_bytes, i + 1) - chunks.share(command.output_bytes, i);
     const std::uint64_t latency =
         config_.vector_unit.latency_cycles + (quantizes ? config_.quantizer.pipeline_cycles + 1 : 0);
+    if (command.c.on_chip) {
+      // In place, through the other port.
+      counters.activation_buffer_write += run.row_bytes;
+      writer_.release(
+          writer_.announce_on_chip(ceil_div(run.row_bytes, config_.activation_port_bytes()), Stream::vector),
+          end + latency, {});
+      if (i + 2 < chunks.count) load(command, chunks, i + 2, counters);
+      continue;
+    }
     counters.output_buffer_write += run.row_bytes;
     counters.output_buffer_read += run.row_bytes;
     if (run.row_bytes > 0) writer_.write(end + latency, {run}, {}, stream_of(command.c));

@@ -68,6 +68,41 @@ class Toy(program.ProgramTest):
                              2 * 32 * (finished * (32 + 3) + (window + 2 if window else 0)))
             self.assertEqual(any(o["name"] == "value_requantize" for o in report["operators"]), tokens % 64 == 0)
 
+    def test_fused_attention_moves_neither_scores_nor_probabilities(self):
+        # 8 query heads, 2 key heads, 2 layers: per sequence 8 rows of tokens scores in FP16, as many INT8 probabilities
+        # with a scale per 64; each written once and read once.
+        for batch, context in ((1, 200), (2, 63), (3, 1000)):
+            scenario = ("--decode=1", f"--context={context}", f"--batch={batch}")
+            plain, fused = self.run_toy(*scenario), self.run_toy(*scenario, "--set=attention.fused=true")
+            tokens = context + 1
+            row = 2 * tokens + tokens + 2 * -(-tokens // 64)
+            saved = 2 * 2 * batch * 8 * row
+            for key in ("compulsory_bytes", "traffic_bytes"):
+                before, after = (r["totals"][key] if key == "compulsory_bytes" else r["totals"][key]["total"]
+                                 for r in (plain, fused))
+                self.assertEqual(before - after, saved, key)
+            self.assertEqual(plain["totals"]["macs"], fused["totals"]["macs"])
+            for stream in ("weight", "kv"):
+                self.assertEqual(plain["totals"]["traffic_bytes"][stream], fused["totals"]["traffic_bytes"][stream])
+
+    def test_fused_attention_in_chunks_of_rows_and_instances(self):
+        # A row against 100 tokens takes 200 bytes, a key head has 4 x 100 rows, and there are two. 64 KiB hold 327 rows: 324,
+        # whole tokens, and 76; 512 KiB both heads; 1 KiB one token; 512 bytes half a token.
+        for buffers, steps in (("128", 4), ("1024", 1), ("2", 200), ("1", 400)):
+            plain = self.run_toy("--prefill=100", f"--set=buffers.activation_kib={buffers}")
+            fused = self.run_toy("--prefill=100", "--set=attention.fused=true", f"--set=buffers.activation_kib={buffers}")
+            self.assertEqual(plain["totals"]["macs"], fused["totals"]["macs"])
+            for report, count in ((plain, 1), (fused, steps)):
+                for operator in report["operators"]:
+                    if operator["name"] in ("attention_scores", "softmax", "attention_context"):
+                        self.assertEqual(operator["steps"], count, operator["name"])
+
+    def test_scores_that_do_not_fit_are_one_error(self):
+        self.refused(*RUN, "--model", self.model, "--decode=1", "--context=3000", "--set=attention.fused=true",
+                     "--set=buffers.activation_kib=8", words=(
+                         "attention.fused", "3001 tokens", "6002 bytes", "4096 bytes", "buffers.activation_kib",
+                         "attention.buffer_share"))
+
     def test_repeated_layers_stand_for_those_simulated_one_by_one(self):
         deep = self.write("deep.yaml", program.TOY.replace("layers: 2", "layers: 9"))
         for scenario in (["--prefill=130", "--decode=3"], ["--decode=2", "--context=63", "--batch=2"]):
