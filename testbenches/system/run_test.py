@@ -88,9 +88,10 @@ class Toy(program.ProgramTest):
     def test_fused_attention_in_chunks_of_rows_and_instances(self):
         # A row against 100 tokens takes 200 bytes, a key head has 4 x 100 rows, and there are two. 64 KiB hold 327 rows: 324,
         # whole tokens, and 76; 512 KiB both heads; 1 KiB one token; 512 bytes half a token.
-        for buffers, steps in (("128", 4), ("1024", 1), ("2", 200), ("1", 400)):
+        for buffers, share, steps in ((128, 0.5, 4), (1024, 0.5, 1), (2, 0.5, 200), (2, 0.25, 400)):
             plain = self.run_toy("--prefill=100", f"--set=buffers.activation_kib={buffers}")
-            fused = self.run_toy("--prefill=100", "--set=attention.fused=true", f"--set=buffers.activation_kib={buffers}")
+            fused = self.run_toy("--prefill=100", f"--set=buffers.activation_kib={buffers}", "--set=attention.fused=true",
+                                 f"--set=attention.buffer_share={share}")
             self.assertEqual(plain["totals"]["macs"], fused["totals"]["macs"])
             for report, count in ((plain, 1), (fused, steps)):
                 for operator in report["operators"]:
