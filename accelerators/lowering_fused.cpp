@@ -9,8 +9,8 @@
 
 namespace nibble {
 
-/// Scores, softmax and context of one attention, chunk by chunk: a chunk's scores stay where its softmax turns them into
-/// probabilities, and where its context product reads them.
+/// Scores, softmax and context of one attention, chunk by chunk: a chunk's scores stay where its softmax turns them
+/// into probabilities, and where its context product reads them.
 void ModelLowering::lower_fused(const std::vector<Operator>& parts, std::deque<LoweredCommand>& commands) {
   const Operator& scores = parts.front();
   const std::uint64_t row = std::max(stream_bytes(format_of(TensorRole::score), 1, scores.n),
