@@ -220,6 +220,7 @@ GemmShape shape_of(const Descriptor& command) {
   shape.causal = command.causal;
   shape.past = command.past;
   shape.rows_per_token = command.rows_per_token;
+  shape.window = command.window;
   return shape;
 }
 
@@ -284,7 +285,7 @@ std::array<std::uint8_t, descriptor_bytes> Descriptor::pack() const {
     packer.put(stream_bytes, 8);
     for (const auto extent : {tiling.m, tiling.k, tiling.n})
       packer.put(extent, 4);
-    packer.put(0, 4);
+    packer.put(window, 4);
     for (const auto& part : continuations)
       put_continuation(packer, part);
   } else {
@@ -330,7 +331,7 @@ bool Descriptor::unpack(const std::array<std::uint8_t, descriptor_bytes>& bytes,
     out.stream_bytes = unpacker.get(8);
     for (auto* extent : {&out.tiling.m, &out.tiling.k, &out.tiling.n})
       *extent = unpacker.get32();
-    unpacker.get32();
+    out.window = unpacker.get32();
     for (auto& part : out.continuations) {
       if (!get_continuation(unpacker, out.w.format, part)) return false;
     }

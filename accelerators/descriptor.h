@@ -103,6 +103,7 @@ struct Descriptor {
   std::uint32_t m = 0, k = 0, n = 0, count = 1;
   CausalMask causal = CausalMask::none;
   std::uint32_t past = 0, rows_per_token = 1;
+  std::uint32_t window = 0;  ///< gemm, with a mask: tokens that a row sees, its own included; 0: all
 
   OperandDescriptor a, w, c;
   /// Parts that continue W along k, in this order; the second only behind the first.

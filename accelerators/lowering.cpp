@@ -91,6 +91,7 @@ Tiling Scheduler::schedule(const Descriptor& command) {
                 static_cast<unsigned>(command.causal),
                 command.past,
                 command.rows_per_token,
+                command.window,
                 command.a.format.name() + command.w.format.name() + command.c.format.name() +
                     (command.a.on_chip || command.c.on_chip ? "fused" : "")};
   const auto known = known_.find(key);
@@ -238,6 +239,10 @@ void ModelLowering::lower_matrix(const Operator& op, std::deque<LoweredCommand>&
     set_cache_operand(op, d);
     choose_instances(d);
   }
+  // A window that has left W's first part for some row (a short window over M-ANT's open one) is not skipped by.
+  GemmShape windowed = shape_of(d);
+  windowed.window = op.window;
+  if (op.window != 0 && windowed.leaves_tokens()) d.window = narrow(op.window, "window");
   if (op.c == TensorRole::value) {
     finish_values(op, std::move(command), commands);
   } else {

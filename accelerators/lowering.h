@@ -63,7 +63,7 @@ class Scheduler {
 
  private:
   using Key = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t, unsigned, std::uint64_t,
-                         std::uint64_t, std::string>;
+                         std::uint64_t, std::uint64_t, std::string>;
   const SystolicConfig& config_;
   MemoryRate memory_;
   std::map<Key, Tiling> known_;

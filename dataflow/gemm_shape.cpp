@@ -115,6 +115,10 @@ std::uint64_t GemmShape::reduction_skipped(std::uint64_t m0) const {
   return causal == CausalMask::context ? tokens_skipped(*this, m0) : 0;
 }
 
+bool GemmShape::leaves_tokens() const {
+  return tokens_skipped(*this, m - 1) < (causal == CausalMask::context ? k : n);
+}
+
 std::uint64_t GemmShape::rows_seeing_before(std::uint64_t position) const {
   if (window == 0) return m;
   const std::uint64_t tokens = position + window - 1;
@@ -149,7 +153,7 @@ void check_shape(const GemmShape& shape) {
   if (shape.causal == CausalMask::none) throw InputError(text() + "a window needs a causal mask");
   if (shape.window > max_gemm_macs) throw InputError(text() + "a window of more than 2^52 tokens");
   const std::uint64_t extent = shape.causal == CausalMask::scores ? shape.n : shape.k;
-  if (tokens_skipped(shape, shape.m - 1) >= extent) {
+  if (!shape.leaves_tokens()) {
     throw InputError(text() + "the window of the last row begins behind all " + std::to_string(extent) + " tokens");
   }
 }

@@ -25,6 +25,8 @@ struct GemmShape {
   /// Columns (scores) and reduction elements (context) left of the window of row m0 and of all rows behind it.
   std::uint64_t columns_skipped(std::uint64_t m0) const;
   std::uint64_t reduction_skipped(std::uint64_t m0) const;
+  /// Whether every row sees a token inside the extents: its window has not left them all.
+  bool leaves_tokens() const;
   /// Rows before the first whose window begins at `position` or behind it, at most m.
   std::uint64_t rows_seeing_before(std::uint64_t position) const;
   /// Multiply-accumulates needed, masking exact per row, all instances. Throws InputError as check_shape.

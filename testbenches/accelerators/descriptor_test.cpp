@@ -52,6 +52,7 @@ Descriptor random_descriptor(Random& random, Opcode opcode) {
   d.inputs = word(random) & 0xFFFF;
   d.function = word(random);
   if (opcode == Opcode::gemm) {
+    d.window = word(random);
     for (auto* operand : {&d.a, &d.w, &d.c})
       operand->exponent = static_cast<std::int32_t>(random.below(65536)) - 32768;
     d.options.accumulate_fp32 = random.below(2) != 0;
@@ -98,6 +99,7 @@ void check_equal(const Descriptor& a, const Descriptor& b) {
   CHECK(a.causal == b.causal);
   CHECK(a.past == b.past);
   CHECK(a.rows_per_token == b.rows_per_token);
+  CHECK(a.window == b.window);
   check_equal(a.a, b.a);
   check_equal(a.w, b.w);
   check_equal(a.c, b.c);

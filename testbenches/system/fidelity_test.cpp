@@ -203,6 +203,9 @@ TEST_CASE("both fidelities agree on attention: masks, heads, the open window, qu
     machine.add(scores);
     scores.tiling = {8, 64, 64, LoopOrder::kmn};
     machine.add(scores);
+    scores.window = 7;
+    scores.tiling = {4, 64, 64, LoopOrder::mnk};
+    machine.add(scores);
     // Context over 128 finished tokens and an open window of 19.
     for (const std::uint32_t m : {1u, 40u}) {
       Descriptor context = gemm_command(config, m, 128, 64, {"int8-g64", "mant4-g64", "int8-g64"}, 2);
@@ -214,6 +217,8 @@ TEST_CASE("both fidelities agree on attention: masks, heads, the open window, qu
       context.tiling = searched(config, context);
       machine.add(context);
       context.tiling = {7, 64, 64, LoopOrder::mnk};
+      machine.add(context);
+      context.window = 60;  // the first of the two tiles of 64 finished tokens is behind it for late rows
       machine.add(context);
     }
     // Values leave as a stream behind the temporal quantizer.

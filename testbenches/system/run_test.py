@@ -40,6 +40,18 @@ class Toy(program.ProgramTest):
         self.assertEqual([p["name"] for p in report["phases"]], ["prefill", "decode"])
         self.assertEqual(report["scenario"], {"batch": 1, "prefill": 100, "decode": 2, "context": 0})
 
+    def test_a_sliding_window_skips_what_no_row_of_a_tile_sees(self):
+        narrow = self.write("narrow.yaml", program.TOY + "sliding_window: 64\n")
+        for machine in ("mant", "harmonia", "fp16-array"):
+            with self.subTest(machine):
+                reports = [self.report("run", "--accelerator", machine, "--model", model, "--prefill=512")
+                           for model in (self.model, narrow)]
+                for report in reports:
+                    report_checks.check(self, report)
+                whole, windowed = (sum(o["pe_macs"] for o in report["operators"] if o["name"].startswith("attention_"))
+                                   for report in reports)
+                self.assertLess(windowed, 0.8 * whole)
+
     def test_macs_counted_by_hand(self):
         # Per token of a layer: Q, O 256 x 256, K, V 256 x 64, three of 256 x 512. Attention: 8 heads of 32, causal.
         linear = 2 * 256 * 256 + 2 * 256 * 64 + 3 * 256 * 512

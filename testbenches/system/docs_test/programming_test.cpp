@@ -108,6 +108,7 @@ std::map<std::string, Change> fields() {
       {"count", [](Descriptor& d) { d.count = word; }},
       {"past", [](Descriptor& d) { d.past = word; }},
       {"rows_per_token", [](Descriptor& d) { d.rows_per_token = word; }},
+      {"window", [](Descriptor& d) { d.window = word; }},
       {"causal", [](Descriptor& d) { d.causal = CausalMask::context; }},
       {"order", [](Descriptor& d) { d.tiling.order = LoopOrder::knm; }},
       {"inputs", [](Descriptor& d) { d.inputs = 0xA5A6; }},
