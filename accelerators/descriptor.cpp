@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/units.h"
 #include "formats/packed_operand.h"
+#include "formats/rounding.h"
 
 namespace nibble {
 namespace {
@@ -34,6 +35,7 @@ class Unpacker {
     return value;
   }
   std::uint32_t get32() { return static_cast<std::uint32_t>(get(4)); }
+  void skip(std::size_t bytes) { at_ += bytes; }
 
  private:
   const std::array<std::uint8_t, descriptor_bytes>& bytes_;
@@ -41,6 +43,7 @@ class Unpacker {
 };
 
 constexpr std::uint64_t cache_flag = 1, on_chip_flag = 2;
+constexpr unsigned arrangement_shift = 4, operand_bytes = 40;
 
 /// Group extent, cluster (tender: groups of columns), then family, bits, grouping, and what the operand is.
 void put_format(Packer& packer, const OperandDescriptor& operand) {
@@ -50,18 +53,23 @@ void put_format(Packer& packer, const OperandDescriptor& operand) {
   packer.put(static_cast<std::uint64_t>(format.family), 1);
   packer.put(format.bits, 1);
   packer.put(static_cast<std::uint64_t>(format.grouping), 1);
-  packer.put((operand.cache ? cache_flag : 0) | (operand.on_chip ? on_chip_flag : 0), 1);
+  packer.put((operand.cache ? cache_flag : 0) | (operand.on_chip ? on_chip_flag : 0) |
+                 static_cast<std::uint64_t>(operand.arrangement) << arrangement_shift,
+             1);
 }
 
-bool get_enumerations(Unpacker& unpacker, Format& format, std::uint64_t& flags) {
+bool get_enumerations(Unpacker& unpacker, Format& format, Arrangement& arrangement, std::uint64_t& flags) {
   const auto family = unpacker.get(1);
   const auto bits = unpacker.get(1);
   const auto grouping = unpacker.get(1);
   flags = unpacker.get(1);
+  const auto order = flags >> arrangement_shift;
   if (family > static_cast<std::uint64_t>(FormatFamily::bitmod) || bits == 0 || bits > 32 ||
-      grouping > static_cast<std::uint64_t>(Grouping::tensor)) {
+      grouping > static_cast<std::uint64_t>(Grouping::tensor) ||
+      order > static_cast<std::uint64_t>(Arrangement::keys)) {
     return false;
   }
+  arrangement = static_cast<Arrangement>(order);
   format.family = static_cast<FormatFamily>(family);
   format.bits = static_cast<unsigned>(bits);
   format.grouping = static_cast<Grouping>(grouping);
@@ -83,7 +91,7 @@ bool get_format(Unpacker& unpacker, OperandDescriptor& operand) {
   format.group_k = group;
   format.cluster = unpacker.get(4);
   std::uint64_t flags = 0;
-  if (!get_enumerations(unpacker, format, flags)) return false;
+  if (!get_enumerations(unpacker, format, operand.arrangement, flags)) return false;
   operand.cache = (flags & cache_flag) != 0;
   operand.on_chip = (flags & on_chip_flag) != 0;
   if (format.grouping != Grouping::group) {
@@ -117,6 +125,25 @@ bool get_operand(Unpacker& unpacker, OperandDescriptor& operand) {
   return get_format(unpacker, operand);
 }
 
+/// Without rows it is not there, and its bytes are 0.
+void put_third_operand(Packer& packer, const OperandDescriptor& operand) {
+  if (operand.rows > 0) {
+    put_operand(packer, operand);
+    return;
+  }
+  for (unsigned i = 0; i < operand_bytes; ++i)
+    packer.put(0, 1);
+}
+
+bool get_third_operand(Unpacker& unpacker, OperandDescriptor& operand) {
+  Unpacker own = unpacker;
+  unpacker.skip(operand_bytes);
+  const bool known = get_operand(own, operand);
+  if (operand.rows > 0) return known;
+  operand = {};
+  return true;
+}
+
 /// A continuation has W's groups, or one per channel.
 void put_continuation(Packer& packer, const Continuation& part) {
   packer.put(part.address, 8);
@@ -125,15 +152,15 @@ void put_continuation(Packer& packer, const Continuation& part) {
   packer.put(static_cast<std::uint64_t>(part.format.family), 1);
   packer.put(part.format.bits, 1);
   packer.put(static_cast<std::uint64_t>(part.format.grouping), 1);
-  packer.put(0, 1);
+  packer.put(static_cast<std::uint64_t>(part.arrangement) << arrangement_shift, 1);
 }
 
 bool get_continuation(Unpacker& unpacker, const Format& weight, Continuation& part) {
   part.address = unpacker.get(8);
   part.instance_stride = unpacker.get(8);
   part.k = unpacker.get32();
-  std::uint64_t reserved = 0;
-  if (!get_enumerations(unpacker, part.format, reserved)) return false;
+  std::uint64_t flags = 0;  // W's say the rest
+  if (!get_enumerations(unpacker, part.format, part.arrangement, flags)) return false;
   if (part.format.grouping == Grouping::group) {
     part.format.group_k = weight.group_k;
     part.format.cluster = weight.cluster;
@@ -211,6 +238,13 @@ std::optional<OperandLayout> side_layout(const Format& format, const OperandLayo
   return layout;
 }
 
+std::uint64_t OperandDescriptor::tile_bytes(std::uint64_t row_count, std::uint64_t column0,
+                                            std::uint64_t column_count) const {
+  const OperandLayout own = layout(0);
+  if (arrangement != Arrangement::token_major) return own.tile_bytes(row_count, column0, column_count);
+  return row_count * (own.metadata_bytes + column_count * (own.bits / 8));
+}
+
 GemmShape shape_of(const Descriptor& command) {
   GemmShape shape;
   shape.m = command.m;
@@ -249,6 +283,7 @@ OperandDescriptor weight_segment(const Descriptor& command, std::size_t segment)
   operand.block_rows = std::min(operand.block_rows, command.n);
   operand.columns = part.k;
   operand.format = part.format;
+  operand.arrangement = part.arrangement;
   return operand;
 }
 
@@ -293,6 +328,15 @@ std::array<std::uint8_t, descriptor_bytes> Descriptor::pack() const {
     packer.put(input_bytes[0], 8);
     packer.put(input_bytes[1], 8);
     packer.put(output_bytes, 8);
+    if (timing_only || opcode != Opcode::vector) return bytes;
+    put_third_operand(packer, p);
+    packer.put(float_bits(parameter), 4);
+    packer.put(tokens, 4);
+    packer.put(rotated, 2);
+    packer.put((alternative ? 1u : 0u) | static_cast<unsigned>(policy) << 4 |
+                   static_cast<unsigned>(static_cast<std::uint8_t>(c.exponent)) << 8,
+               2);
+    packer.put(window, 4);
   }
   return bytes;
 }
@@ -340,6 +384,16 @@ bool Descriptor::unpack(const std::array<std::uint8_t, descriptor_bytes>& bytes,
     out.input_bytes[0] = unpacker.get(8);
     out.input_bytes[1] = unpacker.get(8);
     out.output_bytes = unpacker.get(8);
+    if (out.timing_only || out.opcode != Opcode::vector) return true;
+    if (!get_third_operand(unpacker, out.p)) return false;
+    out.parameter = float_from_bits(unpacker.get32());
+    out.tokens = unpacker.get32();
+    out.rotated = static_cast<std::uint32_t>(unpacker.get(2));
+    const auto flags = unpacker.get(2);
+    out.alternative = (flags & 1u) != 0;
+    out.policy = static_cast<std::uint8_t>(flags >> 4 & 15u);
+    out.c.exponent = static_cast<std::int8_t>(flags >> 8);
+    out.window = unpacker.get32();
   }
   return true;
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "dataflow/operand_layout.h"
 #include "dataflow/tile_schedule.h"
@@ -57,7 +58,21 @@ enum class CommandStatus : std::uint32_t {
 };
 const char* to_string(CommandStatus status);
 
-/// One operand in memory. For vector commands and `stream_bytes` outputs only address and format matter.
+/// Which rows of a command an operand holds where. `heads` stands for attention's operands: instance sequence x KV
+/// heads
+/// + KV head, row token x rows_per_token + query head of the group; as a GEMM's C it is the other way round, results of
+/// such instances become rows of tokens.
+enum class Arrangement : std::uint8_t {
+  rows = 0,         ///< row r is row r
+  heads = 1,        ///< vector operands and C of a GEMM
+  values = 2,       ///< C of a vector command: the records of value_record.h, one per sequence and KV head
+  positions = 3,    ///< vector: row r is row past + r modulo tokens
+  last_token = 4,   ///< vector: row r is row (r + 1) x tokens - 1
+  token_major = 5,  ///< W: scales of all rows, then one column after the other; int8-channel and fp16
+  keys = 6,         ///< C of a vector command: as heads, a row per token, behind the `past` that are there
+};
+
+/// One operand in memory. For timing-only vector commands and `stream_bytes` outputs only address and format matter.
 struct OperandDescriptor {
   std::uint64_t address = 0;
   std::uint64_t instance_stride = 0;  ///< bytes between the operands of consecutive instances; 0: shared
@@ -68,10 +83,13 @@ struct OperandDescriptor {
   std::uint32_t column_block = column_blocking;  ///< columns per block of the layout, without groups along them
   bool on_chip = false;  ///< in the share of the activation buffer for scores: address is an offset there
   bool cache = false;    ///< part of a KV cache: its bytes and waits belong to the stream `kv`
+  Arrangement arrangement = Arrangement::rows;
   /// Layout of instance `i`.
   OperandLayout layout(std::uint64_t instance) const;
   /// Bytes of one instance, its side table included.
   std::uint64_t bytes() const;
+  /// Bytes of a tile of its layout, or of one token major.
+  std::uint64_t tile_bytes(std::uint64_t row_count, std::uint64_t column0, std::uint64_t column_count) const;
 };
 
 /// Where the side table of an operand lies: behind the operand, a line after the other, entries of columns in the
@@ -84,6 +102,7 @@ struct Continuation {
   std::uint32_t k = 0;  ///< 0: none
   std::uint64_t address = 0, instance_stride = 0;
   Format format;
+  Arrangement arrangement = Arrangement::rows;  ///< or token_major
 };
 
 constexpr std::size_t continuation_count = 2;
@@ -103,7 +122,7 @@ struct Descriptor {
   std::uint32_t m = 0, k = 0, n = 0, count = 1;
   CausalMask causal = CausalMask::none;
   std::uint32_t past = 0, rows_per_token = 1;
-  std::uint32_t window = 0;  ///< gemm, with a mask: tokens that a row sees, its own included; 0: all
+  std::uint32_t window = 0;  ///< with a mask: tokens that a row sees, its own included; 0: all
 
   OperandDescriptor a, w, c;
   /// Parts that continue W along k, in this order; the second only behind the first.
@@ -122,6 +141,13 @@ struct Descriptor {
   std::uint64_t elements = 0;
   std::uint64_t input_bytes[2] = {0, 0};
   std::uint64_t output_bytes = 0;
+  /// vector, with data: count x m rows of k columns; row-wise functions act on parts of n columns.
+  OperandDescriptor p;        ///< third operand: gains and shifts, a bias, angles, token numbers, a third summand
+  float parameter = 0;        ///< norms: epsilon; softmax: scale
+  std::uint32_t tokens = 0;   ///< rows of one sequence
+  std::uint32_t rotated = 0;  ///< rotary: columns of each part that turn
+  bool alternative = false;   ///< rotary: neighbouring channels turn together; gelu: by erf
+  std::uint8_t policy = 0;    ///< C arranged as values: KvPolicy
 
   std::array<std::uint8_t, descriptor_bytes> pack() const;
   /// False when the version or the opcode is unknown; every field is range checked by the machine afterwards.

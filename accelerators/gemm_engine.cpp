@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "accelerators/vector_view.h"
 #include "core/error.h"
 #include "core/units.h"
 
@@ -22,6 +23,23 @@ std::size_t segment_count(const Descriptor& command) {
   while (count <= continuation_count && segment_extent(command, count) > 0)
     ++count;
   return count;
+}
+
+/// C is large enough; arranged as heads it takes whole groups of whole heads.
+bool holds_results(const Descriptor& command) {
+  if (command.c.arrangement == Arrangement::rows) return command.c.rows >= command.m && command.c.columns >= command.n;
+  if (command.c.arrangement != Arrangement::heads || command.m % command.rows_per_token != 0) return false;
+  const std::uint64_t width = std::uint64_t{command.rows_per_token} * command.n, heads = command.c.columns / width;
+  return heads > 0 && command.c.columns % width == 0 && command.count % heads == 0 &&
+         command.n % command.c.layout(0).group == 0 &&
+         command.c.rows >= std::uint64_t{command.count} / heads * (command.m / command.rows_per_token);
+}
+
+bool is_weight_arrangement(const OperandDescriptor& weight) {
+  if (weight.arrangement == Arrangement::rows) return true;
+  const Format& format = weight.format;
+  return weight.arrangement == Arrangement::token_major &&
+         (format == window_format() || format == Format::parse("fp16"));
 }
 
 }  // namespace
@@ -82,10 +100,13 @@ CommandStatus GemmEngine::check_shapes(const Descriptor& command) const {
   for (const auto* operand : {&command.a, &command.w, &command.c}) {
     if (operand->block_rows == 0) return CommandStatus::bad_shape;
   }
+  if (command.a.arrangement != Arrangement::rows) return CommandStatus::bad_shape;
   if (command.a.rows < command.m || command.a.columns < reduction_of(command)) return CommandStatus::bad_shape;
   if (command.w.rows < command.n || command.w.columns < command.k) return CommandStatus::bad_shape;
-  if (command.stream_bytes == 0 && (command.c.rows < command.m || command.c.columns < command.n))
-    return CommandStatus::bad_shape;
+  if (command.stream_bytes == 0 && !holds_results(command)) return CommandStatus::bad_shape;
+  for (std::size_t i = 0; i < segment_count(command); ++i) {
+    if (!is_weight_arrangement(weight_segment(command, i))) return CommandStatus::bad_shape;
+  }
   return check_tiles(command);
 }
 
@@ -140,7 +161,7 @@ CommandStatus GemmEngine::check(const Descriptor& command) const {
   for (std::size_t i = 0; i < segment_count(command); ++i) {
     const std::uint64_t k = std::min(command.tiling.k, segment_extent(command, i));
     fits = fits && (command.a.on_chip || command.a.layout(0).tile_bytes(m, 0, k) <= room / 2) &&
-           weight_segment(command, i).layout(0).tile_bytes(n, 0, k) <= config_.buffers.weight_bytes / 2;
+           weight_segment(command, i).tile_bytes(n, 0, k) <= config_.buffers.weight_bytes / 2;
   }
   return fits ? CommandStatus::pending : CommandStatus::tile_too_large;
 }
@@ -306,8 +327,7 @@ void GemmEngine::count_job(const GemmProgress& progress, const LoadedJob& loaded
   counters.group_results += job.m * job.n * groups;
   // An operand is read again for every block of outputs that its tile meets.
   counters.weight_buffer_read +=
-      passes.row_blocks() *
-      weight_segment(command, loaded.segment).layout(0).tile_bytes(job.n, loaded.weight_k0, job.k);
+      passes.row_blocks() * weight_segment(command, loaded.segment).tile_bytes(job.n, loaded.weight_k0, job.k);
   counters.activation_buffer_read += passes.column_blocks() * command.a.layout(0).tile_bytes(job.m, job.k0, job.k);
   const std::uint64_t tile_bytes = job.m * job.n * config_.buffers.accumulator_bytes;
   const bool stay = plan.array.dataflow == Dataflow::output_stationary;
@@ -340,7 +360,7 @@ void GemmEngine::compute(GemmProgress& progress, const LoadedJob& loaded) {
   }
   progress.activation_parts.push_back(activation);
   progress.weight_parts.push_back(weight);
-  if (job.last_k) multiply(progress, join_columns(progress.activation_parts), join_columns(progress.weight_parts));
+  if (job.last_k) multiply(progress, join_tiles(progress.activation_parts), join_tiles(progress.weight_parts));
 }
 
 /// Continues the output tile by the PE's own function.
@@ -362,7 +382,7 @@ std::optional<std::uint64_t> GemmEngine::announce(GemmProgress& progress, const 
   const Stream stream = progress.result_stream();
   if (command.c.on_chip) return move_on_chip(progress, job);
   if (command.stream_bytes == 0)
-    return writer_.announce(command.c.layout(job.instance).tile(job.m0, job.m, job.n0, job.n), stream);
+    return writer_.announce(result_runs(command, job.instance, {job.m0, job.m, job.n0, job.n}), stream);
   const std::uint64_t share = progress.stream_share();
   MemoryRun run;
   run.address = command.c.address + progress.stream_written;
@@ -379,16 +399,17 @@ std::uint64_t GemmEngine::move_on_chip(GemmProgress& progress, const TileJob& jo
   return writer_.announce_on_chip(ceil_div(bytes, config_.activation_port_bytes()), progress.result_stream());
 }
 
-std::vector<std::uint8_t> GemmEngine::result_bytes(GemmProgress& progress, const OperandLayout& layout,
-                                                   const TileRange& range, const std::vector<float>& accumulators) {
-  const Format& format = progress.command.c.format;
-  if (is_plain(format)) return pack_results(layout, format, range, accumulators, progress.counters.overflows);
+std::vector<std::uint8_t> GemmEngine::result_bytes(GemmProgress& progress, const TileJob& job,
+                                                   const std::vector<float>& accumulators) {
+  const Descriptor& command = progress.command;
   try {
-    return quantize_results(layout, format, range, accumulators, progress.command.c.exponent,
-                            progress.counters.saturated_groups);
+    return encode_results(command, job.instance, {job.m0, job.m, job.n0, job.n}, accumulators, progress.counters);
   } catch (const InputError&) {
     progress.bad_operand = true;  // the write is not worth its bytes; the status says why
-    return std::vector<std::uint8_t>(layout.tile_bytes(range.rows, range.column0, range.columns));
+    std::vector<std::uint8_t> nothing;
+    for (const MemoryRun& run : result_runs(command, job.instance, {job.m0, job.m, job.n0, job.n}))
+      nothing.resize(nothing.size() + run.bytes());
+    return nothing;
   }
 }
 
@@ -406,7 +427,7 @@ void GemmEngine::release(GemmProgress& progress, std::uint64_t store, const Tile
     return;
   }
   if (!command.timing_only) {
-    bytes = result_bytes(progress, command.c.layout(job.instance), {job.m0, job.m, job.n0, job.n}, *accumulators);
+    bytes = result_bytes(progress, job, *accumulators);
   }
   writer_.release(store, result_cycle + quantizer_latency(command), std::move(bytes));
 }

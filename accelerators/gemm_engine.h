@@ -65,8 +65,8 @@ class GemmEngine {
   static ArrayPasses passes_of(const GemmProgress& progress, const LoadedJob& job);
   void compute(GemmProgress& progress, const LoadedJob& job);
   void multiply(GemmProgress& progress, const QuantizedTensor& activation, const QuantizedTensor& weight);
-  static std::vector<std::uint8_t> result_bytes(GemmProgress& progress, const OperandLayout& layout,
-                                                const TileRange& range, const std::vector<float>& accumulators);
+  static std::vector<std::uint8_t> result_bytes(GemmProgress& progress, const TileJob& job,
+                                                const std::vector<float>& accumulators);
   std::optional<std::uint64_t> announce(GemmProgress& progress, const TileJob& job);
   std::uint64_t move_on_chip(GemmProgress& progress, const TileJob& job);
   void release(GemmProgress& progress, std::uint64_t store, const TileJob& job, const std::vector<float>* accumulators,

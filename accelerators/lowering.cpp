@@ -25,12 +25,12 @@ CausalMask mask_of(Causal causal) {
   return CausalMask::none;
 }
 
+}  // namespace
+
 std::string describe(const Tiling& tiling) {
   return std::to_string(tiling.m) + "x" + std::to_string(tiling.k) + "x" + std::to_string(tiling.n) + " " +
          to_string(tiling.order);
 }
-
-}  // namespace
 
 std::uint32_t narrow(std::uint64_t value, const char* what) {
   if (value > std::numeric_limits<std::uint32_t>::max())

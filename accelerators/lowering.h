@@ -54,6 +54,8 @@ ScheduleProblem schedule_problem(const SystolicConfig& config, const MemoryRate&
 std::uint64_t stream_bytes(const Format& format, std::uint64_t rows, std::uint64_t columns);
 /// A field of a descriptor; InputError that names `what` beyond 32 bits.
 std::uint32_t narrow(std::uint64_t value, const char* what);
+/// Tile extents and loop order, for reports.
+std::string describe(const Tiling& tiling);
 
 /// Searches schedules and keeps those it has found: equal shapes get equal schedules.
 class Scheduler {
@@ -76,11 +78,13 @@ class ModelLowering {
   ModelLowering(const SystolicConfig& config, const MemoryRate& memory, const LanguageModel& model,
                 const Scenario& scenario, std::uint64_t first_address, std::uint64_t capacity);
 
+  virtual ~ModelLowering() = default;
+
   /// Appends the command(s) of `op`.
-  void lower(const Operator& op, std::deque<LoweredCommand>& commands);
+  virtual void lower(const Operator& op, std::deque<LoweredCommand>& commands);
   const Placement& placement() const { return placement_; }
 
- private:
+ protected:
   struct Stored {
     std::uint64_t address = 0, bytes = 0;
   };

@@ -39,7 +39,7 @@ std::vector<Register> SystolicAccelerator::register_table() {
       {"id", reg::id, Access::read_only, reg::id_value, "\"NIBL\""},
       {"version", reg::version, Access::read_only, descriptor_version, "version of the descriptor format"},
       {"capability", reg::capability, Access::read_only, 7,
-       "bit 0 GEMM, bit 1 vector functions, bit 2 functional GEMM data"},
+       "bit 0 GEMM, bit 1 vector functions, bit 2 functional data"},
       {"array_shape", reg::array_shape, Access::read_only, shape, "rows << 16 | columns"},
       {"queue_base_low", reg::queue_base_low, Access::read_write, 0, "address of the descriptor ring, low word"},
       {"queue_base_high", reg::queue_base_high, Access::read_write, 0, "address of the descriptor ring, high word"},

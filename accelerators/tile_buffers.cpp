@@ -157,6 +157,48 @@ QuantizedTensor unpack_tile(const OperandLayout& layout, const Format& format, c
   return tile;
 }
 
+namespace {
+
+/// Scales of all rows, then one column after the other.
+std::vector<MemoryRun> token_major_runs(const OperandLayout& layout, const TileRange& range) {
+  const std::uint64_t element = layout.bits / 8, scale = layout.metadata_bytes;
+  std::vector<MemoryRun> runs;
+  if (scale != 0) runs.push_back({layout.base + range.row0 * scale, range.rows * scale, 1, range.rows * scale, true});
+  MemoryRun codes;
+  codes.address = layout.base + layout.rows * scale + (range.column0 * layout.rows + range.row0) * element;
+  codes.row_bytes = range.rows * element;
+  codes.rows = range.columns;
+  codes.stride = layout.rows * element;
+  if (codes.row_bytes == codes.stride) codes = {codes.address, codes.bytes(), 1, codes.bytes(), false};
+  runs.push_back(codes);
+  return runs;
+}
+
+QuantizedTensor unpack_token_major(const Format& format, const TileRange& range,
+                                   const std::vector<std::uint8_t>& bytes) {
+  QuantizedTensor tile = blank_tensor(format, {range.rows, range.columns}, "tile");
+  const std::size_t scale = metadata_bytes(format), element = element_bits(format) / 8;
+  for (std::size_t row = 0; row < range.rows; ++row) {
+    if (scale > 0) unpack_metadata(&bytes[row * scale], row, 0, tile);
+    for (std::size_t column = 0; column < range.columns; ++column)
+      unpack_elements(&bytes[range.rows * scale + (column * range.rows + row) * element], row, column, 1, tile);
+  }
+  return tile;
+}
+
+}  // namespace
+
+std::vector<MemoryRun> tile_runs(const OperandDescriptor& operand, std::uint64_t instance, const TileRange& range) {
+  if (operand.arrangement == Arrangement::token_major) return token_major_runs(operand.layout(instance), range);
+  return tile_runs(operand.layout(instance), operand.format, range);
+}
+
+QuantizedTensor unpack_tile(const OperandDescriptor& operand, std::uint64_t instance, const TileRange& range,
+                            const std::vector<std::uint8_t>& bytes) {
+  if (operand.arrangement == Arrangement::token_major) return unpack_token_major(operand.format, range, bytes);
+  return unpack_tile(operand.layout(instance), operand.format, range, bytes);
+}
+
 bool is_encoding(const QuantizedTensor& tile) {
   const auto is_type = [&](std::uint8_t type) {
     switch (tile.format.family) {
@@ -207,7 +249,7 @@ void join_elements(const QuantizedTensor& tile, std::size_t column0, const std::
 
 }  // namespace
 
-QuantizedTensor join_columns(const std::vector<QuantizedTensor>& tiles) {
+QuantizedTensor join_tiles(const std::vector<QuantizedTensor>& tiles) {
   const QuantizedTensor& first = tiles.front();
   std::size_t columns = 0;
   for (const auto& tile : tiles)

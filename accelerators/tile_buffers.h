@@ -19,10 +19,14 @@ struct TileRange {
 
 /// What a tile is fetched from: layout.tile(range), then what of the side table belongs to it.
 std::vector<MemoryRun> tile_runs(const OperandLayout& layout, const Format& format, const TileRange& range);
+/// The same of an operand in its arrangement.
+std::vector<MemoryRun> tile_runs(const OperandDescriptor& operand, std::uint64_t instance, const TileRange& range);
 
 /// Unpacks the bytes of tile_runs, concatenated in their order; range.column0 is a multiple of the group. In the tile
 /// every row has metadata of its own.
 QuantizedTensor unpack_tile(const OperandLayout& layout, const Format& format, const TileRange& range,
+                            const std::vector<std::uint8_t>& bytes);
+QuantizedTensor unpack_tile(const OperandDescriptor& operand, std::uint64_t instance, const TileRange& range,
                             const std::vector<std::uint8_t>& bytes);
 
 /// False when the tile holds what no encoder writes (it comes from memory, whoever wrote it): a type byte that stands
@@ -30,7 +34,7 @@ QuantizedTensor unpack_tile(const OperandLayout& layout, const Format& format, c
 bool is_encoding(const QuantizedTensor& tile);
 
 /// Tiles side by side along the columns, in order; each but the last ends with a whole group.
-QuantizedTensor join_columns(const std::vector<QuantizedTensor>& tiles);
+QuantizedTensor join_tiles(const std::vector<QuantizedTensor>& tiles);
 
 /// The bytes of layout.tile(range) for FP16 or FP32 results (row-major). Counts results that overflow to infinity in
 /// FP16.

@@ -242,7 +242,7 @@ bool TileLoader::issue_one(LoadedJob next) {
 
 std::vector<MemoryRun> TileLoader::weight_runs(const Descriptor& command, const LoadedJob& job) {
   const OperandDescriptor part = weight_segment(command, job.segment);
-  return tile_runs(part.layout(job.job.instance), part.format, {job.job.n0, job.job.n, job.weight_k0, job.job.k});
+  return tile_runs(part, job.job.instance, {job.job.n0, job.job.n, job.weight_k0, job.job.k});
 }
 
 Stream TileLoader::weight_stream(const Descriptor& command) {
@@ -367,7 +367,7 @@ const QuantizedTensor& TileLoader::weight(const LoadedJob& job) {
 const QuantizedTensor& TileLoader::unpacked(Slot& slot, const OperandDescriptor& operand, const TileRange& range,
                                             std::uint64_t instance) {
   if (!slot.unpacked) {
-    slot.tile = unpack_tile(operand.layout(instance), operand.format, range, slot.bytes);
+    slot.tile = unpack_tile(operand, instance, range, slot.bytes);
     slot.tile.tensor_exponent = operand.exponent;
     slot.unpacked = true;
   }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/error.h"
 #include "core/units.h"
 
 namespace nibble {
@@ -47,7 +48,9 @@ CommandStatus VectorEngine::check(const Descriptor& command) const {
   }
   // Elements of less than a bit would make a chunk of bytes last for ever.
   if (command.elements > 8 * std::max(command.input_bytes[0], command.output_bytes)) return CommandStatus::bad_shape;
-  return command.timing_only ? CommandStatus::pending : CommandStatus::no_data_path;
+  if (command.timing_only) return CommandStatus::pending;
+  const bool on_chip = command.a.on_chip || command.w.on_chip || command.c.on_chip;
+  return on_chip ? CommandStatus::no_data_path : VectorData::check(config_, command);
 }
 
 std::uint64_t VectorEngine::Chunks::share(std::uint64_t total, std::uint64_t i) const {
@@ -57,23 +60,81 @@ std::uint64_t VectorEngine::Chunks::share(std::uint64_t total, std::uint64_t i) 
 
 void VectorEngine::load(const Descriptor& command, const Chunks& chunks, std::uint64_t chunk,
                         CommandCounters& counters) {
-  const unsigned index = chunk % 2;
+  if (data_) {
+    load_data(chunk, counters);
+    return;
+  }
   for (unsigned input = 0; input < command.inputs; ++input) {
     const std::uint64_t begin = chunks.share(command.input_bytes[input], chunk);
-    const std::uint64_t end = chunks.share(command.input_bytes[input], chunk + 1);
-    if (begin == end) continue;
+    const std::uint64_t bytes = chunks.share(command.input_bytes[input], chunk + 1) - begin;
+    if (bytes == 0) continue;
     const OperandDescriptor& operand = input == 0 ? command.a : command.w;
-    counters.activation_buffer_read += end - begin;
-    if (operand.on_chip) continue;
+    if (operand.on_chip) {
+      counters.activation_buffer_read += bytes;
+      continue;
+    }
+    load_runs(chunk % 2, {{operand.address + begin, bytes, 1, bytes, false}}, nullptr, stream_of(operand), counters);
+  }
+}
+
+void VectorEngine::load_data(std::uint64_t chunk, CommandCounters& counters) {
+  for (unsigned input = 0; input < VectorData::inputs; ++input) {
+    load_runs(chunk % 2, data_->loads(chunk, input), &halves_[chunk % 2].bytes[input], data_->stream(input), counters);
+  }
+}
+
+/// `bytes` takes the contents of the runs, one after the other.
+void VectorEngine::load_runs(unsigned half, const std::vector<MemoryRun>& runs, std::vector<std::uint8_t>* bytes,
+                             Stream stream, CommandCounters& counters) {
+  std::uint64_t total = 0, at = 0;
+  for (const MemoryRun& run : runs)
+    total += run.bytes();
+  if (bytes != nullptr) bytes->resize(total);
+  counters.read_bytes[static_cast<unsigned>(stream)] += total;
+  counters.activation_buffer_write += total;
+  counters.activation_buffer_read += total;
+  for (const MemoryRun& run : runs) {
     DmaTransfer transfer;
-    transfer.address = operand.address + begin;
-    transfer.row_bytes = transfer.stride = end - begin;
-    transfer.stream = stream_of(operand);
-    counters.read_bytes[static_cast<unsigned>(transfer.stream)] += end - begin;
-    counters.activation_buffer_write += end - begin;
-    ++halves_[index].pending;
+    transfer.address = run.address;
+    transfer.row_bytes = run.row_bytes;
+    transfer.rows = run.rows;
+    transfer.stride = run.stride;
+    transfer.stream = stream;
+    transfer.data = bytes == nullptr ? nullptr : bytes->data() + at;
+    at += run.bytes();
+    ++halves_[half].pending;
     ++in_flight_;
-    dma_.submit(transfer, *this, index | static_cast<std::uint64_t>(transfer.stream) << 8);
+    dma_.submit(transfer, *this, half | static_cast<std::uint64_t>(stream) << 8);
+  }
+}
+
+/// The token numbers of an embedding come first. Returns the cycle at which they are there.
+std::uint64_t VectorEngine::load_tokens(std::uint64_t begin, CommandCounters& counters) {
+  const std::vector<MemoryRun> runs = data_->token_runs();
+  if (runs.empty()) return begin;
+  Half& half = halves_[0];
+  load_runs(0, runs, &half.bytes[2], Stream::vector, counters);
+  while (half.pending > 0)
+    sc_core::wait(changed_);
+  if (!failed_) bad_operand_ = !data_->take_tokens(half.bytes[2]);
+  counters.memory_stall(Stream::vector, half.ready_cycle - begin);
+  return half.ready_cycle;
+}
+
+/// Where the results of a chunk go, and with data their bytes.
+ValueRecord::Update VectorEngine::result(const Descriptor& command, const Chunks& chunks, std::uint64_t chunk,
+                                         CommandCounters& counters) {
+  if (!data_) {
+    const std::uint64_t begin = chunks.share(command.output_bytes, chunk);
+    const std::uint64_t bytes = chunks.share(command.output_bytes, chunk + 1) - begin;
+    if (bytes == 0) return {};
+    return {{{command.c.address + begin, bytes, 1, bytes, false}}, {}};
+  }
+  try {
+    return data_->compute(chunk, halves_[chunk % 2].bytes, counters);
+  } catch (const InputError&) {
+    bad_operand_ = true;
+    return {};
   }
 }
 
@@ -89,8 +150,10 @@ void VectorEngine::dma_done(std::uint64_t token, tlm::tlm_response_status status
 
 CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& counters, const bool& abort) {
   writer_.start(counters);
-  failed_ = false;
+  failed_ = bad_operand_ = false;
   halves_ = {};
+  data_.reset();
+  if (!command.timing_only) data_.emplace(config_, command);
   const bool quantizes = !is_plain(command.c.format);
   const double operations = config_.vector_unit.operations_per_element[command.function];
   const std::uint64_t total_bytes = command.input_bytes[0] + command.input_bytes[1];
@@ -98,12 +161,13 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
   // Both inputs of a chunk fill half of the activation buffer at most, its output half of the output buffer.
   chunks.count = std::min(command.elements, std::max(ceil_div(total_bytes, config_.buffers.activation_bytes / 2),
                                                      ceil_div(command.output_bytes, config_.buffers.output_bytes / 2)));
+  if (data_) chunks.count = data_->chunks();
   const std::uint64_t begin = clock_.now();
-  std::uint64_t end = begin;
+  std::uint64_t end = data_ ? load_tokens(begin, counters) : begin;
   std::uint64_t operations_done = 0;
-  load(command, chunks, 0, counters);
-  if (chunks.count > 1) load(command, chunks, 1, counters);
-  const auto stopped = [&] { return failed_ || writer_.failed() || abort; };
+  const auto stopped = [&] { return failed_ || bad_operand_ || writer_.failed() || abort; };
+  for (std::uint64_t i = 0; i < std::min<std::uint64_t>(chunks.count, 2) && !stopped(); ++i)
+    load(command, chunks, i, counters);
   for (std::uint64_t i = 0; i < chunks.count && !stopped(); ++i) {
     const Half& half = halves_[i % 2];
     while (half.pending > 0 && !stopped())
@@ -111,7 +175,8 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
     if (stopped()) break;
     const std::uint64_t start = std::max(end, half.ready_cycle);
     counters.memory_stall(half.last_stream, start - end);
-    const std::uint64_t elements = chunks.share(command.elements, i + 1) - chunks.share(command.elements, i);
+    const std::uint64_t elements =
+        data_ ? data_->elements(i) : chunks.share(command.elements, i + 1) - chunks.share(command.elements, i);
     const auto chunk_operations = static_cast<std::uint64_t>(std::llround(static_cast<double>(elements) * operations));
     // Results of a group enter the quantizer no faster than it encodes groups.
     const std::uint64_t vector_cycles = ceil_div(chunk_operations, config_.vector_unit.lanes);
@@ -134,23 +199,23 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
     const std::uint64_t now = std::max(clock_.now(), end);
     counters.output_stall(writer_.last_stream(), now - end);
     end = now;
-    MemoryRun run;
-    run.address = command.c.address + chunks.share(command.output_bytes, i);
-    run.row_bytes = run.stride = chunks.share(command.output_bytes, i + 1) - chunks.share(command.output_bytes, i);
     const std::uint64_t latency =
         config_.vector_unit.latency_cycles + (quantizes ? config_.quantizer.pipeline_cycles + 1 : 0);
-    if (command.c.on_chip) {
+    ValueRecord::Update update = result(command, chunks, i, counters);
+    if (command.c.on_chip && !update.runs.empty()) {
       // In place, through the other port.
-      counters.activation_buffer_write += run.row_bytes;
-      writer_.release(
-          writer_.announce_on_chip(ceil_div(run.row_bytes, config_.activation_port_bytes()), Stream::vector),
-          end + latency, {});
-      if (i + 2 < chunks.count) load(command, chunks, i + 2, counters);
-      continue;
+      const std::uint64_t bytes = update.runs.front().row_bytes;
+      counters.activation_buffer_write += bytes;
+      writer_.release(writer_.announce_on_chip(ceil_div(bytes, config_.activation_port_bytes()), Stream::vector),
+                      end + latency, {});
+      update = {};
     }
-    counters.output_buffer_write += run.row_bytes;
-    counters.output_buffer_read += run.row_bytes;
-    if (run.row_bytes > 0) writer_.write(end + latency, {run}, {}, stream_of(command.c));
+    for (const MemoryRun& run : update.runs) {
+      counters.output_buffer_write += run.bytes();
+      counters.output_buffer_read += run.bytes();
+    }
+    if (!update.runs.empty())
+      writer_.write(end + latency, std::move(update.runs), std::move(update.bytes), stream_of(command.c));
     if (i + 2 < chunks.count) load(command, chunks, i + 2, counters);
   }
   counters.vector_operations += operations_done;
@@ -168,6 +233,7 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
   clock_.wait_until(now);
   counters.output_stall(writer_.last_stream(), now - encoded);
   counters.cycles += now - begin;
+  if (bad_operand_) return CommandStatus::bad_operand;
   return failed_ || writer_.failed() ? CommandStatus::bus_error : CommandStatus::done;
 }
 

@@ -5,13 +5,16 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <systemc>
+#include <vector>
 
 #include "accelerators/accelerator_config.h"
 #include "accelerators/command_counters.h"
 #include "accelerators/descriptor.h"
 #include "accelerators/machine_clock.h"
 #include "accelerators/result_writer.h"
+#include "accelerators/vector_data.h"
 #include "memory/dma_engine.h"
 
 namespace nibble {
@@ -30,6 +33,7 @@ class VectorEngine final : public DmaListener {
     unsigned pending = 0;
     std::uint64_t ready_cycle = 0;
     Stream last_stream = Stream::vector;
+    VectorData::Bytes bytes;
   };
   struct Chunks {
     std::uint64_t count = 0;
@@ -37,6 +41,12 @@ class VectorEngine final : public DmaListener {
     std::uint64_t share(std::uint64_t total, std::uint64_t i) const;
   };
   void load(const Descriptor& command, const Chunks& chunks, std::uint64_t chunk, CommandCounters& counters);
+  void load_data(std::uint64_t chunk, CommandCounters& counters);
+  void load_runs(unsigned half, const std::vector<MemoryRun>& runs, std::vector<std::uint8_t>* bytes, Stream stream,
+                 CommandCounters& counters);
+  std::uint64_t load_tokens(std::uint64_t begin, CommandCounters& counters);
+  ValueRecord::Update result(const Descriptor& command, const Chunks& chunks, std::uint64_t chunk,
+                             CommandCounters& counters);
 
   const SystolicConfig& config_;
   DmaEngine& dma_;
@@ -44,7 +54,8 @@ class VectorEngine final : public DmaListener {
   const MachineClock& clock_;
   std::array<Half, 2> halves_;
   std::uint64_t in_flight_ = 0;
-  bool failed_ = false;
+  std::optional<VectorData> data_;  ///< of the running command; timing only: none
+  bool failed_ = false, bad_operand_ = false;
   sc_core::sc_event changed_;
 };
 

@@ -22,6 +22,8 @@ struct RunOptions {
   std::string out_directory;              ///< empty: no files
   bool every_layer = false;               ///< simulate layers that repeat, too
   bool every_tile = false;                ///< simulate tiles of a command that repeat, too
+  bool functional = false;                ///< compute with data: synthetic weights and tokens, real logits
+  std::int64_t seed = 1;                  ///< of weights and tokens
   std::string command_line;
   bool json = false;
 };

@@ -74,6 +74,10 @@ struct CommandLine {
                         "directory for report.json, operators.csv, report.html, trace.json");
     command->add_flag("--every-layer", run.every_layer,
                       "simulate every layer; without it, of three or more equal layers the first two");
+    auto* functional =
+        command->add_flag("--functional", run.functional,
+                          "compute with data: synthetic weights, real logits, their error (small models)");
+    command->add_option("--seed", run.seed, "of the weights and tokens of --functional")->needs(functional);
     technology_option(command, run.technologies, "cost book, instead of the configuration's; several side by side");
     command->add_flag("--every-tile", run.every_tile,
                       "simulate every tile; without it, of long commands as much as repeats itself");

@@ -120,6 +120,16 @@ struct OperatorFigures {
   ReportFigures figures;
 };
 
+/// Logits of a run with data against the network without quantization, in binary64.
+struct LogitFigures {
+  std::uint64_t seed = 0;      ///< of weights and tokens
+  std::uint64_t rows = 0;      ///< one per sequence and pass
+  std::uint64_t columns = 0;   ///< the vocabulary
+  double relative_error = 0;   ///< root of the mean square of the differences over that of the reference
+  double cosine = 0;           ///< of the angle between both
+  std::uint64_t same_top = 0;  ///< rows whose largest entry is the reference's
+};
+
 struct Report {
   std::string command, accelerator, model, memory;
   std::vector<std::pair<std::string, std::uint64_t>> scenario;  ///< "batch", "prefill", "decode", "context"
@@ -133,6 +143,7 @@ struct Report {
   std::vector<std::string> dram_left_out;                    ///< parts of the memory that have no energy figures
   std::vector<PriceList> prices;                             ///< one per cost book; the first is meant where one is
   std::vector<Statistics::Value> statistics;                 ///< of the platform's modules
+  std::optional<LogitFigures> logits;                        ///< of a run with data
   std::vector<std::string> notes;                            ///< what a reader must know about this run
   std::vector<std::pair<std::string, std::string>> sources;  ///< component -> origin of numbers that no book holds
   std::string configuration;                                 ///< resolved, YAML

@@ -115,6 +115,17 @@ void write_prices(JsonWriter& json, const Report& report, const PriceList& price
   json.end_object();
 }
 
+void write_logits(JsonWriter& json, const std::optional<LogitFigures>& logits) {
+  json.key("logits");
+  if (!logits) {
+    json.null();
+    return;
+  }
+  json.begin_object().field("seed", logits->seed).field("rows", logits->rows).field("columns", logits->columns);
+  json.field("relative_error", logits->relative_error).field("cosine", logits->cosine);
+  json.field("same_top", logits->same_top).end_object();
+}
+
 }  // namespace
 
 std::string report_json(const Report& report) {
@@ -188,6 +199,7 @@ std::string report_json(const Report& report) {
     json.end_object();
   }
   json.end_array();
+  write_logits(json, report.logits);
   write_names(json, "notes", report.notes);
   json.key("sources").begin_object();
   if (!report.prices.empty()) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "core/error.h"
@@ -167,6 +168,20 @@ void read_other_members(const Reader& document, Report& report) {
   }
 }
 
+/// Of a run with data; `value`: the member, if there is one.
+std::optional<LogitFigures> logits_from(const Reader& document, const JsonValue* value) {
+  if (value == nullptr || value->kind == JsonValue::Kind::null) return std::nullopt;
+  const Reader entry = document.object("logits");
+  LogitFigures logits;
+  logits.seed = entry.count("seed");
+  logits.rows = entry.count("rows");
+  logits.columns = entry.count("columns");
+  logits.relative_error = entry.number("relative_error");
+  logits.cosine = entry.number("cosine");
+  logits.same_top = entry.count("same_top");
+  return logits;
+}
+
 }  // namespace
 
 Report read_report(const std::string& text, const std::string& origin) {
@@ -198,6 +213,7 @@ Report read_report(const std::string& text, const std::string& origin) {
   if (index.size() != report.activities.size()) document.fail("prices", "names an activity twice");
   document.for_each("operators", [&](const Reader& entry) { report.operators.push_back(operator_from(entry, index)); });
   document.for_each("statistics", [&](const Reader& entry) { report.statistics.push_back(statistic_from(entry)); });
+  report.logits = logits_from(document, parsed.find("logits"));
   for (const JsonValue& note : document.at("notes").items)
     report.notes.push_back(note.string);
   for (const JsonValue& name : document.at("dram_left_out").items)

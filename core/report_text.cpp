@@ -168,6 +168,13 @@ std::string title(const Report& report) {
   return text;
 }
 
+std::string logits_line(const LogitFigures& logits) {
+  return "logits, seed " + std::to_string(logits.seed) + ": " + std::to_string(logits.rows) + " rows of " +
+         std::to_string(logits.columns) + ", error " + fixed(100 * logits.relative_error, 2) +
+         " % of the network without quantization, cosine " + fixed(logits.cosine, 5) + ", largest entry the same in " +
+         std::to_string(logits.same_top) + " of " + std::to_string(logits.rows);
+}
+
 std::vector<std::string> binding_lines(const Report& report) {
   if (!has_phases(report)) return {binding_line(report, "gemm", report.totals())};
   std::vector<std::string> lines;
@@ -224,6 +231,7 @@ std::string report_text(const Report& report) {
     text += energy_table(report, prices).text() + "\n";
   for (const auto& line : binding_lines(report))
     text += "roofline, " + line + "\n";
+  if (report.logits) text += logits_line(*report.logits) + "\n";
   const ReportFigures totals = report.totals();
   text += "\n" + activity_text(report, totals) + "\n" + area_text(report.prices) + "\n" + sources_text(report, totals);
   for (const auto& note : report.notes)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "formats/kv_policies.h"
 
+#include "formats/channel_kv_cache.h"
 #include "formats/grouped_kv_cache.h"
 #include "formats/harmonia_kv_cache.h"
 #include "formats/mant_kv_cache.h"
@@ -42,6 +43,9 @@ const Registry<MakeKvCache>& kv_policies() {
     all.add("amove-requantized", "Amove: amove4-g32c4, the open group of values quantized again with every token",
             grouped(amove_kv_options(4, OpenGroup::codes)));
     all.add("fp16", "baseline: FP16", grouped(fp16_options()));
+    all.add(
+        "int8", "baseline: INT8, keys by token, values by channel with the scales of the prompt",
+        [](std::size_t channels, const std::string& name) { return std::make_unique<ChannelKvCache>(channels, name); });
     return all;
   }();
   return policies;

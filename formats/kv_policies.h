@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The cache policies by name: "mant", "mant-fp16-window", "harmonia", "amove", "amove-requantized", "fp16".
+/// The cache policies by name: "mant", "mant-fp16-window", "harmonia", "amove", "amove-requantized", "fp16",
+/// "int8".
 #pragma once
 
 #include <functional>

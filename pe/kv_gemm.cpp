@@ -71,6 +71,10 @@ void kv_context(const PeUnit& pe, const QuantizedTensor& probabilities, const st
     }
   }
   accumulators.assign(probabilities.rows() * channels, 0.0F);
+  if (values.size() == 1) {  // nothing is cut: formats whose rows share metadata, too
+    gemm(pe, probabilities, values.front().operand, accumulators, options);
+    return;
+  }
   for (const KvSegment& segment : values) {
     const QuantizedTensor part = slice_columns(probabilities, segment.first_token, segment.operand.columns());
     gemm_tile(pe, part, segment.operand, whole_gemm(part, segment.operand), accumulators.data(), channels, options);

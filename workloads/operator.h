@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace nibble {
 
@@ -69,6 +70,11 @@ struct Operator {
   std::uint64_t past = 0;            ///< tokens before the first row (cached, or earlier chunks) that A's rows may see
   std::uint64_t rows_per_token = 1;  ///< query heads per KV head, folded into m: rows of one token are adjacent
   std::uint64_t window = 0;          ///< tokens that a row sees, itself included; 0: all. Only with `causal`
+
+  /// The tensors that it reads and writes, by name within a pass: "hidden", "normed", "q", ... Keys, values, weights
+  /// and constant operands are not among them.
+  std::vector<std::string> reads;
+  std::string writes;
 
   VectorFunction function = VectorFunction::none;
   unsigned inputs = 1;        ///< vector operators: operands of m x n read

@@ -246,7 +246,7 @@ QuantizedTensor SimtGemmEngine::operand(const ThreadBlock& block, GlobalOperand 
     tiles.push_back(unpack_tile(layout, descriptor.format, range, bytes));
     tiles.back().tensor_exponent = descriptor.exponent;
   }
-  return join_columns(tiles);
+  return join_tiles(tiles);
 }
 
 /// C's tile by the PE's own function.

@@ -205,7 +205,7 @@ TEST_CASE("vector descriptors that make no sense get the status that says why") 
           {"more input bytes than can be counted", shape, [](Descriptor& d) { d.input_bytes[0] = ~0ull; }},
           {"more output bytes than can be counted", shape, [](Descriptor& d) { d.output_bytes = ~0ull; }},
           {"elements of less than a bit", shape, [](Descriptor& d) { d.elements = 8 * 8192 + 1; }},
-          {"a functional command", CommandStatus::no_data_path, [](Descriptor& d) { d.timing_only = false; }},
+          {"data without shapes", shape, [](Descriptor& d) { d.timing_only = false; }},
           {"input beyond memory", CommandStatus::bus_error, [](Descriptor& d) { d.a.address = ~0ull; }},
           {"second input beyond memory", CommandStatus::bus_error,
            [](Descriptor& d) { d.w.address = Machines::capacity - 100; }},

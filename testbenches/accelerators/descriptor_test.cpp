@@ -33,6 +33,7 @@ OperandDescriptor random_operand(Random& random) {
   operand.block_rows = word(random);
   operand.format = Format::parse(formats[random.below(std::size(formats))]);
   if (operand.format.grouping != Grouping::group) operand.column_block = 1 + word(random) / 2;
+  operand.arrangement = static_cast<Arrangement>(random.below(7));
   return operand;
 }
 
@@ -61,7 +62,7 @@ Descriptor random_descriptor(Random& random, Opcode opcode) {
     for (auto& part : d.continuations) {
       // Its groups are W's.
       const Format format = random.below(2) != 0 ? d.w.format : window_format();
-      part = {1 + word(random) / 2, random.next(), random.next(), format};
+      part = {1 + word(random) / 2, random.next(), random.next(), format, static_cast<Arrangement>(random.below(7))};
     }
     d.scratch_address = random.next();
     d.stream_bytes = random.next();
@@ -72,6 +73,15 @@ Descriptor random_descriptor(Random& random, Opcode opcode) {
     d.input_bytes[0] = random.next();
     d.input_bytes[1] = random.next();
     d.output_bytes = random.next();
+    if (d.timing_only || opcode != Opcode::vector) return d;
+    d.p = random_operand(random);
+    d.parameter = static_cast<float>(random.uniform());
+    d.tokens = word(random);
+    d.rotated = word(random) & 0xFFFF;
+    d.alternative = random.below(2) != 0;
+    d.policy = static_cast<std::uint8_t>(random.below(16));
+    d.c.exponent = static_cast<std::int32_t>(random.below(256)) - 128;
+    d.window = word(random);
   }
   return d;
 }
@@ -85,6 +95,7 @@ void check_equal(const OperandDescriptor& a, const OperandDescriptor& b) {
   CHECK(a.format == b.format);
   CHECK(a.exponent == b.exponent);
   CHECK(a.column_block == b.column_block);
+  CHECK(a.arrangement == b.arrangement);
 }
 
 void check_equal(const Descriptor& a, const Descriptor& b) {
@@ -111,6 +122,7 @@ void check_equal(const Descriptor& a, const Descriptor& b) {
     CHECK(a.continuations[i].address == b.continuations[i].address);
     CHECK(a.continuations[i].instance_stride == b.continuations[i].instance_stride);
     CHECK(a.continuations[i].format == b.continuations[i].format);
+    CHECK(a.continuations[i].arrangement == b.continuations[i].arrangement);
   }
   CHECK(a.scratch_address == b.scratch_address);
   CHECK(a.stream_bytes == b.stream_bytes);
@@ -124,6 +136,12 @@ void check_equal(const Descriptor& a, const Descriptor& b) {
   CHECK(a.input_bytes[0] == b.input_bytes[0]);
   CHECK(a.input_bytes[1] == b.input_bytes[1]);
   CHECK(a.output_bytes == b.output_bytes);
+  check_equal(a.p, b.p);
+  CHECK(a.parameter == b.parameter);
+  CHECK(a.tokens == b.tokens);
+  CHECK(a.rotated == b.rotated);
+  CHECK(a.alternative == b.alternative);
+  CHECK(a.policy == b.policy);
 }
 
 /// A descriptor that unpacks, with one byte changed.
@@ -140,6 +158,7 @@ bool accepts(std::size_t offset, std::uint8_t value) {
 
 /// Offsets of single-byte fields; the format of operand i starts at operand_formats + i * operand_bytes.
 constexpr std::size_t version_at = 0, opcode_at = 1, causal_at = 32, order_at = 33;
+constexpr std::size_t third_operand = 192, arrangement_at = 11;
 constexpr std::size_t operand_bytes = 40, operand_formats = 40 + 28, group_at = 0, cluster_at = 4, family_at = 8,
                       bits_at = 9, grouping_at = 10;
 
@@ -256,6 +275,7 @@ TEST_CASE("unknown versions, opcodes, masks, orders and formats are refused") {
       CHECK(accepts(format + grouping_at, byte) == grouping);
       CHECK(accepts(format + group_at, byte) == (value != 0));  // groups of no elements
       CHECK(accepts(format + cluster_at, byte));                // INT has no clusters
+      CHECK(accepts(format + arrangement_at, byte) == (value >> 4 <= static_cast<unsigned>(Arrangement::keys)));
     }
   }
 }
@@ -287,7 +307,10 @@ TEST_CASE("100000 random byte patterns unpack or are refused, and what unpacks p
         bytes[part + 20] %= static_cast<unsigned>(FormatFamily::olive4) + 1;
         bytes[part + 21] = static_cast<std::uint8_t>(bytes[part + 21] % 32 + 1);
         bytes[part + 22] %= static_cast<unsigned>(Grouping::tensor) + 1;
+        bytes[part + 23] = static_cast<std::uint8_t>(bytes[part + 23] % 7 << 4);
       }
+      if (bytes[opcode_at] != static_cast<unsigned>(Opcode::gemm))
+        std::fill_n(&bytes[third_operand + 16], 4, std::uint8_t{0});
     }
     Descriptor out, again;
     if (!Descriptor::unpack(bytes, out)) continue;

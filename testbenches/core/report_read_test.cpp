@@ -26,6 +26,7 @@ Report full_report() {
   report.attributes = {{"activation_format", "int8"}, {"fidelity", "cycle"}};
   report.counts = {{"saturated_groups", 5}};
   report.configuration = "name: m\ntechnology: a  # file:1\n";
+  report.logits = LogitFigures{3, 10, 100, 0.125, 0.75, 9};
   report.notes = {"one", "two"};
   report.dram_left_out = {"pump supply"};
   report.sources = {{"DRAM", "a data sheet"}};

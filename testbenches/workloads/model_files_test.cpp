@@ -53,8 +53,9 @@ TEST_CASE("every file in configs/models loads, names its source and generates op
   for (const auto& entry : std::filesystem::directory_iterator(models)) {
     const std::string name = entry.path().stem().string();
     CAPTURE(name);
-    ++files;
-    CHECK(published.count(name) == 1);
+    const bool toy = name.rfind("toy-", 0) == 0;  // nibble's own
+    if (!toy) ++files;
+    CHECK(published.count(name) == (toy ? 0 : 1));
     const LanguageModel model = load(name);
     CHECK(model.name == name);
     CHECK(model.source.size() > 20);

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <set>
 #include <sstream>
 #include <string>
 #include <systemc>
@@ -13,6 +14,7 @@
 #include "accelerators/platform.h"
 #include "accelerators/systolic_accelerator.h"
 #include "core/config_node.h"
+#include "formats/rounding.h"
 
 using namespace nibble;
 
@@ -85,7 +87,10 @@ void add_operand(std::map<std::string, Change>& fields, const std::string& name,
   fields[name + ".format.bits"] = [=](Descriptor& d) { (d.*operand).format.bits = 7; };
   fields[name + ".format.grouping"] = [=](Descriptor& d) { (d.*operand).format.grouping = Grouping::channel; };
   fields[name + ".format.group_k"] = [=](Descriptor& d) { (d.*operand).column_block = word; };
-  fields[name + ".place"] = [=](Descriptor& d) { (d.*operand).cache = true; };
+  fields[name + ".place"] = [=](Descriptor& d) {
+    (d.*operand).cache = true;
+    (d.*operand).arrangement = Arrangement::keys;
+  };
   fields[name + ".format.cluster"] = [=](Descriptor& d) { (d.*operand).format.cluster = word; };
 }
 
@@ -97,6 +102,7 @@ void add_continuation(std::map<std::string, Change>& fields, std::size_t index) 
   fields[name + "format.family"] = [=](Descriptor& d) { d.continuations[index].format.family = FormatFamily::mant4; };
   fields[name + "format.bits"] = [=](Descriptor& d) { d.continuations[index].format.bits = 7; };
   fields[name + "format.grouping"] = [=](Descriptor& d) { d.continuations[index].format.grouping = Grouping::group; };
+  fields[name + "arrangement"] = [=](Descriptor& d) { d.continuations[index].arrangement = Arrangement::token_major; };
 }
 
 std::map<std::string, Change> fields() {
@@ -125,17 +131,24 @@ std::map<std::string, Change> fields() {
       {"input_bytes[0]", [](Descriptor& d) { d.input_bytes[0] = long_word; }},
       {"input_bytes[1]", [](Descriptor& d) { d.input_bytes[1] = long_word; }},
       {"output_bytes", [](Descriptor& d) { d.output_bytes = long_word; }},
+      {"parameter", [](Descriptor& d) { d.parameter = float_from_bits(word); }},
+      {"tokens", [](Descriptor& d) { d.tokens = word; }},
+      {"rotated", [](Descriptor& d) { d.rotated = 0xA5A6; }},
+      {"softmax.window", [](Descriptor& d) { d.window = word; }},
   };
   add_operand(out, "a", &Descriptor::a);
   add_operand(out, "w", &Descriptor::w);
   add_operand(out, "c", &Descriptor::c);
+  add_operand(out, "p", &Descriptor::p);
   for (std::size_t i = 0; i < continuation_count; ++i)
     add_continuation(out, i);
   return out;
 }
 
 bool is_vector_field(const std::string& name) {
-  return name == "elements" || name.rfind("input_bytes", 0) == 0 || name == "output_bytes";
+  static const std::set<std::string> names{"elements", "output_bytes", "parameter",
+                                           "tokens",   "rotated",      "softmax.window"};
+  return names.count(name) != 0 || name.rfind("input_bytes", 0) == 0 || name.rfind("p.", 0) == 0;
 }
 
 /// The bytes that differ from a blank descriptor lie in the field; the first does, and of numbers all.
@@ -143,10 +156,12 @@ void check_field(const std::string& name, const Change& change, std::size_t offs
   CAPTURE(name, offset, bytes);
   Descriptor blank;
   blank.opcode = is_vector_field(name) ? Opcode::vector : Opcode::gemm;
+  blank.p.rows = 1;
   Descriptor changed = blank;
   change(changed);
   const auto before = blank.pack(), after = changed.pack();
-  const bool number = (name.find("format.") == std::string::npos && name.find("place") == std::string::npos) ||
+  const bool number = (name.find("format.") == std::string::npos && name.find("place") == std::string::npos &&
+                       name.find("arrangement") == std::string::npos) ||
                       name.find("group_k") != std::string::npos || name.find("cluster") != std::string::npos;
   for (std::size_t i = 0; i < before.size(); ++i) {
     CAPTURE(i);
@@ -175,7 +190,7 @@ TEST_CASE("docs: every field of the descriptor stands where the tables say") {
   for (const auto& row : table) {
     const std::size_t offset = std::stoul(row[0]), bytes = std::stoul(row[1]);
     const std::string& name = row[2];
-    if (name == "a" || name == "w" || name == "c") {
+    if (name == "a" || name == "w" || name == "c" || name == "p") {
       CHECK(bytes == 40);
       operand_offset[name] = offset;
       continue;
@@ -187,7 +202,9 @@ TEST_CASE("docs: every field of the descriptor stands where the tables say") {
       parts.push_back(row);
       continue;
     }
-    if (name == "reserved" || name == "version" || name == "opcode" || name == "flags" || name == "options") continue;
+    if (name == "reserved" || name == "version" || name == "opcode" || name == "flags" || name == "options" ||
+        name == "choice")
+      continue;
     INFO(name);
     REQUIRE(left.count(name) == 1);
     check_field(name, left[name], offset, bytes);
@@ -219,6 +236,12 @@ TEST_CASE("docs: version, opcode, flags and status word stand where the tables s
   d.timing_only = false;
   d.interrupt = true;
   CHECK(d.pack()[2] == 2);
+  CHECK((d.pack()[242] | d.pack()[243]) == 0);
+  d.alternative = true;
+  d.policy = 3;
+  d.c.exponent = -9;
+  CHECK(d.pack()[242] == 0x31);
+  CHECK(d.pack()[243] == 0xF7);
   d.weights_ready = true;
   CHECK(d.pack()[2] == 6);
   CHECK(Descriptor::status_offset == 248);
