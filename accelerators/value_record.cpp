@@ -54,7 +54,6 @@ ValueRecord::ValueRecord(KvPolicy policy, const Format& format, const Format& de
       format_(format),
       demoted_(demoted),
       channels_(channels),
-      capacity_(capacity),
       group_(format.grouping == Grouping::group ? format.group_k : 1) {
   OperandDescriptor record;
   if (policy == KvPolicy::plain) {

@@ -68,7 +68,7 @@ class ValueRecord {
 
   KvPolicy policy_;
   Format format_, demoted_;
-  std::uint64_t channels_, capacity_, group_;
+  std::uint64_t channels_, group_;
   std::uint64_t demoted_at_ = 0, open_at_ = 0, window_at_ = 0, bytes_ = 0;
 };
 

@@ -178,7 +178,9 @@ double series_exp(double x) {
 
 /// Cosine and sine by their series for an angle below 2^31: a multiple of pi / 2, in two parts, is taken out first.
 std::array<double, 2> series_turn(double angle) {
-  const auto quarter = static_cast<std::int64_t>(angle * 0.636619772367581343076 + 0.5);
+  const double quarters = angle * 0.636619772367581343076;
+  auto quarter = static_cast<std::int64_t>(quarters);
+  if (quarters - static_cast<double>(quarter) >= 0.5) ++quarter;
   const auto turns = static_cast<double>(quarter);
   const double x = (angle - turns * 1.57079632673412561417) - turns * 6.07710050650619224932e-11;
   double cosine = 0, sine = 0, term = 1;

@@ -112,7 +112,8 @@ class Network {
   void rotate(Matrix& x) const {
     const std::size_t rotated = model_.rotary_columns(), pairs = rotated / 2;
     for (std::size_t at = 0; at < x.values.size(); at += model_.head_dim) {
-      const auto position = static_cast<double>(at / x.width);
+      const std::size_t row = at / x.width;
+      const auto position = static_cast<double>(row);
       for (std::size_t i = 0; i < pairs; ++i) {
         const double angle = position * std::pow(theta_, -2.0 * static_cast<double>(i) / static_cast<double>(rotated));
         double& left = x.values[at + i];
