@@ -31,13 +31,14 @@ const CacheConfig& checked(const CacheConfig& config) {
 
 Cache::Cache(sc_core::sc_module_name name, const CacheConfig& config, Statistics* statistics)
     : sc_module(name),
+      FourPhaseTarget(target, config.queue_depth),
       config_(checked(config)),
       below_("below", below(config)),
-      pipeline_(config_, below_, [this] { wake_.notify(sc_core::SC_ZERO_TIME); }) {
+      pipeline_(config_, below_, responses(), [this] { wake_event().notify(sc_core::SC_ZERO_TIME); }) {
   target.bind(*this);
   below_.memory.bind(memory);
-  SC_METHOD(step);
-  sensitive << wake_;
+  SC_METHOD(on_wake);
+  sensitive << wake_event();
   dont_initialize();
   register_statistics(statistics);
 }
@@ -55,18 +56,12 @@ SramEnergy Cache::energy(const CostBook& book, double seconds) const {
   return energy;
 }
 
+/// Without a bound all but the last byte, so that ends of transactions can be counted.
 tlm::tlm_response_status Cache::check(const tlm::tlm_generic_payload& payload) const {
-  const std::uint64_t length = payload.get_data_length(), address = payload.get_address();
-  // Without a bound all but the last byte, so that ends of transactions can be counted.
-  const std::uint64_t last = config_.memory_bytes != 0 ? config_.memory_bytes - 1 : ~std::uint64_t{1};
-  if (length != 0 && (address > last || length - 1 > last - address)) return tlm::TLM_ADDRESS_ERROR_RESPONSE;
-  if (payload.get_byte_enable_ptr() != nullptr) return tlm::TLM_BYTE_ENABLE_ERROR_RESPONSE;
-  if (length == 0 || payload.get_streaming_width() < length) return tlm::TLM_BURST_ERROR_RESPONSE;
-  return tlm::TLM_OK_RESPONSE;
+  return check_access(payload, config_.memory_bytes != 0 ? config_.memory_bytes : ~std::uint64_t{0});
 }
 
 void Cache::enter(tlm::tlm_generic_payload& payload, std::uint64_t now) {
-  ++occupied_;
   const auto status = check(payload);
   if (status == tlm::TLM_OK_RESPONSE && payload.get_command() != tlm::TLM_IGNORE_COMMAND) {
     pipeline_.enter(payload, now);
@@ -74,92 +69,15 @@ void Cache::enter(tlm::tlm_generic_payload& payload, std::uint64_t now) {
   }
   pipeline_.counters.refused += status != tlm::TLM_OK_RESPONSE;
   payload.set_response_status(status);
-  pipeline_.responses().push(now, &payload);
+  responses().push(now, &payload);
 }
 
-tlm::tlm_sync_enum Cache::nb_transport_fw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
-                                          sc_core::sc_time& delay) {
-  const std::uint64_t now = sc_core::sc_time_stamp().value();
-  if (phase == tlm::BEGIN_REQ && waiting_ == nullptr) {
-    payload.acquire();
-    if (delay == sc_core::SC_ZERO_TIME && admits()) {
-      enter(payload, now);
-      schedule(now);
-      phase = tlm::END_REQ;
-      return tlm::TLM_UPDATED;
-    }
-    waiting_ = &payload;
-    waiting_from_ = now + delay.value();
-    held_back_ += !admits();
-    schedule(now);
-    return tlm::TLM_ACCEPTED;
-  }
-  if (phase == tlm::END_RESP && responding_ == &payload) {
-    response_free_ = now + delay.value();
-    end_response(payload);
-    schedule(now);
-    return tlm::TLM_COMPLETED;
-  }
-  SC_REPORT_ERROR("nibble/protocol", (std::string(name()) + ": unexpected phase on the forward path, or a second " +
-                                      "request before the END_REQ of the first")
-                                         .c_str());
-  return tlm::TLM_ACCEPTED;
-}
-
-void Cache::step() {
-  const std::uint64_t now = sc_core::sc_time_stamp().value();
-  pipeline_.advance(now);
-  send_responses(now);
-  admit_waiting(now);
-  send_responses(now);
+void Cache::on_wake() {
+  step();
   if (std::exchange(maintenance_told_, pipeline_.maintained()) != pipeline_.maintained()) {
     maintained_.notify(sc_core::SC_ZERO_TIME);
   }
   if (blocking_users_ != 0 && !serving_ && pipeline_.drained()) drained_.notify(sc_core::SC_ZERO_TIME);
-  schedule(now);
-}
-
-void Cache::send_responses(std::uint64_t now) {
-  auto& ready = pipeline_.responses();
-  while (responding_ == nullptr && response_free_ <= now && !ready.empty() && ready.top().time <= now) {
-    responding_ = ready.top().item;
-    ready.pop();
-    tlm::tlm_phase phase = tlm::BEGIN_RESP;
-    sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
-    const auto status = target->nb_transport_bw(*responding_, phase, delay);
-    if (status == tlm::TLM_COMPLETED || (status == tlm::TLM_UPDATED && phase == tlm::END_RESP)) {
-      response_free_ = now + delay.value();
-      end_response(*responding_);
-    }
-  }
-}
-
-void Cache::end_response(tlm::tlm_generic_payload& payload) {
-  responding_ = nullptr;
-  --occupied_;
-  payload.release();
-}
-
-void Cache::admit_waiting(std::uint64_t now) {
-  if (waiting_ == nullptr || waiting_from_ > now || !admits()) return;
-  tlm::tlm_generic_payload& payload = *std::exchange(waiting_, nullptr);
-  enter(payload, now);
-  tlm::tlm_phase phase = tlm::END_REQ;
-  sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
-  target->nb_transport_bw(payload, phase, delay);
-}
-
-void Cache::schedule(std::uint64_t now) {
-  std::uint64_t next = pipeline_.next_departure();
-  const auto& ready = pipeline_.responses();
-  if (responding_ == nullptr && !ready.empty()) next = std::min(next, std::max(ready.top().time, response_free_));
-  if (waiting_ != nullptr && admits()) next = std::min(next, waiting_from_);
-  if (next == CachePipeline::never) return;
-  if (next <= now) {
-    wake_.notify(sc_core::SC_ZERO_TIME);
-  } else {
-    wake_.notify(sc_core::sc_time::from_value(next - now));
-  }
 }
 
 void Cache::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
@@ -181,7 +99,7 @@ void Cache::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& del
   const std::uint64_t now = sc_core::sc_time_stamp().value();
   delay = sc_core::sc_time::from_value(std::max(end, now) - now);
   if (blocking_users_ != 0) drained_.notify(sc_core::SC_ZERO_TIME);
-  if (waiting_ != nullptr) schedule(now);
+  if (holds_request_back()) schedule(now);
 }
 
 bool Cache::get_direct_mem_ptr(tlm::tlm_generic_payload&, tlm::tlm_dmi& dmi) {
@@ -212,7 +130,7 @@ void Cache::register_statistics(Statistics* parent) {
   count("responses", "transactions answered", c.responses);
   count("refused", "transactions refused at the socket", c.refused);
   count("errors", "transactions that failed because the memory did", c.errors);
-  count("held_back", "requests whose END_REQ was withheld", held_back_);
+  count("held_back", "requests whose END_REQ was withheld", held_back());
   count("segments", "parts of transactions in one line each", c.segments);
   count("hits", "segments served without the memory", c.hits);
   count("line_misses", "segments whose line was not there", c.line_misses);

@@ -13,6 +13,7 @@
 #include "memory/cache_config.h"
 #include "memory/cache_pipeline.h"
 #include "memory/dma_engine.h"
+#include "memory/four_phase_target.h"
 #include "memory/sram_energy.h"
 
 namespace nibble {
@@ -32,7 +33,7 @@ namespace nibble {
 ///
 /// A TransferTag with timing_only takes time, place and dirty bits but no data; whoever asks for the data later gets
 /// what the memory has.
-class Cache : public sc_core::sc_module, public tlm::tlm_fw_transport_if<> {
+class Cache : public sc_core::sc_module, public FourPhaseTarget {
  public:
   tlm::tlm_target_socket<> target{"target"};
   tlm::tlm_initiator_socket<> memory{"memory"};
@@ -47,7 +48,7 @@ class Cache : public sc_core::sc_module, public tlm::tlm_fw_transport_if<> {
   /// Notified when a maintenance operation is complete, its write-backs answered.
   const sc_core::sc_event& maintained() const { return maintained_; }
   /// Nothing inside: no transaction, no fill, no write, no maintenance.
-  bool idle() const { return occupied_ == 0 && waiting_ == nullptr && pipeline_.drained(); }
+  bool idle() const { return empty() && pipeline_.drained(); }
 
   const CacheCounters& counters() const { return pipeline_.counters; }
   const CacheConfig& config() const { return config_; }
@@ -55,38 +56,28 @@ class Cache : public sc_core::sc_module, public tlm::tlm_fw_transport_if<> {
   SramEnergy energy(const CostBook& book, double seconds) const;
 
   // tlm_fw_transport_if
-  tlm::tlm_sync_enum nb_transport_fw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
-                                     sc_core::sc_time& delay) override;
   void b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) override;
   bool get_direct_mem_ptr(tlm::tlm_generic_payload& payload, tlm::tlm_dmi& dmi) override;
   unsigned transport_dbg(tlm::tlm_generic_payload& payload) override;
 
  private:
   SC_HAS_PROCESS(Cache);
-  void step();
-  bool admits() const { return pipeline_.accepts() && occupied_ < config_.queue_depth && blocking_users_ == 0; }
+  void on_wake();
+  bool accepts() const override { return pipeline_.accepts() && blocking_users_ == 0; }
+  void enter(tlm::tlm_generic_payload& payload, std::uint64_t now) override;
+  void advance(std::uint64_t now) override { pipeline_.advance(now); }
+  std::uint64_t next_event() const override { return pipeline_.next_departure(); }
   tlm::tlm_response_status check(const tlm::tlm_generic_payload& payload) const;
-  void enter(tlm::tlm_generic_payload& payload, std::uint64_t now);
-  void send_responses(std::uint64_t now);
-  void end_response(tlm::tlm_generic_payload& payload);
-  void admit_waiting(std::uint64_t now);
-  void schedule(std::uint64_t now);
   void register_statistics(Statistics* parent);
   void register_derived(Statistics& group);
 
   const CacheConfig config_;
   DmaEngine below_;
   CachePipeline pipeline_;
-  sc_core::sc_event wake_{"wake"}, maintained_{"maintained"}, drained_{"drained"};
-  unsigned occupied_ = 0;
+  sc_core::sc_event maintained_{"maintained"}, drained_{"drained"};
   unsigned blocking_users_ = 0;  ///< inside b_transport
   bool serving_ = false;         ///< one of them is at work
   std::uint64_t maintenance_told_ = 0;
-  tlm::tlm_generic_payload* waiting_ = nullptr;  ///< request without END_REQ
-  std::uint64_t waiting_from_ = 0;
-  tlm::tlm_generic_payload* responding_ = nullptr;  ///< response without END_RESP
-  std::uint64_t response_free_ = 0;                 ///< not before this time may the next response begin
-  std::uint64_t held_back_ = 0;
   std::unique_ptr<Statistics> statistics_;
 };
 

@@ -215,7 +215,8 @@ void CachePipeline::depart(const Departure& what) {
 /// The same by a blocking call; `now` becomes its end.
 void CachePipeline::depart_blocking(const Departure& what, std::uint64_t& now) {
   Move& move = (what.write ? writes_ : fills_).all[what.index];
-  if (move.bytes.size() < move.length) move.bytes.resize(move.length);  // timing only: a placeholder
+  if (move.bytes.size() < move.length)
+    move.bytes.resize(move.length);  // a payload points at bytes even when it moves none
   PooledPayload& payload = pool_.allocate(what.write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND, move.address,
                                           move.bytes.data(), static_cast<unsigned>(move.length));
   payload.tag.stream = move.stream;

@@ -37,10 +37,12 @@ struct CachePipeline::Plan {
   bool hit() const { return slot != CacheTags::none && missing == 0 && !wait; }
 };
 
-CachePipeline::CachePipeline(const CacheConfig& config, DmaEngine& below, std::function<void()> changed)
+CachePipeline::CachePipeline(const CacheConfig& config, DmaEngine& below, Responses& responses,
+                             std::function<void()> changed)
     : config_(config),
       period_(std::max<std::uint64_t>(1, sc_core::sc_time(1e3 / config.clock_mhz, sc_core::SC_NS).value())),
       below_(below),
+      ready_(responses),
       changed_(std::move(changed)),
       tags_(config.geometry),
       store_(tags_,

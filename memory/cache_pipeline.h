@@ -50,8 +50,10 @@ class CachePipeline final : private DmaListener {
  public:
   static constexpr std::uint64_t never = std::numeric_limits<std::uint64_t>::max();
 
-  /// `changed` is called when a fill or write has ended outside of advance().
-  CachePipeline(const CacheConfig& config, DmaEngine& below, std::function<void()> changed);
+  using Responses = TimeHeap<tlm::tlm_generic_payload*>;
+  /// Finished transactions go into `responses`, with the times at which their responses begin; `changed` is called when
+  /// a fill or write has ended outside of advance().
+  CachePipeline(const CacheConfig& config, DmaEngine& below, Responses& responses, std::function<void()> changed);
 
   /// A checked transaction enters at `now`; only when accepts().
   void enter(tlm::tlm_generic_payload& payload, std::uint64_t now);
@@ -60,8 +62,6 @@ class CachePipeline final : private DmaListener {
   void advance(std::uint64_t now);
   /// When advance() has to be called next at the latest; `never` when nothing waits to leave.
   std::uint64_t next_departure() const { return later_.empty() ? never : later_.top().time; }
-  /// Finished transactions and the times of their responses.
-  TimeHeap<tlm::tlm_generic_payload*>& responses() { return ready_; }
 
   /// Nothing is on its way to or from the memory.
   bool drained() const { return accepts() && mshrs_used_ == 0 && writes_.active.empty() && later_.empty(); }
@@ -175,6 +175,7 @@ class CachePipeline final : private DmaListener {
   const CacheConfig config_;
   const std::uint64_t period_;  ///< of the clock, in ticks of the kernel
   DmaEngine& below_;
+  Responses& ready_;
   const std::function<void()> changed_;
   CacheTags tags_;
   CacheStore store_;
@@ -191,7 +192,6 @@ class CachePipeline final : private DmaListener {
   Moves fills_, writes_;
   std::uint32_t open_fill_ = none, open_write_ = none;  ///< may still grow by the next line
   TimeHeap<Departure> later_;
-  TimeHeap<tlm::tlm_generic_payload*> ready_;
   std::deque<Maintenance> maintenance_;
   std::uint64_t maintained_ = 0;
   bool blocking_ = false;  ///< serve() is running

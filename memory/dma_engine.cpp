@@ -91,7 +91,7 @@ struct DmaEngine::Impl {
   /// The kernel's time, read once at every entry.
   std::uint64_t now() const { return now_ticks; }
   void enter() { now_ticks = sc_core::sc_time_stamp().value(); }
-  std::uint8_t* placeholder();
+  std::uint8_t* timing_only_data();
 
   DmaEngine& owner;
   const DmaConfig config;
@@ -114,7 +114,7 @@ struct DmaEngine::Impl {
   PooledPayload* open = nullptr;  ///< request whose END_REQ is outstanding
   unsigned in_flight = 0;
   TimeHeap<Event> later;
-  std::vector<std::uint8_t> placeholder_bytes;
+  std::vector<std::uint8_t> no_data;  ///< what timing-only payloads point at
 
   std::array<std::uint64_t, stream_count> read_bytes{}, write_bytes{}, queue_time{};
   std::uint64_t transactions = 0, errors = 0, transfers_done = 0;
@@ -296,9 +296,9 @@ void DmaEngine::Impl::deliver() {
   }
 }
 
-std::uint8_t* DmaEngine::Impl::placeholder() {
-  if (placeholder_bytes.empty()) placeholder_bytes.assign(config.transaction_bytes, 0);
-  return placeholder_bytes.data();
+std::uint8_t* DmaEngine::Impl::timing_only_data() {
+  if (no_data.empty()) no_data.assign(config.transaction_bytes, 0);
+  return no_data.data();
 }
 
 /// The next channel, in turns, that has a transfer of this priority and may issue; nullptr when none.
@@ -344,7 +344,7 @@ PooledPayload& DmaEngine::Impl::cut(std::uint32_t index) {
                                config.boundary_bytes == 0 ? config.transaction_bytes : config.boundary_bytes);
   PooledPayload& payload =
       pool.allocate(transfer.write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND, cut.address,
-                    cut.data != nullptr ? cut.data : placeholder(), static_cast<unsigned>(cut.length));
+                    cut.data != nullptr ? cut.data : timing_only_data(), static_cast<unsigned>(cut.length));
   payload.tag.stream = cursor.stream();
   payload.tag.timing_only = cut.data == nullptr;
   payload.owner = index;

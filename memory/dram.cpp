@@ -184,7 +184,7 @@ void Dram::synchronize() {
 }
 
 /// A transaction is complete when the last of its channels is; no other channel need be looked at before.
-std::uint64_t Dram::next_finish() const {
+std::uint64_t Dram::next_event() const {
   find_bounds();
   Cycle next = DramChannel::never;
   for (std::uint64_t mask = awaited_; mask != 0; mask &= mask - 1)

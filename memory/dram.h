@@ -58,7 +58,7 @@ class Dram final : public TimedTarget {
   void admit(tlm::tlm_generic_payload& payload, std::uint64_t now) override;
   std::uint64_t serve(tlm::tlm_generic_payload& payload, std::uint64_t arrival) override;
   void advance(std::uint64_t now) override;
-  std::uint64_t next_finish() const override;
+  std::uint64_t next_event() const override;
   sc_core::sc_time direct_latency() const override;
 
   std::uint32_t start(tlm::tlm_generic_payload* payload, const tlm::tlm_generic_payload& access, std::uint64_t at);

@@ -42,7 +42,7 @@ class FlatMemory final : public TimedTarget {
   void admit(tlm::tlm_generic_payload& payload, std::uint64_t now) override;
   std::uint64_t serve(tlm::tlm_generic_payload& payload, std::uint64_t arrival) override;
   void advance(std::uint64_t) override {}
-  std::uint64_t next_finish() const override { return never; }
+  std::uint64_t next_event() const override { return never; }
   sc_core::sc_time direct_latency() const override;
 
   const FlatConfig config_;

@@ -29,7 +29,7 @@ class TraceInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_i
     std::uint64_t longest = 1;
     for (const TraceRequest& request : trace)
       longest = std::max(longest, request.bytes);
-    placeholder_.assign(longest, 0);
+    no_data_.assign(longest, 0);
     SC_METHOD(issue);
     sensitive << wake_;
   }
@@ -74,7 +74,7 @@ class TraceInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_i
       return false;
     }
     PooledPayload& payload = pool_.allocate(request.write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND,
-                                            request.address, placeholder_.data(), static_cast<unsigned>(request.bytes));
+                                            request.address, no_data_.data(), static_cast<unsigned>(request.bytes));
     payload.tag.timing_only = true;
     payload.owner = next_++;
     open_ = &payload;
@@ -107,7 +107,7 @@ class TraceInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_i
   const unsigned per_clock_;
   const ReplayProgress& progress_;
   std::vector<sc_core::sc_time> accepted_;
-  std::vector<std::uint8_t> placeholder_;
+  std::vector<std::uint8_t> no_data_;  ///< what timing-only payloads point at
   PayloadPool pool_;
   std::size_t next_ = 0;
   PooledPayload* open_ = nullptr;  ///< request whose END_REQ is outstanding

@@ -25,9 +25,8 @@ const char* to_string(Stream stream);
 
 /// Ignorable extension. Written once by the initiator, read-only for everyone else.
 ///   stream      which operand of the command the bytes belong to
-///   timing_only the data pointer is a placeholder that holds no operand: a target that knows the tag neither reads nor
-///   writes
-///               it, any other target does no harm by treating it as data
+///   timing_only the data pointer points at bytes that are no operand: a target that knows the tag neither reads nor
+///               writes them, any other target does no harm by treating them as data
 /// Absent on traffic from foreign initiators: find() returns nullptr.
 class TransferTag final : public tlm::tlm_extension<TransferTag> {
  public:

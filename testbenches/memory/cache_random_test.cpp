@@ -5,8 +5,8 @@
 
 #include "core/random.h"
 #include "memory/cache.h"
-#include "memory/flat_memory.h"
 #include "memory/memory_system.h"
+#include "testbenches/memory/flat_device.h"
 #include "testbenches/support/dma_recorder.h"
 #include "testbenches/support/odd_targets.h"
 #include "testbenches/support/protocol_monitor.h"
@@ -49,12 +49,8 @@ CacheConfig shape(Random& random) {
 }
 
 FlatConfig flat(Random& random) {
-  FlatConfig config;
-  config.bandwidth_gbps = 1 + static_cast<double>(random.below(20));
-  config.latency_ns = static_cast<double>(random.below(60));
-  config.capacity_bytes = 1 << 20;
-  config.queue_depth = 1 + static_cast<unsigned>(random.below(8));
-  return config;
+  const double gbps = 1 + static_cast<double>(random.below(20)), latency_ns = static_cast<double>(random.below(60));
+  return flat_device(gbps, latency_ns, 1 + static_cast<unsigned>(random.below(8)));
 }
 
 /// Random reads and writes, several in flight as long as none of them touches the bytes of another write. Every read is
