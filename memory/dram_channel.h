@@ -254,7 +254,8 @@ class DramChannel {
   Cycle leap_length(Cycle supply, Cycle until) const;
   Cycle leap_supply(const Piece& piece, Index index, std::int64_t age) const;
   Cycle extension(const Piece& last) const;
-  Cycle quiet_entries(Cycle own, Cycle wanted) const;
+  bool quiet_entry(const AddressMap::Place& place, Index served) const;
+  Cycle quiet_entries(Index served, Cycle own, Cycle wanted) const;
   Cycle in_turn(const Piece& piece, const Job& first, Cycle count) const;
   Cycle older_column(const Candidate& chosen) const;
   void leap_columns(const Job& first, Cycle time, Cycle count);

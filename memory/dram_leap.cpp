@@ -40,7 +40,7 @@ Cycle DramChannel::leap_supply(const Piece& piece, Index index, std::int64_t age
   if (last && own != 0 && waiting <= stripe_) return 1;
   const Cycle wanted = waiting + (last ? own : 0) - keep;
   // Not beyond the last quiet burst: what enters then is an event of its own.
-  return std::min(wanted, std::max<Cycle>(quiet_entries(own, wanted), 1));
+  return std::min(wanted, std::max<Cycle>(quiet_entries(index, own, wanted), 1));
 }
 
 /// Bursts at the head of the queue that continue the piece which entered last, whose banks all have their job.
@@ -50,9 +50,19 @@ Cycle DramChannel::extension(const Piece& last) const {
   return static_cast<Cycle>(std::min(head.left, block_mask_ + 1 - (head.next & block_mask_)));
 }
 
-/// How many of the next `wanted` bursts may enter the window one after another without causing more than row hits. The
-/// first `own` of them continue the last piece; the others are examined: their banks are idle and their rows open.
-Cycle DramChannel::quiet_entries(Cycle own, Cycle wanted) const {
+/// Whether a burst of that row may enter the window while a piece is served and cause no more than a row hit: its bank
+/// is idle and its row open, or it stands behind what the bank has to do beside that piece.
+bool DramChannel::quiet_entry(const AddressMap::Place& place, Index served) const {
+  const Bank& bank = banks_[place.bank];
+  const bool open = bank.row == static_cast<std::int64_t>(place.row);
+  if (bank.head[direction_] == none) return open;
+  const Job& head = jobs_[static_cast<std::size_t>(bank.head[direction_])];
+  return (bank.hit[direction_] != none || !open) && (head.piece != served || head.following != none);
+}
+
+/// How many of the next `wanted` bursts may enter the window one after another while the piece `served` is. The first
+/// `own` of them continue the last piece; the others are examined.
+Cycle DramChannel::quiet_entries(Index served, Cycle own, Cycle wanted) const {
   Cycle quiet = own;
   if (stripe_spacing() != timing_.ccd_s) return quiet;  // a hit in another bank group would go in between
   auto skip = static_cast<std::uint64_t>(own);
@@ -65,9 +75,7 @@ Cycle DramChannel::quiet_entries(Cycle own, Cycle wanted) const {
       const std::uint64_t length = std::min(left, block_mask_ + 1 - (local & block_mask_));
       const auto touched = std::min({static_cast<Cycle>(length), stripe_, wanted - quiet});
       for (Cycle k = 0; k < touched; ++k) {
-        const AddressMap::Place place = map_.place(local + static_cast<std::uint64_t>(k));
-        const Bank& bank = banks_[place.bank];
-        if (bank.row != static_cast<std::int64_t>(place.row) || bank.head[direction_] != none) return quiet + k;
+        if (!quiet_entry(map_.place(local + static_cast<std::uint64_t>(k)), served)) return quiet + k;
       }
       quiet += static_cast<Cycle>(length);
       local += length;
@@ -123,7 +131,8 @@ Cycle DramChannel::in_turn(const Piece& piece, const Job& first, Cycle count) co
         groups_[bank.group].cas_ok[d] > slot || job.enter > slot) {
       return k;
     }
-    if (job.following != none || (d == write && bank.head[read] != none)) {
+    const bool another_row = job.following != none && next_hit(bank, job.following) == none;
+    if (another_row || (d == write && bank.head[read] != none)) {
       // The bank's next row may be opened as soon as this one has served its last burst: that is where the leap must
       // end.
       const Cycle waiting_here = piece.end - first.next;

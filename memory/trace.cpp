@@ -33,8 +33,8 @@ class TraceReader {
     request.cycle = value(field(text, "cycle"), "cycle");
     request.write = operation(field(text, "op"));
     request.address = value(field(text, "address"), "address");
-    request.bytes = value(text, "bytes");
     if (text.find(',') != std::string_view::npos) fail("more than four fields");
+    request.bytes = value(text, "bytes");
     if (request.bytes == 0 || request.bytes > longest_request) fail("bytes should be between 1 and 1048576");
     if (request.cycle >> 53 != 0) fail("cycle should be below 2^53");
     if (!requests.empty() && request.cycle < requests.back().cycle) fail("cycle is below that of the line before");

@@ -35,7 +35,7 @@ TEST_CASE("a malformed trace is refused with file and line") {
   refuse(head + "0,R,0x,64\n", "t.csv:2: address '0x' is no number");
   refuse(head + "0,R,99999999999999999999,64\n", "does not fit into 64 bits");
   refuse(head + "0,R,0\n", "t.csv:2: ends after 'address'");
-  refuse(head + "0,R,0,64,1\n", "t.csv:2:");
+  refuse(head + "0,R,0,64,1\n", "t.csv:2: more than four fields");
   refuse(head + "0,R,0,0\n", "bytes should be between 1 and 1048576");
   refuse(head + "0,R,0,1048577\n", "bytes should be between");
   refuse(head + "5,R,0,64\n4,R,0,64\n", "t.csv:3: cycle is below that of the line before");
