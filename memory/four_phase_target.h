@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// FourPhaseTarget: the AT side that every target of this folder shares - admission, back-pressure, responses, wake-ups.
+/// FourPhaseTarget: the AT side that every target of this folder shares - admission, back-pressure, responses,
+/// wake-ups.
 #pragma once
 
 #include <cstdint>
