@@ -92,6 +92,33 @@ TEST_CASE("decomposed activations of several chunks of rows, in tiles that begin
   machines.run();
 }
 
+TEST_CASE("Amove's records move as 68 and 20 bytes, metadata beside their elements") {
+  struct Record {
+    const char* format;
+    std::uint64_t elements, bytes;
+  };
+  Random random(63);
+  Machines machines;
+  for (const Record& record : {Record{"amove4-g128c16", 128, 68}, Record{"amove4-g32c4", 32, 20}}) {
+    const SystolicConfig config = machine_config("amove-array");
+    const Format format = Format::parse(record.format);
+    Descriptor d = command_for(config, 32, 256, 32, format, format);
+    d.tiling = {32, 256, 32, LoopOrder::mnk};
+    const GemmCase gemm_case = encoded_case(config, d, random);
+    machines.add(config, [gemm_case, record](MachineBench& bench) {
+      gemm_case.place(bench);
+      bench.open_queue();
+      const auto outcome = bench.perform(gemm_case.command);
+      CHECK(outcome.status == CommandStatus::done);
+      CHECK((gemm_case.result(bench) == gemm_case.expected));
+      const std::uint64_t operand = 32 * (256 / record.elements) * record.bytes;
+      CHECK(outcome.counters.read_bytes[static_cast<unsigned>(Stream::activation)] == operand);
+      CHECK(outcome.counters.read_bytes[static_cast<unsigned>(Stream::weight)] == operand);
+    });
+  }
+  machines.run();
+}
+
 TEST_CASE("the smallest tile of every machine, counted by hand") {
   struct Count {
     const char* name;
