@@ -61,11 +61,12 @@ DatapathTile tile_of(const QuantizedTensor& whole, std::size_t k0, std::size_t k
   if (!whole.column_groups.empty()) cut_groups(whole.column_groups, part.column_groups, whole.groups(), k0, k);
   if (whole.format.grouping != Grouping::group) return tile;
   const std::size_t extent = whole.format.group_k, group = k0 / extent, groups = (k + extent - 1) / extent;
-  cut_groups(whole.scales, part.scales, rows, group, groups);
-  cut_groups(whole.types, part.types, rows, group, groups);
-  cut_groups(whole.exponents, part.exponents, rows, group, groups);
-  cut_groups(whole.base_scales, part.base_scales, rows, group, groups);
-  cut_groups(whole.residuals, part.residuals, rows, group, groups);
+  const std::size_t group_rows = whole.groups() / whole.groups_per_row();  // rows may share groups
+  cut_groups(whole.scales, part.scales, group_rows, group, groups);
+  cut_groups(whole.types, part.types, group_rows, group, groups);
+  cut_groups(whole.exponents, part.exponents, group_rows, group, groups);
+  cut_groups(whole.base_scales, part.base_scales, group_rows, group, groups);
+  cut_groups(whole.residuals, part.residuals, group_rows, group, groups);
   if (whole.format.cluster != 0) {
     const std::size_t clusters = extent / whole.format.cluster;
     cut_groups(whole.cluster_codes, part.cluster_codes, rows, group * clusters, groups * clusters);
