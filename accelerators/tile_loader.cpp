@@ -123,6 +123,8 @@ void TileLoader::cancel() {
   issue_ahead();
 }
 
+TileLoader::Ahead::Ahead() = default;
+
 void TileLoader::prefetch(const Descriptor& command, CommandCounters& counters) {
   ahead_.emplace();
   ahead_->descriptor = command;

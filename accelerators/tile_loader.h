@@ -116,6 +116,7 @@ class TileLoader final : public DmaListener {
     bool failed = false;
   };
   struct Ahead : Command {
+    Ahead();
     std::vector<LoadedJob> tiles;  ///< the jobs whose weight tiles are to be loaded
     std::size_t issued = 0;        ///< of them: have a slot
   };
