@@ -15,7 +15,7 @@ constexpr std::uint64_t access_bytes = lanes * 16;  // a 128-bit access of every
 constexpr std::uint16_t address_registers = lanes;  // 32 bits, shared memory
 constexpr std::uint16_t pointer_registers = 2 * lanes;
 constexpr unsigned register_limit = 255;        // of a lane, by the instruction encoding
-constexpr unsigned bookkeeping_registers = 24;  // pointers, loop counter, offsets
+constexpr unsigned bookkeeping_registers = 24;  // decided by nibble: pointers, loop counter, offsets
 
 /// Where a memory access has its data in registers.
 enum class DataRegisters { read, written };

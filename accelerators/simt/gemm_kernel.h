@@ -42,7 +42,8 @@ struct GemmKernelConfig {
   UnpackPlace unpack = UnpackPlace::never;
   /// Arithmetic instructions that turn 32 bits of packed weights into scaled FP16.
   unsigned unpack_instructions = 0;
-  unsigned integer_instructions = 8;  ///< per warp and slice
+  /// Per warp and slice [D]: two 64-bit pointers advance (4), both halves of shared memory swap (2), count, branch.
+  unsigned integer_instructions = 8;
   KernelOrder order = KernelOrder::k_outer;
 };
 

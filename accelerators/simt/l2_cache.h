@@ -23,10 +23,11 @@
 
 namespace nibble {
 
+/// Defaults: V100; letters as for SmConfig.
 struct L2Config {
-  std::uint64_t capacity_bytes = 6 * 1024 * 1024;
-  std::uint64_t bytes_per_cycle = 2048;  ///< of all multiprocessors together
-  std::uint64_t hit_latency = 200;       ///< cycles, multiprocessor to multiprocessor
+  std::uint64_t capacity_bytes = 6 * 1024 * 1024;  ///< [V]
+  std::uint64_t bytes_per_cycle = 2048;  ///< of all multiprocessors together [G]: 64 partitions of one 32-byte sector
+  std::uint64_t hit_latency = 200;       ///< cycles, multiprocessor to multiprocessor [D]
 };
 
 /// Rows of an operand tile over whole groups, as they lie in memory. Equal first addresses are equal segments.

@@ -24,19 +24,20 @@
 
 namespace nibble {
 
-/// Numbers of one multiprocessor; the defaults are those of Volta, each with its origin in configs/accelerators.
+/// Numbers of one multiprocessor. Defaults: Volta. [V] NVIDIA's white paper of the V100, as the fact sheet of PacQ has
+/// it; [G] GPGPU-Sim's published configuration SM7_QV100; [D] decided by nibble.
 struct SmConfig {
-  unsigned blocks = 4;
-  unsigned lanes = 16;                     ///< arithmetic lanes of a block
-  unsigned arithmetic_latency = 4;         ///< cycles, operands to valid result
-  unsigned tensor_latency = 8;             ///< cycles from the end of a step to its valid accumulators
-  unsigned operand_collectors = 2;         ///< per block
-  unsigned registers_per_bank_cycle = 64;  ///< lane registers that a bank reads per cycle: 64 bits x 32 lanes
-  unsigned shared_bytes_per_cycle = 128;   ///< 32 banks of 4 bytes
-  unsigned shared_latency = 19;            ///< cycles, beyond the passes of the banks
-  unsigned memory_queue = 8;               ///< instructions that wait for the memory path
-  std::uint64_t registers_kib = 256, shared_kib = 96;
-  unsigned warps = 64, thread_blocks = 32;  ///< resident at most
+  unsigned blocks = 4;              ///< [V]
+  unsigned lanes = 16;              ///< arithmetic lanes of a block [V]
+  unsigned arithmetic_latency = 4;  ///< cycles, operands to valid result [G]
+  unsigned tensor_latency = 8;      ///< cycles from the end of a step to its valid accumulators [D]: a set of steps
+  unsigned operand_collectors = 2;  ///< per block [G]: 8 of a multiprocessor
+  unsigned registers_per_bank_cycle = 64;  ///< lane registers that a bank reads per cycle: 64 bits x 32 lanes [V]
+  unsigned shared_bytes_per_cycle = 128;   ///< 32 banks of 4 bytes [G]
+  unsigned shared_latency = 19;            ///< cycles, beyond the passes of the banks [G]
+  unsigned memory_queue = 8;               ///< instructions that wait for the memory path [D]: two per block
+  std::uint64_t registers_kib = 256, shared_kib = 96;  ///< [V]
+  unsigned warps = 64, thread_blocks = 32;             ///< resident at most [G]
 };
 
 /// Where a block's cycle went. Every cycle of every block has one cause: their sum is cycles x blocks.

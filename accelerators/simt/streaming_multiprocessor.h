@@ -74,8 +74,8 @@ class StreamingMultiprocessor : public sc_core::sc_module, public L2Client {
 /// Numbers of a machine's multiprocessors beyond SmConfig.
 struct MultiprocessorConfig {
   SmConfig pipeline;
-  std::uint64_t port_bytes_per_cycle = 64;  ///< from the L2 cache
-  std::uint64_t quantum_cycles = 8;         ///< fidelity cycle
+  std::uint64_t port_bytes_per_cycle = 64;  ///< from the L2 cache [D]: two sectors
+  std::uint64_t quantum_cycles = 8;         ///< fidelity cycle [D]: 4 % of the shortest answer, an L2 hit
 };
 
 std::unique_ptr<StreamingMultiprocessor> make_multiprocessor(const char* name, Fidelity fidelity,

@@ -35,7 +35,7 @@ enum class GlobalOperand : std::uint8_t { a, w, scales, c };
 
 struct WarpInstruction {
   WarpOperation operation = WarpOperation::integer;
-  /// hmma: cycles of the tensor cores. Shared memory: passes of 32 banks, filled in by the kernel. Else unused.
+  /// hmma: cycles of the tensor cores; else unused.
   std::uint16_t unit_cycles = 1;
   std::int16_t waits_for[2] = {no_entry, no_entry};  ///< entries that must be valid
   std::int16_t produces = no_entry;                  ///< entry that becomes valid with the result
