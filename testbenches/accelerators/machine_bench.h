@@ -7,6 +7,7 @@
 #include <array>
 #include <catch2/catch.hpp>
 #include <functional>
+#include <optional>
 #include <string>
 #include <systemc>
 #include <tlm>
@@ -137,6 +138,24 @@ class MachineBench : public sc_core::sc_module {
     write(control_register::interrupt_status, causes);
     while (irq.read())
       wait(irq.value_changed_event());
+    return causes;
+  }
+  /// A descriptor of any bytes in a fresh queue, and a reset behind it. The interrupt's causes, or nullopt when it has
+  /// not come after `patience`; a command that has ended has a status.
+  std::optional<std::uint32_t> attempt(const std::array<std::uint8_t, descriptor_bytes>& bytes,
+                                       const sc_core::sc_time& patience) {
+    open_queue();
+    post_bytes(bytes);
+    ring();
+    sc_core::wait(patience, irq.value_changed_event());
+    std::optional<std::uint32_t> causes;
+    if (irq.read()) {
+      causes = wait_interrupt();
+      CHECK(status_word(0) != CommandStatus::pending);
+    }
+    write(control_register::control, 1);
+    while (read(control_register::status) != 0)
+      sc_core::wait(sc_core::sc_time(1, sc_core::SC_US));
     return causes;
   }
   CommandStatus status_word(std::uint32_t index) {

@@ -273,18 +273,9 @@ TEST_CASE("thousands of damaged commands with data end with a status or run, and
           bytes[at] = random.below(3) == 0 ? static_cast<std::uint8_t>(random.next())
                                            : static_cast<std::uint8_t>(bytes[at] ^ 1u << random.below(8));
         }
-        bench.open_queue();
-        bench.post_bytes(bytes);
-        bench.ring();
-        sc_core::wait(sc_core::sc_time(30, sc_core::SC_US), bench.irq.value_changed_event());
-        if (bench.irq.read()) {
-          ++ended;
-          refusals += bench.wait_interrupt() == 2;
-          CHECK(bench.status_word(0) != CommandStatus::pending);
-        }
-        bench.write(reg::control, 1);
-        while (bench.read(reg::status) != 0)
-          sc_core::wait(sc_core::sc_time(1, sc_core::SC_US));
+        const auto causes = bench.attempt(bytes, sc_core::sc_time(30, sc_core::SC_US));
+        ended += causes.has_value();
+        refusals += causes == 2;
       }
       CHECK(ended > commands / 2);
       CHECK(refusals > commands / 8);
