@@ -10,8 +10,8 @@
 #include <optional>
 #include <vector>
 
-#include "accelerators/accelerator_config.h"
 #include "accelerators/gemm_progress.h"
+#include "accelerators/systolic_config.h"
 #include "accelerators/tile_loader.h"
 #include "dataflow/array_passes.h"
 #include "dataflow/array_timeline.h"

@@ -15,26 +15,16 @@ EnergyPrice price_of(const CostBook& book, const std::string& key, const std::st
   return {entry.value, entry.source};
 }
 
-/// "foot.int8.element" without ".element".
-std::string without_last_word(const std::string& key) {
-  return key.substr(0, key.rfind('.'));
-}
-
 constexpr double um2_per_mm2 = 1e6;
 
 }  // namespace
 
-EnergyLedger::EnergyLedger(const SystolicConfig& config) : config_(config) {
-  units_.push_back(pe_unit());
-  if (!config.pe->timing().foot_key.empty()) units_.push_back(foot_unit());
-  if (config.quantizer.present) units_.push_back(quantizer_unit());
-  units_.push_back(vector_unit());
-  buffers_ = {{"weight_buffer", config.buffers.weight_bytes, &CommandCounters::weight_buffer_read,
-               &CommandCounters::weight_buffer_write},
-              {"activation_buffer", config.buffers.activation_bytes, &CommandCounters::activation_buffer_read,
-               &CommandCounters::activation_buffer_write},
-              {"output_buffer", config.buffers.output_bytes, &CommandCounters::output_buffer_read,
-               &CommandCounters::output_buffer_write}};
+std::string without_last_word(const std::string& key) {
+  return key.substr(0, key.rfind('.'));
+}
+
+EnergyLedger::EnergyLedger(double clock_mhz, std::vector<Unit> units, std::vector<Buffer> buffers)
+    : clock_mhz_(clock_mhz), units_(std::move(units)), buffers_(std::move(buffers)) {
   for (const Unit& unit : units_) {
     for (const Work& work : unit.work)
       activities_.push_back({unit.component, work.name, unit.group, Activity::active, work.unit});
@@ -51,65 +41,29 @@ EnergyLedger::EnergyLedger(const SystolicConfig& config) : config_(config) {
   activities_.push_back({"control", "cycle", "control", Activity::active, "cycle"});
 }
 
-EnergyLedger::Unit EnergyLedger::pe_unit() const {
-  const PeTiming& timing = config_.pe->timing();
-  Unit unit;
-  unit.component = unit.group = "pe";
-  unit.key = without_last_word(timing.area_key);
-  unit.slot = "PE cycle";
-  unit.instances = config_.array.rows * config_.array.columns;
-  unit.idle = config_.idle.pe;
-  for (const PeMode& mode : timing.modes)
-    unit.work.push_back({"mac." + mode.name, "MAC", mode.energy_key, "pJ/MAC"});
-  unit.usual_work = mode_index(*config_.pe, config_.formats.activation, config_.formats.weight);
-  const PeMode& usual = timing.modes[unit.usual_work];
-  unit.work_per_slot = static_cast<double>(usual.lanes) / (usual.pes_fused * usual.initiation_interval);
-  const std::size_t modes = timing.modes.size();
-  unit.done = [modes](const CommandCounters& c) {
-    return std::vector<std::uint64_t>(c.macs_by_mode.begin(),
-                                      c.macs_by_mode.begin() + static_cast<std::ptrdiff_t>(modes));
-  };
-  unit.busy_slots = [](const CommandCounters& c) { return c.pe_cycles; };
-  return unit;
-}
-
-EnergyLedger::Unit EnergyLedger::foot_unit() const {
-  Unit unit;
-  unit.component = "foot";
-  unit.group = "foot";
-  unit.key = without_last_word(config_.pe->timing().foot_key);
-  unit.slot = "foot cycle";
-  unit.instances = config_.array.columns * config_.array.result_ports;
-  unit.idle = config_.idle.foot;
-  unit.work = {{"element", "element", config_.pe->timing().foot_key, "pJ/element"}};
-  unit.done = [](const CommandCounters& c) { return std::vector<std::uint64_t>{c.group_results}; };
-  unit.busy_slots = [](const CommandCounters& c) { return c.group_results; };
-  return unit;
-}
-
-EnergyLedger::Unit EnergyLedger::quantizer_unit() const {
-  Unit unit;
+EnergyLedger::Unit quantizer_unit(const MachineConfig& config) {
+  EnergyLedger::Unit unit;
   unit.component = unit.group = "quantizer";
-  unit.key = config_.quantizer.cost_key;
+  unit.key = config.quantizer.cost_key;
   unit.slot = "cycle";
   unit.instances = 1;
-  unit.idle = config_.idle.quantizer;
+  unit.idle = config.idle.quantizer;
   unit.work = {{"element", "element", unit.key + ".element", "pJ/element"}};
-  unit.work_per_slot = static_cast<double>(config_.quantizer.elements_per_cycle);
+  unit.work_per_slot = static_cast<double>(config.quantizer.elements_per_cycle);
   unit.done = [](const CommandCounters& c) { return std::vector<std::uint64_t>{c.quantized_elements}; };
-  unit.busy_slots = [per_cycle = config_.quantizer.elements_per_cycle](const CommandCounters& c) {
+  unit.busy_slots = [per_cycle = config.quantizer.elements_per_cycle](const CommandCounters& c) {
     return ceil_div(c.quantized_elements, per_cycle);
   };
   return unit;
 }
 
-EnergyLedger::Unit EnergyLedger::vector_unit() const {
-  Unit unit;
+EnergyLedger::Unit vector_unit(const MachineConfig& config) {
+  EnergyLedger::Unit unit;
   unit.component = unit.group = "vector";
   unit.key = "vector.lane";
   unit.slot = "lane cycle";
-  unit.instances = config_.vector_unit.lanes;
-  unit.idle = config_.idle.vector_unit;
+  unit.instances = config.vector_unit.lanes;
+  unit.idle = config.idle.vector_unit;
   unit.work = {{"operation", "operation", "vector.operation", "pJ/operation"}};
   unit.done = [](const CommandCounters& c) { return std::vector<std::uint64_t>{c.vector_operations}; };
   unit.busy_slots = [](const CommandCounters& c) { return c.vector_operations; };
@@ -127,8 +81,8 @@ std::vector<std::uint64_t> EnergyLedger::activity(const CommandCounters& c) cons
     counts.push_back(slots);
   }
   for (const Buffer& buffer : buffers_) {
-    counts.push_back(c.*buffer.read);
-    counts.push_back(c.*buffer.written);
+    counts.push_back(buffer.read(c));
+    counts.push_back(buffer.written(c));
     counts.push_back(c.cycles);
   }
   counts.push_back(c.cycles);
@@ -167,20 +121,21 @@ void EnergyLedger::price_buffer(const CostBook& book, const Buffer& buffer, Pric
   if (!book.has_sram()) {
     const std::string why = "no SRAM table in " + book.name();
     out.energy.insert(out.energy.end(), 3, EnergyPrice{std::nullopt, why});
-    out.area.push_back({buffer.component, "sram", 1, std::nullopt, why});
+    out.area.push_back({buffer.component, "sram", buffer.instances, std::nullopt, why});
     return;
   }
   // What no macro of the table holds is made of equal ones.
   const auto bytes = static_cast<double>(buffer.bytes);
   const auto macros = static_cast<std::uint64_t>(std::ceil(bytes / book.largest_sram_bytes()));
-  const auto bits = static_cast<double>(config_.sram_access_bits);
+  const auto bits = static_cast<double>(buffer.access_bits);
   const SramCost macro = book.sram(bytes / static_cast<double>(macros), bits);
-  const std::string source = book.sram_source() + ", " + std::to_string(config_.sram_access_bits) + " bits wide" +
+  const std::uint64_t all = macros * buffer.instances;
+  const std::string source = book.sram_source() + ", " + std::to_string(buffer.access_bits) + " bits wide" +
                              (macros > 1 ? ", " + std::to_string(macros) + " equal macros" : "");
   out.energy.push_back({macro.read_pj * 8 / bits, source});
   out.energy.push_back({macro.write_pj * 8 / bits, source});
-  out.energy.push_back({pj_per_cycle(macro.leakage_mw) * static_cast<double>(macros), source});
-  out.area.push_back({buffer.component, "sram", macros, macro.area_mm2 * um2_per_mm2, source});
+  out.energy.push_back({pj_per_cycle(macro.leakage_mw) * static_cast<double>(all), source});
+  out.area.push_back({buffer.component, "sram", all, macro.area_mm2 * um2_per_mm2, source});
 }
 
 PriceList EnergyLedger::price(const CostBook& book) const {

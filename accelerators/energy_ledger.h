@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a systolic machine counts, and what a cost book makes of it: energy by activity, area by instance.
+/// What a machine counts, and what a cost book makes of it: energy by activity, area by instance.
 ///
-/// Per command, with PEs = rows x columns and the clock's cycles T:
+/// A systolic machine, per command, with PEs = rows x columns and the clock's cycles T:
 ///   pe.mac.MODE        products in that mode                        x the mode's entry, pJ/MAC
 ///   pe.idle            PEs x T - PE cycles with a product            x PE.idle, pJ/cycle
 ///   pe.leakage         PEs x T                                      x PE.leakage, mW
@@ -20,8 +20,8 @@
 #include <string>
 #include <vector>
 
-#include "accelerators/accelerator_config.h"
 #include "accelerators/command_counters.h"
+#include "accelerators/machine_config.h"
 #include "core/cost_book.h"
 #include "core/price_list.h"
 
@@ -29,15 +29,6 @@ namespace nibble {
 
 class EnergyLedger {
  public:
-  explicit EnergyLedger(const SystolicConfig& config);
-  /// What is counted, in order.
-  const std::vector<ActivityKind>& activities() const { return activities_; }
-  /// One count per activity.
-  std::vector<std::uint64_t> activity(const CommandCounters& counters) const;
-  /// Throws InputError where a book's entry has another unit, or a buffer is smaller than the book's smallest macro.
-  PriceList price(const CostBook& book) const;
-
- private:
   struct Work {
     std::string name, unit;       ///< of the count
     std::string key, price_unit;  ///< cost book entry
@@ -55,24 +46,38 @@ class EnergyLedger {
     std::function<std::vector<std::uint64_t>(const CommandCounters&)> done;  ///< one count per work
     std::function<std::uint64_t(const CommandCounters&)> busy_slots;
   };
+  /// Equal memories, priced by the book's SRAM table.
   struct Buffer {
     std::string component;
-    std::uint64_t bytes;
-    std::uint64_t CommandCounters::*read;
-    std::uint64_t CommandCounters::*written;
+    std::uint64_t bytes = 0;      ///< of one
+    std::uint64_t instances = 1;  ///< that work independently
+    std::uint64_t access_bits = 0;
+    std::function<std::uint64_t(const CommandCounters&)> read, written;  ///< bytes, of all
   };
-  Unit pe_unit() const;
-  Unit foot_unit() const;
-  Unit quantizer_unit() const;
-  Unit vector_unit() const;
+
+  EnergyLedger(double clock_mhz, std::vector<Unit> units, std::vector<Buffer> buffers);
+  /// What is counted, in order.
+  const std::vector<ActivityKind>& activities() const { return activities_; }
+  /// One count per activity.
+  std::vector<std::uint64_t> activity(const CommandCounters& counters) const;
+  /// Throws InputError where a book's entry has another unit, or a buffer is smaller than the book's smallest macro.
+  PriceList price(const CostBook& book) const;
+
+ private:
   void price_unit(const CostBook& book, const Unit& unit, PriceList& out) const;
   void price_buffer(const CostBook& book, const Buffer& buffer, PriceList& out) const;
-  double pj_per_cycle(double milliwatt) const { return milliwatt / config_.clock_mhz * 1e3; }
+  double pj_per_cycle(double milliwatt) const { return milliwatt / clock_mhz_ * 1e3; }
 
-  const SystolicConfig& config_;
+  double clock_mhz_;
   std::vector<Unit> units_;
   std::vector<Buffer> buffers_;
   std::vector<ActivityKind> activities_;
 };
+
+/// Units that machines of every kind have.
+EnergyLedger::Unit quantizer_unit(const MachineConfig& config);
+EnergyLedger::Unit vector_unit(const MachineConfig& config);
+/// "foot.int8.element" without ".element".
+std::string without_last_word(const std::string& key);
 
 }  // namespace nibble

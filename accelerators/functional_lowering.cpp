@@ -21,7 +21,7 @@ bool attends(TensorRole role) {
 
 }  // namespace
 
-FunctionalLowering::FunctionalLowering(const SystolicConfig& config, const MemoryRate& memory,
+FunctionalLowering::FunctionalLowering(const MachineConfig& config, const MemoryRate& memory,
                                        const LanguageModel& model, const Scenario& scenario,
                                        std::uint64_t first_address, std::uint64_t capacity)
     : ModelLowering(config, memory, model, scenario, first_address, capacity) {

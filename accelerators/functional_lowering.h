@@ -38,7 +38,7 @@ class FunctionalLowering final : public ModelLowering {
  public:
   /// Throws InputError for what has no functional model: sliding windows shorter than the scenario, norms behind the
   /// blocks, a context without prefill.
-  FunctionalLowering(const SystolicConfig& config, const MemoryRate& memory, const LanguageModel& model,
+  FunctionalLowering(const MachineConfig& config, const MemoryRate& memory, const LanguageModel& model,
                      const Scenario& scenario, std::uint64_t first_address, std::uint64_t capacity);
 
   void lower(const Operator& op, std::deque<LoweredCommand>& commands) override;

@@ -396,7 +396,7 @@ std::optional<std::uint64_t> GemmEngine::announce(GemmProgress& progress, const 
 std::uint64_t GemmEngine::move_on_chip(GemmProgress& progress, const TileJob& job) {
   const std::uint64_t bytes = progress.command.c.layout(0).tile_bytes(job.m, job.n0, job.n);
   progress.counters.activation_buffer_write += bytes;
-  return writer_.announce_on_chip(ceil_div(bytes, config_.activation_port_bytes()), progress.result_stream());
+  return writer_.announce_on_chip(ceil_div(bytes, config_.score_port_bytes()), progress.result_stream());
 }
 
 std::vector<std::uint8_t> GemmEngine::result_bytes(GemmProgress& progress, const TileJob& job,

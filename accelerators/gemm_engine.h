@@ -11,14 +11,15 @@
 #include <systemc>
 #include <vector>
 
-#include "accelerators/accelerator_config.h"
 #include "accelerators/command_counters.h"
 #include "accelerators/cycle_controller.h"
 #include "accelerators/descriptor.h"
 #include "accelerators/equal_stretches.h"
 #include "accelerators/gemm_progress.h"
 #include "accelerators/machine_clock.h"
+#include "accelerators/matrix_engine.h"
 #include "accelerators/result_writer.h"
+#include "accelerators/systolic_config.h"
 #include "accelerators/tile_loader.h"
 #include "dataflow/array_passes.h"
 #include "dataflow/array_timeline.h"
@@ -26,24 +27,18 @@
 
 namespace nibble {
 
-class GemmEngine {
+class GemmEngine final : public MatrixEngine {
  public:
   GemmEngine(const SystolicConfig& config, DmaEngine& dma, ResultWriter& writer, const MachineClock& clock);
 
-  /// Checks shapes, formats and tile sizes; pending when the command may run.
-  CommandStatus check(const Descriptor& command) const;
-  /// Runs a checked command from the calling SC_THREAD until its last result is in memory. `abort` is polled between
-  /// jobs.
-  CommandStatus run(const Descriptor& command, CommandCounters& counters, const bool& abort);
-  /// Of commands without data, stretches that repeat themselves are simulated once (equal_stretches.h).
-  void repeat_stretches(bool on) { repeat_stretches_ = on; }
-  /// Announces the checked command that run() gets next (TileLoader::prefetch).
-  void prefetch(const Descriptor& command, CommandCounters& counters) { loader_.prefetch(command, counters); }
-  /// Forgets it; quiet() tells when nothing of it is on its way any more, changed() when to ask.
-  void drop_prefetch() { loader_.drop_prefetch(); }
-  void feed_prefetch() { loader_.feed_ahead(); }
-  bool quiet() const { return loader_.quiet(); }
-  const sc_core::sc_event& changed() const { return loader_.changed(); }
+  CommandStatus check(const Descriptor& command) const override;
+  CommandStatus run(const Descriptor& command, CommandCounters& counters, const bool& abort) override;
+  void repeat_stretches(bool on) override { repeat_stretches_ = on; }
+  void prefetch(const Descriptor& command, CommandCounters& counters) override { loader_.prefetch(command, counters); }
+  void drop_prefetch() override { loader_.drop_prefetch(); }
+  void feed_prefetch() override { loader_.feed_ahead(); }
+  bool quiet() const override { return loader_.quiet(); }
+  const sc_core::sc_event& changed() const override { return loader_.changed(); }
 
  private:
   CommandStatus check_formats(const Descriptor& command) const;

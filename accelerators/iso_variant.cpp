@@ -8,6 +8,7 @@
 
 #include "accelerators/energy_ledger.h"
 #include "accelerators/platform.h"
+#include "accelerators/systolic_config.h"
 #include "core/error.h"
 #include "core/json.h"
 
@@ -96,7 +97,7 @@ struct ArrayArea {
 std::optional<ArrayArea> area_of(const SystolicConfig& config, const CostBook& book, const IsoRequest& request,
                                  const ConfigNode& iso) {
   ArrayArea out;
-  for (const AreaItem& item : EnergyLedger(config).price(book).area) {
+  for (const AreaItem& item : config.ledger().price(book).area) {
     if (std::find(request.components.begin(), request.components.end(), item.group) == request.components.end())
       continue;
     if (!item.um2 && item.group == "foot" && !request.components_given) return std::nullopt;

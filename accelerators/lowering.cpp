@@ -55,35 +55,18 @@ std::uint64_t Placement::allocate(std::uint64_t bytes, const std::string& what) 
   return address;
 }
 
-ScheduleProblem schedule_problem(const SystolicConfig& config, const MemoryRate& memory, const Descriptor& command) {
-  ScheduleProblem problem;
-  problem.shape = shape_of(command);
-  problem.array = config.array_for(command.a.format, command.w.format);
-  problem.buffers = config.buffers;
-  if (command.a.on_chip || command.c.on_chip) problem.buffers.activation_bytes -= config.score_bytes();
-  problem.sum_extent = sum_extent(command.a.format, command.w.format);
-  problem.may_spill = !config.scales_at_the_end(command.a.format, command.w.format);
-  for (std::size_t i = 0; i <= continuation_count; ++i) {
-    if (segment_extent(command, i) == 0) continue;
-    problem.buffers.accumulator_bytes =
-        std::max(problem.buffers.accumulator_bytes,
-                 config.accumulator_bytes(command.a.format, weight_segment(command, i).format));
-  }
-  problem.memory = memory;
-  problem.activation = command.a.layout(0);
-  problem.weight = command.w.layout(0);
-  problem.output = command.c.layout(0);
+Traffic compulsory_traffic(const Descriptor& command) {
+  OperandLayout output = command.c.layout(0);
   if (command.stream_bytes > 0) {
-    // The search sees a stream output as rows of its own format.
-    problem.output.rows = command.m;
-    problem.output.columns = command.n;
+    // A stream counts as rows of its own format.
+    output.rows = command.m;
+    output.columns = command.n;
   }
-  problem.traffic_price = config.traffic_price;
-  problem.order = config.output_order;
-  return problem;
+  return compulsory_traffic(shape_of(command), command.a.layout(0), command.w.layout(0), output);
 }
 
 Tiling Scheduler::schedule(const Descriptor& command) {
+  if (const auto only = config_.only_tiling(command)) return *only;
   const Key key{command.m,
                 command.k,
                 command.n,
@@ -96,12 +79,12 @@ Tiling Scheduler::schedule(const Descriptor& command) {
                     (command.a.on_chip || command.c.on_chip ? "fused" : "")};
   const auto known = known_.find(key);
   if (known != known_.end()) return known->second;
-  const Tiling tiling = search_schedule(schedule_problem(config_, memory_, command)).tiling;
+  const Tiling tiling = config_.choose_tiling(command, memory_);
   known_.emplace(key, tiling);
   return tiling;
 }
 
-ModelLowering::ModelLowering(const SystolicConfig& config, const MemoryRate& memory, const LanguageModel& model,
+ModelLowering::ModelLowering(const MachineConfig& config, const MemoryRate& memory, const LanguageModel& model,
                              const Scenario& scenario, std::uint64_t first_address, std::uint64_t capacity)
     : config_(config),
       model_(model),
@@ -257,13 +240,9 @@ bool ModelLowering::schedule(const Operator& op, const Format& format, Descripto
   d.c.column_block = narrow(config_.output_block_columns, "columns per block");
   const bool plain = format.grouping == Grouping::none;
   if (!plain && format.grouping != Grouping::group) return false;
-  if (const auto tiling = tiling_of_parts(d)) {
-    d.tiling = *tiling;
-    return tiling->n >= d.n || tiling->n % d.c.layout(0).group == 0;
-  }
   try {
     d.tiling = scheduler_.schedule(d);
-    return true;
+    return d.tiling.n >= d.n || d.tiling.n % d.c.layout(0).group == 0;
   } catch (const InputError&) {
     if (plain) throw;
     return false;
@@ -281,8 +260,7 @@ void ModelLowering::finish_values(const Operator& op, LoweredCommand command, st
   if (!schedule(op, format, d)) schedule(op, fp16, d);
   d.c.address = cache_address(op.layer, TensorRole::value);
   d.c.cache = true;
-  command.compulsory_bytes =
-      bounds(schedule_problem(config_, {1, 0}, d)).compulsory_bytes - d.c.layout(0).bytes() * op.count + d.stream_bytes;
+  command.compulsory_bytes = compulsory_traffic(d).total() - d.c.layout(0).bytes() * op.count + d.stream_bytes;
   d.c.format = format;
   command.schedule = describe(d.tiling);
   commands.push_back(command);

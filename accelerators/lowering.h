@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "accelerators/accelerator_config.h"
 #include "accelerators/descriptor.h"
+#include "accelerators/machine_config.h"
 #include "dataflow/schedule_search.h"
 #include "workloads/language_model.h"
 #include "workloads/operator.h"
@@ -47,8 +47,8 @@ class Placement {
   bool wrapped_ = false;
 };
 
-/// Makes one GEMM problem for the schedule search from a descriptor's shapes and layouts.
-ScheduleProblem schedule_problem(const SystolicConfig& config, const MemoryRate& memory, const Descriptor& command);
+/// Every operand of a GEMM command moved once, where it meets others (dataflow/schedule_search.h).
+Traffic compulsory_traffic(const Descriptor& command);
 
 /// Bytes of `rows` x `columns` elements as a stream: codes and group metadata, nothing padded but Amove's records.
 std::uint64_t stream_bytes(const Format& format, std::uint64_t rows, std::uint64_t columns);
@@ -60,13 +60,13 @@ std::string describe(const Tiling& tiling);
 /// Searches schedules and keeps those it has found: equal shapes get equal schedules.
 class Scheduler {
  public:
-  Scheduler(const SystolicConfig& config, const MemoryRate& memory) : config_(config), memory_(memory) {}
+  Scheduler(const MachineConfig& config, const MemoryRate& memory) : config_(config), memory_(memory) {}
   Tiling schedule(const Descriptor& command);
 
  private:
   using Key = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t, unsigned, std::uint64_t,
                          std::uint64_t, std::uint64_t, std::string>;
-  const SystolicConfig& config_;
+  const MachineConfig& config_;
   MemoryRate memory_;
   std::map<Key, Tiling> known_;
 };
@@ -75,7 +75,7 @@ class Scheduler {
 class ModelLowering {
  public:
   /// `max_tokens`: the longest context that the KV caches must hold, per sequence.
-  ModelLowering(const SystolicConfig& config, const MemoryRate& memory, const LanguageModel& model,
+  ModelLowering(const MachineConfig& config, const MemoryRate& memory, const LanguageModel& model,
                 const Scenario& scenario, std::uint64_t first_address, std::uint64_t capacity);
 
   virtual ~ModelLowering() = default;
@@ -125,14 +125,13 @@ class ModelLowering {
   void set_cache_operand(const Operator& op, Descriptor& command);
   void set_window(const Operator& op, Descriptor& command) const;
   void set_value_blocks(const Operator& op, Descriptor& command) const;
-  std::optional<Tiling> tiling_of_parts(const Descriptor& command) const;
   std::uint64_t value_bytes(const Operator& op) const;
   void append_value_commands(const Operator& op, std::deque<LoweredCommand>& commands);
   void append_encoding(const Operator& op, const char* name, std::uint64_t tokens, std::uint64_t input_bytes,
                        std::deque<LoweredCommand>& commands);
   void lower_scores_by_parts(const Operator& op, std::deque<LoweredCommand>& commands);
 
-  const SystolicConfig& config_;
+  const MachineConfig& config_;
   const LanguageModel& model_;
   const Scenario scenario_;
   std::uint64_t max_tokens_;

@@ -98,31 +98,6 @@ void ModelLowering::set_value_blocks(const Operator& op, Descriptor& command) co
   }
 }
 
-/// The largest tiles for a reduction in several parts: an output-stationary array keeps the sums of one pass.
-std::optional<Tiling> ModelLowering::tiling_of_parts(const Descriptor& command) const {
-  const ArrayGeometry array = config_.array_for(command.a.format, command.w.format);
-  if (segment_extent(command, 1) == 0 || array.dataflow != Dataflow::output_stationary) return std::nullopt;
-  Tiling tiling;
-  tiling.m = std::min<std::uint64_t>(command.m, array.pass_m());
-  tiling.n = std::min<std::uint64_t>(command.n, array.pass_n());
-  tiling.order = LoopOrder::mnk;
-  const std::uint64_t group = command.a.layout(0).group;
-  tiling.k = group;
-  const auto fits = [&](std::uint64_t k) {
-    bool room = command.a.layout(0).tile_bytes(tiling.m, 0, std::min(k, reduction_of(command))) <=
-                config_.buffers.activation_bytes / 2;
-    for (std::size_t i = 0; i <= continuation_count; ++i) {
-      if (segment_extent(command, i) == 0) continue;
-      const OperandLayout layout = weight_segment(command, i).layout(0);
-      room = room && layout.tile_bytes(tiling.n, 0, std::min(k, layout.columns)) <= config_.buffers.weight_bytes / 2;
-    }
-    return room;
-  };
-  while (tiling.k < reduction_of(command) && fits(2 * tiling.k))
-    tiling.k *= 2;
-  return tiling;
-}
-
 /// What the projection of the values writes: finished groups, and what the policy keeps of the open one.
 std::uint64_t ModelLowering::value_bytes(const Operator& op) const {
   const std::uint64_t tokens = op.m / scenario_.batch;

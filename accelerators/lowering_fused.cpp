@@ -61,7 +61,7 @@ void ModelLowering::choose_instances(Descriptor& d) const {
 
 /// Every operand moved once: W with the last rows, which need all of it, what is on chip not at all.
 std::uint64_t ModelLowering::compulsory_of(const Operator& op, const Descriptor& d) const {
-  const Traffic once = bounds(schedule_problem(config_, {1, 0}, d)).compulsory;
+  const Traffic once = compulsory_traffic(d);
   const bool reads_weights = !chunk_ || chunk_->last_rows;
   std::uint64_t bytes = (d.a.on_chip ? 0 : once.activation) + (d.c.on_chip ? 0 : once.output);
   if (reads_weights) bytes += once.weight;

@@ -37,21 +37,20 @@ StreamFigures by_stream(const std::array<std::uint64_t, stream_count>& counts) {
 }
 
 /// The needed products at the peak rate of the modes that performed them.
-std::uint64_t ideal_cycles(const CommandCounters& c, const LoweredCommand& command, const SystolicConfig& config) {
-  const std::uint64_t pes = config.array.rows * config.array.columns;
-  if (c.macs() == 0) return ceil_div(command.macs, pes);
-  double slots = 0;  // PEs times cycles that the performed products take
-  const PeTiming& timing = config.pe->timing();
-  for (std::size_t i = 0; i < timing.modes.size(); ++i) {
-    const PeMode& mode = timing.modes[i];
-    slots += static_cast<double>(c.macs_by_mode.at(i)) * mode.pes_fused * mode.initiation_interval / mode.lanes;
+std::uint64_t ideal_cycles(const CommandCounters& c, const LoweredCommand& command, const MachineConfig& config) {
+  const FormatsConfig& formats = config.formats;
+  double cycles_per_mac = 1 / config.macs_per_cycle(formats.activation, formats.weight);
+  if (c.macs() > 0) {
+    double cycles = 0;
+    for (std::size_t i = 0; i < c.macs_by_mode.size(); ++i) {
+      if (c.macs_by_mode[i] > 0) cycles += static_cast<double>(c.macs_by_mode[i]) / config.macs_per_cycle_in_mode(i);
+    }
+    cycles_per_mac = cycles / static_cast<double>(c.macs());
   }
-  const double slots_per_mac = slots / static_cast<double>(c.macs());
-  return static_cast<std::uint64_t>(
-      std::ceil(static_cast<double>(command.macs) * slots_per_mac / static_cast<double>(pes)));
+  return static_cast<std::uint64_t>(std::ceil(static_cast<double>(command.macs) * cycles_per_mac));
 }
 
-ReportFigures figures_of(const CommandCounters& c, const LoweredCommand& command, const SystolicConfig& config,
+ReportFigures figures_of(const CommandCounters& c, const LoweredCommand& command, const MachineConfig& config,
                          const EnergyLedger& ledger) {
   ReportFigures f;
   f.cycles = c.cycles;
@@ -158,7 +157,7 @@ ConfigNode memory_node(ConfigNode section) {
 
 PlatformConfig PlatformConfig::from(ConfigNode accelerator) {
   resolve_iso(accelerator);
-  SystolicConfig machine = SystolicConfig::from(accelerator);
+  std::unique_ptr<MachineConfig> machine = MachineConfig::from(accelerator);
   ConfigNode section = accelerator.child("memory");
   const std::string memory_name = section.string("preset");
   ConfigNode memory = memory_node(section);
@@ -185,10 +184,10 @@ std::vector<CostBook> cost_books(ConfigNode accelerator) {
 }
 
 Platform::Platform(PlatformConfig config)
-    : config_(std::move(config)), ledger_(config_.machine), statistics_("platform") {
+    : config_(std::move(config)), ledger_(config_.machine->ledger()), statistics_("platform") {
   memory_ = make_memory("memory", config_.memory, &statistics_);
   router_ = std::make_unique<Router>("router", RouterConfig::single_target(2, memory_->capacity_bytes()), &statistics_);
-  machine_ = std::make_unique<SystolicAccelerator>("machine", config_.machine, &statistics_);
+  machine_ = std::make_unique<Accelerator>("machine", *config_.machine, &statistics_);
   host_ = std::make_unique<Host>("host", queue_address, queue_entries);
   host_->control.bind(machine_->control);
   machine_->memory.bind(router_->target(0));
@@ -202,8 +201,8 @@ Platform::~Platform() = default;
 
 MemoryRate Platform::memory_rate() const {
   MemoryRate rate;
-  rate.bytes_per_cycle = config_.machine.bytes_per_cycle(memory_->peak_bandwidth());
-  rate.latency_cycles = memory_->idle_latency() * config_.machine.clock_mhz * 1e6;
+  rate.bytes_per_cycle = config_.machine->bytes_per_cycle(memory_->peak_bandwidth());
+  rate.latency_cycles = memory_->idle_latency() * config_.machine->clock_mhz * 1e6;
   return rate;
 }
 
@@ -212,7 +211,7 @@ std::uint64_t Platform::first_free_address() const {
 }
 
 void Platform::describe(Report& report) const {
-  const SystolicConfig& machine = config_.machine;
+  const MachineConfig& machine = *config_.machine;
   report.accelerator = machine.name;
   report.memory = config_.memory_name;
   report.clock_mhz = machine.clock_mhz;
@@ -241,7 +240,7 @@ void Platform::run(const std::function<std::optional<LoweredCommand>()>& next, R
   machine_->observe([&](std::uint32_t, std::uint64_t begin_cycle, const CommandCounters& counters) {
     const LoweredCommand command = std::move(in_flight.front());
     in_flight.pop_front();
-    ReportFigures figures = figures_of(counters, command, config_.machine, ledger_);
+    ReportFigures figures = figures_of(counters, command, *config_.machine, ledger_);
     meter.take(counters, figures);
     records.add(command, begin_cycle, counters, figures);
     done += 1 + command.repeated_layers;
@@ -270,7 +269,7 @@ void Platform::run(const std::function<std::optional<LoweredCommand>()>& next, R
     });
   }
   // In slices, so that the watcher is asked within long commands too.
-  const sc_core::sc_time slice(watch_cycles / config_.machine.clock_mhz, sc_core::SC_US);
+  const sc_core::sc_time slice(watch_cycles / config_.machine->clock_mhz, sc_core::SC_US);
   do {
     sc_core::sc_start(slice, sc_core::SC_EXIT_ON_STARVATION);
     restore_main_stack();
@@ -281,7 +280,7 @@ void Platform::run(const std::function<std::optional<LoweredCommand>()>& next, R
   statistics_.for_each([&](const Statistics::Value& value) { report.statistics.push_back(value); });
   if (problem) std::rethrow_exception(problem);
   if (host_->status() != CommandStatus::done) {
-    throw InputError(config_.machine.name + ": the machine refused a command: " + to_string(host_->status()));
+    throw InputError(config_.machine->name + ": the machine refused a command: " + to_string(host_->status()));
   }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The platform that `nibble run` and `nibble gemm` elaborate: host, machine, memory, wired through their sockets.
 ///
-///   Host.control ──> SystolicAccelerator.control        SystolicAccelerator.irq ──> Host.irq
+///   Host.control ──> Accelerator.control        Accelerator.irq ──> Host.irq
 ///   Host.memory ──┐
 ///                 ├──> Router ──> MemorySystem
 ///   machine.memory┘
@@ -18,10 +18,10 @@
 #include <utility>
 #include <vector>
 
+#include "accelerators/accelerator.h"
 #include "accelerators/energy_ledger.h"
 #include "accelerators/host.h"
 #include "accelerators/lowering.h"
-#include "accelerators/systolic_accelerator.h"
 #include "core/config_node.h"
 #include "core/report.h"
 #include "core/statistics.h"
@@ -32,7 +32,7 @@ namespace nibble {
 
 /// An accelerator configuration with its memory and cost book resolved.
 struct PlatformConfig {
-  SystolicConfig machine;
+  std::unique_ptr<MachineConfig> machine;
   ConfigNode memory;
   std::string memory_name;
   std::vector<CostBook> costs;  ///< one or more; the first is meant where one is
@@ -81,7 +81,7 @@ class Platform {
   sc_core::sc_signal<bool> irq_{"irq"};
   std::unique_ptr<MemorySystem> memory_;
   std::unique_ptr<Router> router_;
-  std::unique_ptr<SystolicAccelerator> machine_;
+  std::unique_ptr<Accelerator> machine_;
   std::unique_ptr<Host> host_;
 };
 

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "accelerators/accelerator_config.h"
 #include "accelerators/descriptor.h"
+#include "accelerators/machine_config.h"
 #include "formats/quantizer.h"
 
 namespace nibble {

@@ -109,7 +109,7 @@ bool is_shape(const Descriptor& command) {
 }
 
 /// C: a quantized format of the machine, or a cast that memory knows.
-bool is_result_format(const SystolicConfig& config, const Descriptor& command) {
+bool is_result_format(const MachineConfig& config, const Descriptor& command) {
   const Format& format = command.c.format;
   if (format.grouping == Grouping::none)
     return format.family == FormatFamily::fp16 || format.family == FormatFamily::fp32;
@@ -138,7 +138,7 @@ bool is_record(const Descriptor& command) {
 
 }  // namespace
 
-CommandStatus VectorData::check(const SystolicConfig& config, const Descriptor& command) {
+CommandStatus VectorData::check(const MachineConfig& config, const Descriptor& command) {
   if (!is_shape(command)) return CommandStatus::bad_shape;
   if (!is_result_format(config, command)) return CommandStatus::bad_format;
   const bool record = command.c.arrangement == Arrangement::values;
@@ -149,16 +149,15 @@ CommandStatus VectorData::check(const SystolicConfig& config, const Descriptor& 
   if (reads_third(command) && !is_view(command, command.p)) return CommandStatus::bad_shape;
   if (command.c.format.group_n != 1 && (record || !is_whole(command))) return CommandStatus::bad_shape;
   const Footprint footprint = footprint_of(command);
-  const bool fits =
-      footprint.in <= config.buffers.activation_bytes / 2 && footprint.out <= config.buffers.output_bytes / 2;
+  const bool fits = footprint.in <= config.vector_input_bytes() && footprint.out <= config.vector_output_bytes();
   return fits ? CommandStatus::pending : CommandStatus::tile_too_large;
 }
 
-VectorData::VectorData(const SystolicConfig& config, const Descriptor& command)
+VectorData::VectorData(const MachineConfig& config, const Descriptor& command)
     : command_(command), lanes_(config.vector_unit.lanes) {
   const Footprint footprint = footprint_of(command_);
   together_ = std::max<std::uint64_t>(
-      1, std::min(config.buffers.activation_bytes / 2 / footprint.in, config.buffers.output_bytes / 2 / footprint.out));
+      1, std::min(config.vector_input_bytes() / footprint.in, config.vector_output_bytes() / footprint.out));
   if (values()) {
     record_.emplace(command_);
     chunks_ = command_.m / command_.tokens * ceil_div(command_.k / command_.c.rows, together_);

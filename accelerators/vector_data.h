@@ -8,9 +8,9 @@
 #include <optional>
 #include <vector>
 
-#include "accelerators/accelerator_config.h"
 #include "accelerators/command_counters.h"
 #include "accelerators/descriptor.h"
+#include "accelerators/machine_config.h"
 #include "accelerators/value_record.h"
 #include "accelerators/vector_view.h"
 #include "transport/transfer_tag.h"
@@ -24,10 +24,10 @@ class VectorData {
   using Bytes = std::array<std::vector<std::uint8_t>, inputs>;
 
   /// pending when a command with data may run.
-  static CommandStatus check(const SystolicConfig& config, const Descriptor& command);
+  static CommandStatus check(const MachineConfig& config, const Descriptor& command);
 
   /// The command passes check().
-  VectorData(const SystolicConfig& config, const Descriptor& command);
+  VectorData(const MachineConfig& config, const Descriptor& command);
 
   std::uint64_t chunks() const { return chunks_; }
   /// Token numbers that an embedding reads before its first chunk; empty otherwise.

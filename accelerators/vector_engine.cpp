@@ -24,8 +24,7 @@ bool is_plain(const Format& format) {
 
 }  // namespace
 
-VectorEngine::VectorEngine(const SystolicConfig& config, DmaEngine& dma, ResultWriter& writer,
-                           const MachineClock& clock)
+VectorEngine::VectorEngine(const MachineConfig& config, DmaEngine& dma, ResultWriter& writer, const MachineClock& clock)
     : config_(config), dma_(dma), writer_(writer), clock_(clock) {}
 
 CommandStatus VectorEngine::check(const Descriptor& command) const {
@@ -159,8 +158,8 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
   const std::uint64_t total_bytes = command.input_bytes[0] + command.input_bytes[1];
   Chunks chunks;
   // Both inputs of a chunk fill half of the activation buffer at most, its output half of the output buffer.
-  chunks.count = std::min(command.elements, std::max(ceil_div(total_bytes, config_.buffers.activation_bytes / 2),
-                                                     ceil_div(command.output_bytes, config_.buffers.output_bytes / 2)));
+  chunks.count = std::min(command.elements, std::max(ceil_div(total_bytes, config_.vector_input_bytes()),
+                                                     ceil_div(command.output_bytes, config_.vector_output_bytes())));
   if (data_) chunks.count = data_->chunks();
   const std::uint64_t begin = clock_.now();
   std::uint64_t end = data_ ? load_tokens(begin, counters) : begin;
@@ -183,7 +182,7 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
     const std::uint64_t quantizer_cycles = quantizes ? ceil_div(elements, config_.quantizer.elements_per_cycle) : 0;
     // What lies on chip comes through the buffer's port.
     const std::uint64_t bytes = chunks.share(command.input_bytes[0], i + 1) - chunks.share(command.input_bytes[0], i);
-    const std::uint64_t port_cycles = command.a.on_chip ? ceil_div(bytes, config_.activation_port_bytes()) : 0;
+    const std::uint64_t port_cycles = command.a.on_chip ? ceil_div(bytes, config_.score_port_bytes()) : 0;
     const std::uint64_t busy = std::max(vector_cycles, quantizer_cycles);
     end = start + std::max(busy, port_cycles);
     counters.compute_cycles += vector_cycles;
@@ -206,7 +205,7 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
       // In place, through the other port.
       const std::uint64_t bytes = update.runs.front().row_bytes;
       counters.activation_buffer_write += bytes;
-      writer_.release(writer_.announce_on_chip(ceil_div(bytes, config_.activation_port_bytes()), Stream::vector),
+      writer_.release(writer_.announce_on_chip(ceil_div(bytes, config_.score_port_bytes()), Stream::vector),
                       end + latency, {});
       update = {};
     }

@@ -9,10 +9,10 @@
 #include <systemc>
 #include <vector>
 
-#include "accelerators/accelerator_config.h"
 #include "accelerators/command_counters.h"
 #include "accelerators/descriptor.h"
 #include "accelerators/machine_clock.h"
+#include "accelerators/machine_config.h"
 #include "accelerators/result_writer.h"
 #include "accelerators/vector_data.h"
 #include "memory/dma_engine.h"
@@ -21,7 +21,7 @@ namespace nibble {
 
 class VectorEngine final : public DmaListener {
  public:
-  VectorEngine(const SystolicConfig& config, DmaEngine& dma, ResultWriter& writer, const MachineClock& clock);
+  VectorEngine(const MachineConfig& config, DmaEngine& dma, ResultWriter& writer, const MachineClock& clock);
   CommandStatus check(const Descriptor& command) const;
   /// Runs a checked command from the calling SC_THREAD until its last result is in memory.
   CommandStatus run(const Descriptor& command, CommandCounters& counters, const bool& abort);
@@ -48,7 +48,7 @@ class VectorEngine final : public DmaListener {
   ValueRecord::Update result(const Descriptor& command, const Chunks& chunks, std::uint64_t chunk,
                              CommandCounters& counters);
 
-  const SystolicConfig& config_;
+  const MachineConfig& config_;
   DmaEngine& dma_;
   ResultWriter& writer_;
   const MachineClock& clock_;

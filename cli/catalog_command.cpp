@@ -106,12 +106,12 @@ void list_catalog(const CatalogOptions& options, std::ostream& out) {
 void show_area(const CatalogOptions& options, std::ostream& out) {
   const PlatformConfig config =
       PlatformConfig::from(load_accelerator(options.name, options.overrides, options.technologies));
-  const EnergyLedger ledger(config.machine);
+  const EnergyLedger ledger = config.machine->ledger();
   Report report;
   for (const CostBook& book : config.costs)
     report.prices.push_back(ledger.price(book));
   if (options.json) {
-    out << area_json(config.machine.name, report.prices);
+    out << area_json(config.machine->name, report.prices);
     return;
   }
   out << area_text(report.prices) << '\n' << sources_text(report, {});

@@ -34,14 +34,14 @@ OperandDescriptor place(const Format& format, std::uint64_t rows, std::uint64_t 
 }
 
 /// A result: in the blocks of columns that the array's tiles have.
-OperandDescriptor place(const Format& format, std::uint64_t rows, std::uint64_t columns, const SystolicConfig& machine,
+OperandDescriptor place(const Format& format, std::uint64_t rows, std::uint64_t columns, const MachineConfig& machine,
                         std::uint64_t& next) {
   OperandDescriptor operand = place(format, rows, columns, machine.activation_block_rows, next);
   operand.column_block = static_cast<std::uint32_t>(machine.output_block_columns);
   return operand;
 }
 
-Descriptor describe(const GemmJob& job, const SystolicConfig& machine, std::uint64_t& next) {
+Descriptor describe(const GemmJob& job, const MachineConfig& machine, std::uint64_t& next) {
   Descriptor d;
   d.opcode = Opcode::gemm;
   d.timing_only = !job.functional();
@@ -61,9 +61,15 @@ Descriptor describe(const GemmJob& job, const SystolicConfig& machine, std::uint
   return d;
 }
 
-std::string to_text(const Tiling& tiling) {
-  return std::to_string(tiling.m) + "x" + std::to_string(tiling.k) + "x" + std::to_string(tiling.n) + " " +
-         to_string(tiling.order);
+/// What multiplies the formats asked for; where nothing does, what multiplies the machine's own, for the message.
+const PeUnit& pe_of(const GemmCommandOptions& options, const MachineConfig& machine) {
+  const FormatsConfig& formats = machine.formats;
+  const auto or_own = [](const std::string& name, const Format& own) {
+    return name.empty() ? own : Format::parse(name);
+  };
+  const PeUnit* pe = machine.pe_for(or_own(options.activation_format, formats.activation),
+                                    or_own(options.weight_format, formats.weight));
+  return pe != nullptr ? *pe : *machine.pe_for(formats.activation, formats.weight);
 }
 
 }  // namespace
@@ -74,10 +80,10 @@ void run_gemm(const GemmCommandOptions& options, std::ostream& out) {
   ConfigNode accelerator = load_accelerator(options.accelerator, options.overrides, options.technologies);
   if (!options.fidelity.empty()) accelerator.apply_override("fidelity=" + options.fidelity);
   PlatformConfig config = PlatformConfig::from(accelerator);
-  config.machine.prefetch_next = false;  // one product is measured; whatever is posted behind it leaves no trace in it
-  const FormatsConfig& formats = config.machine.formats;
-  const GemmJob job = prepare_gemm(options, *config.machine.pe, {formats.activation.name(), formats.weight.name()},
-                                   config.machine.options);
+  config.machine->prefetch_next = false;  // one product is measured; whatever is posted behind it leaves no trace in it
+  const FormatsConfig& formats = config.machine->formats;
+  const FormatPair defaults{formats.activation.name(), formats.weight.name()};
+  const GemmJob job = prepare_gemm(options, pe_of(options, *config.machine), defaults, config.machine->options);
   OutputFiles files;
   for (const auto* file : {&options.output, &options.accumulator}) {
     if (!file->empty()) files.reserve(*file);
@@ -85,12 +91,10 @@ void run_gemm(const GemmCommandOptions& options, std::ostream& out) {
 
   Platform platform(std::move(config));
   platform.watch(stop_if_interrupted);
-  const SystolicConfig& machine = platform.config().machine;
+  const MachineConfig& machine = *platform.config().machine;
   std::uint64_t next_address = round_up(platform.first_free_address(), alignment);
   Descriptor descriptor = describe(job, machine, next_address);
-  const ScheduleProblem problem = schedule_problem(machine, platform.memory_rate(), descriptor);
-  const ScheduleChoice choice = search_schedule(problem);
-  descriptor.tiling = choice.tiling;
+  descriptor.tiling = machine.choose_tiling(descriptor, platform.memory_rate());
   if (next_address > platform.memory().capacity_bytes()) {
     throw InputError("the operands need " + std::to_string(next_address) + " bytes, the memory holds " +
                      std::to_string(platform.memory().capacity_bytes()) +
@@ -100,9 +104,9 @@ void run_gemm(const GemmCommandOptions& options, std::ostream& out) {
   LoweredCommand timed;
   timed.descriptor = descriptor;
   timed.name = "gemm";
-  timed.macs = problem.shape.macs();
-  timed.compulsory_bytes = bounds(problem).compulsory_bytes;
-  timed.schedule = to_text(choice.tiling);
+  timed.macs = shape_of(descriptor).macs();
+  timed.compulsory_bytes = compulsory_traffic(descriptor).total();
+  timed.schedule = describe(descriptor.tiling);
   // The accumulators before the last rounding come from a second command, which is taken out of the report.
   LoweredCommand exact = timed;
   exact.name = "accumulators";
@@ -117,7 +121,9 @@ void run_gemm(const GemmCommandOptions& options, std::ostream& out) {
                        {"weight_format", job.weight_format.name()},
                        {"fidelity", machine.fidelity == Fidelity::cycle ? "cycle" : "transaction"}};
   if (const auto saturated = job.saturated_groups()) report.counts.emplace_back("saturated_groups", *saturated);
-  if (options.explain && options.json) report.attributes.emplace_back("explanation", explain(problem, choice));
+  const std::string explanation =
+      options.explain ? machine.explain_tiling(descriptor, platform.memory_rate()) : std::string();
+  if (options.explain && options.json) report.attributes.emplace_back("explanation", explanation);
   platform.describe(report);
   if (job.functional()) {
     platform.host().write_memory(descriptor.a.address, pack_operand(descriptor.a.layout(0), *job.activations));
@@ -156,7 +162,7 @@ void run_gemm(const GemmCommandOptions& options, std::ostream& out) {
     out << report_json(report);
     return;
   }
-  if (options.explain) out << explain(problem, choice) << '\n';
+  if (options.explain) out << explanation << '\n';
   out << "activations " << job.activation_format.name() << ", weights " << job.weight_format.name() << ", schedule "
       << timed.schedule << '\n';
   if (job.functional()) out << "overflows to infinity: " << report.totals().overflows << '\n';

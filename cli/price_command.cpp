@@ -43,9 +43,8 @@ void price_report(const PriceOptions& options, std::ostream& out) {
   set_technologies(named, options.technologies);
   const std::vector<CostBook> books = cost_books(named);
   rename_technology(report, named.resolved_yaml(), file);
-  const SystolicConfig machine =
-      SystolicConfig::from(ConfigNode::parse(report.configuration, file + ": configuration"));
-  const EnergyLedger ledger(machine);
+  const auto machine = MachineConfig::from(ConfigNode::parse(report.configuration, file + ": configuration"));
+  const EnergyLedger ledger = machine->ledger();
   check_activities(report, ledger, file);
   for (const CostBook& book : books)
     report.prices.push_back(ledger.price(book));

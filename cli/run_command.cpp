@@ -43,7 +43,7 @@ struct ModelRun {
 
 ModelRun prepare(const RunOptions& options, Platform& platform, const LanguageModel& model, const Scenario& scenario) {
   ModelRun run;
-  const SystolicConfig& machine = platform.config().machine;
+  const MachineConfig& machine = *platform.config().machine;
   const std::uint64_t first = platform.first_free_address(), capacity = platform.memory().capacity_bytes();
   if (!options.functional) {
     run.lowering = std::make_unique<ModelLowering>(machine, platform.memory_rate(), model, scenario, first, capacity);

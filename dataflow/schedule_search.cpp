@@ -217,26 +217,31 @@ ScheduleCost evaluate(const ScheduleProblem& problem, const Tiling& tiling) {
   return model.cost(inside.order, model.figures(inside, sums), sums);
 }
 
-ScheduleBounds bounds(const ScheduleProblem& problem) {
-  const ScheduleModel model(problem);
-  const GemmShape& shape = problem.shape;
+Traffic compulsory_traffic(const GemmShape& shape, const OperandLayout& activation, const OperandLayout& weight,
+                           const OperandLayout& output) {
   const auto first_row = [&](std::uint64_t position) {
     return position <= shape.past ? 0 : (position - shape.past) * shape.rows_per_token;
   };
   const std::uint64_t k = shape.reduction_needed(0, shape.m), n = shape.columns_needed(0, shape.m);
-  Traffic once;
   const std::uint64_t k0 = shape.reduction_skipped(0), n0 = shape.columns_skipped(0);
-  once.weight = problem.weight.tile_bytes(n - n0, k0, k - k0) * shape.count;
-  once.activation = (shape.causal == CausalMask::context ? needed_bytes(problem.activation, shape, k, first_row)
-                                                         : problem.activation.tile_bytes(shape.m, 0, k)) *
+  Traffic once;
+  once.weight = weight.tile_bytes(n - n0, k0, k - k0) * shape.count;
+  once.activation = (shape.causal == CausalMask::context ? needed_bytes(activation, shape, k, first_row)
+                                                         : activation.tile_bytes(shape.m, 0, k)) *
                     shape.count;
-  once.output = (shape.causal == CausalMask::scores ? needed_bytes(problem.output, shape, n, first_row)
-                                                    : problem.output.tile_bytes(shape.m, 0, n)) *
+  once.output = (shape.causal == CausalMask::scores ? needed_bytes(output, shape, n, first_row)
+                                                    : output.tile_bytes(shape.m, 0, n)) *
                 shape.count;
+  return once;
+}
+
+ScheduleBounds bounds(const ScheduleProblem& problem) {
+  const ScheduleModel model(problem);
+  const GemmShape& shape = problem.shape;
   ScheduleBounds result;
   result.compute_cycles = ceil_div(shape.macs() * problem.array.initiation_interval, problem.array.macs_per_step());
-  result.compulsory = once;
-  result.compulsory_bytes = once.total();
+  result.compulsory = compulsory_traffic(shape, problem.activation, problem.weight, problem.output);
+  result.compulsory_bytes = result.compulsory.total();
   result.memory_cycles = static_cast<double>(result.compulsory_bytes) / problem.memory.bytes_per_cycle;
   return result;
 }

@@ -89,6 +89,9 @@ struct ScheduleBounds {
 /// The figures of one tiling; extents beyond the shape mean the whole extent. Throws InputError when the problem is
 /// malformed, when k cuts a group of an operand or n one of the output, or when a tile exceeds its buffer.
 ScheduleCost evaluate(const ScheduleProblem& problem, const Tiling& tiling);
+/// Compulsory bytes by tensor, as in ScheduleBounds; no partial sums. The layouts are those of one instance.
+Traffic compulsory_traffic(const GemmShape& shape, const OperandLayout& activation, const OperandLayout& weight,
+                           const OperandLayout& output);
 /// Throws InputError when the problem is malformed.
 ScheduleBounds bounds(const ScheduleProblem& problem);
 

@@ -16,10 +16,10 @@
 #include <utility>
 #include <vector>
 
-#include "accelerators/accelerator_config.h"
 #include "accelerators/command_counters.h"
 #include "accelerators/descriptor.h"
 #include "accelerators/machine_clock.h"
+#include "accelerators/machine_config.h"
 #include "accelerators/result_writer.h"
 #include "accelerators/simt/gemm_kernel.h"
 #include "accelerators/simt/l2_cache.h"

@@ -17,8 +17,8 @@
 #include <systemc>
 #include <vector>
 
-#include "accelerators/accelerator_config.h"
 #include "accelerators/machine_clock.h"
+#include "accelerators/machine_config.h"
 #include "accelerators/simt/kernel_timing.h"
 #include "accelerators/simt/l2_cache.h"
 #include "accelerators/simt/sm_pipeline.h"

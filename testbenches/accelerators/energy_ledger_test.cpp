@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <map>
 
+#include "accelerators/systolic_config.h"
 #include "core/error.h"
 #include "core/report.h"
 #include "dataflow/array_passes.h"
@@ -80,7 +81,7 @@ struct Priced {
 
 Priced price(const SystolicConfig& config, const CostBook& costs, const CommandCounters& counters) {
   Priced out;
-  const EnergyLedger ledger(config);
+  const EnergyLedger ledger = config.ledger();
   out.report.activities = ledger.activities();
   out.report.prices = {ledger.price(costs)};
   out.figures.activity = ledger.activity(counters);
@@ -98,7 +99,7 @@ Priced price(const SystolicConfig& config, const CostBook& costs, const CommandC
 
 TEST_CASE("the smallest machine's area by hand") {
   const SystolicConfig config = smallest();
-  const PriceList prices = EnergyLedger(config).price(book());
+  const PriceList prices = config.ledger().price(book());
   std::map<std::string, AreaItem> area;
   for (const AreaItem& item : prices.area)
     area[item.component] = item;
@@ -183,7 +184,7 @@ TEST_CASE("an entry in another unit is refused, an absent table is unknown") {
   std::string text = book_text;
   text.replace(text.find("unit: um2"), 9, "unit: mm2");
   const SystolicConfig config = smallest();
-  CHECK_THROWS_WITH(EnergyLedger(config).price(book(text)), Contains("'pe.mant.area' is in mm2, expected um2"));
+  CHECK_THROWS_WITH(config.ledger().price(book(text)), Contains("'pe.mant.area' is in mm2, expected um2"));
   Priced p = price(config, book(book_text.substr(0, book_text.find("sram:"))), work());
   CHECK_FALSE(p.energy.sram.value().has_value());
   CHECK_FALSE(area_sum(p.report.prices[0], "sram").value().has_value());
@@ -193,6 +194,6 @@ TEST_CASE("an entry in another unit is refused, an absent table is unknown") {
 TEST_CASE("a machine whose formats need no quantizer has none") {
   ConfigNode node = ConfigNode::load(NIBBLE_SOURCE_DIR "/configs/accelerators/fp16-array.yaml");
   const SystolicConfig config = SystolicConfig::from(node);
-  const PriceList prices = EnergyLedger(config).price(book());
+  const PriceList prices = config.ledger().price(book());
   CHECK(area_sum(prices, "quantizer").value() == 0.0);
 }

@@ -46,7 +46,7 @@ TEST_CASE("scores on chip take the port's cycles and no traffic, counted by hand
            [](MachineBench& bench) {
              const SystolicConfig& config = bench.machine.config();
              REQUIRE(config.score_bytes() == 64 * 1024);
-             REQUIRE(config.activation_port_bytes() == 64);  // one row of 64 INT8 elements
+             REQUIRE(config.score_port_bytes() == 64);  // one row of 64 INT8 elements
              bench.open_queue();
              // 64 x 32 scores of 2 bytes: load 64, 64 rows, 63 down, 31 across, foot 4; 4096 bytes through the port.
              const CommandCounters qk = bench.perform(scores(config, 64, 32)).counters;

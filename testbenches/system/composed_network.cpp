@@ -35,7 +35,7 @@ Rows sum(Rows x, const Rows& y) {
   return x;
 }
 
-std::unique_ptr<KvCache> cache_of(const SystolicConfig& config, std::size_t channels) {
+std::unique_ptr<KvCache> cache_of(const MachineConfig& config, std::size_t channels) {
   switch (config.kv_cache.policy) {
     case KvPolicy::mant:
       return make_kv_cache("mant", channels);
@@ -56,8 +56,8 @@ std::unique_ptr<KvCache> cache_of(const SystolicConfig& config, std::size_t chan
 
 }  // namespace
 
-ComposedNetwork::ComposedNetwork(const SystolicConfig& config, const LanguageModel& model,
-                                 const SyntheticModel& weights, std::size_t batch)
+ComposedNetwork::ComposedNetwork(const MachineConfig& config, const LanguageModel& model, const SyntheticModel& weights,
+                                 std::size_t batch)
     : config_(config), model_(model), weights_(weights), batch_(batch), caches_(model.layers) {
   for (auto& layer : caches_) {
     for (std::size_t i = 0; i < batch * model.kv_heads; ++i)
@@ -151,7 +151,8 @@ Rows ComposedNetwork::linear(const std::string& name, const Rows& x, std::size_t
     }
   }
   std::vector<float> accumulators;
-  gemm(*config_.pe, encode(tensor_of(x), config_.formats.activation), weight, accumulators, config_.options);
+  gemm(*config_.pe_for(config_.formats.activation, config_.formats.weight),
+       encode(tensor_of(x), config_.formats.activation), weight, accumulators, config_.options);
   return as_fp16(std::move(accumulators), outputs);
 }
 
@@ -224,15 +225,16 @@ Rows ComposedNetwork::attention(const Rows& x) {
 Rows ComposedNetwork::attend(const Rows& queries, const KvCache& cache) const {
   const std::size_t group = model_.heads / model_.kv_heads, seen = past_ + tokens_;
   std::vector<float> scores, context;
-  kv_scores(*config_.pe, encode(tensor_of(queries), config_.formats.query), cache.keys(), scores, config_.options);
+  kv_scores(*config_.pe_for(config_.formats.query, config_.formats.key),
+            encode(tensor_of(queries), config_.formats.query), cache.keys(), scores, config_.options);
   Rows weights = as_fp16(std::move(scores), seen);
   const float scale = 1.0F / vector_sqrt(static_cast<float>(model_.head_dim));
   for (std::size_t r = 0; r < weights.count(); ++r) {
     float* row = &weights.values[r * seen];
     softmax(row, seen, 0, past_ + r / group + 1, scale, config_.vector_unit.lanes, row);
   }
-  kv_context(*config_.pe, encode(tensor_of(weights), config_.formats.probability), cache.values(), context,
-             config_.options);
+  kv_context(*config_.pe_for(config_.formats.probability, config_.formats.value),
+             encode(tensor_of(weights), config_.formats.probability), cache.values(), context, config_.options);
   return as_fp16(std::move(context), model_.head_dim);
 }
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "accelerators/accelerator_config.h"
+#include "accelerators/machine_config.h"
 #include "formats/kv_cache.h"
 #include "workloads/language_model.h"
 #include "workloads/synthetic_model.h"
@@ -23,7 +23,7 @@ struct Rows {
 
 class ComposedNetwork {
  public:
-  ComposedNetwork(const SystolicConfig& config, const LanguageModel& model, const SyntheticModel& weights,
+  ComposedNetwork(const MachineConfig& config, const LanguageModel& model, const SyntheticModel& weights,
                   std::size_t batch);
 
   /// `tokens` more tokens of every sequence; the logits behind the last of each.
@@ -32,7 +32,7 @@ class ComposedNetwork {
   void plant(const std::string& name, int layer) { planted_ = name, planted_layer_ = layer; }
 
  private:
-  const SystolicConfig& config_;
+  const MachineConfig& config_;
   const LanguageModel& model_;
   const SyntheticModel& weights_;
   const std::size_t batch_;

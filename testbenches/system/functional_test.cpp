@@ -35,7 +35,7 @@ struct Outcome {
 Outcome run_machine(const std::string& machine, const LanguageModel& model, const Scenario& scenario,
                     std::uint64_t seed) {
   Platform platform(PlatformConfig::from(ConfigNode::load("accelerators", machine)));
-  FunctionalLowering lowering(platform.config().machine, platform.memory_rate(), model, scenario,
+  FunctionalLowering lowering(*platform.config().machine, platform.memory_rate(), model, scenario,
                               platform.first_free_address(), platform.memory().capacity_bytes());
   ModelCommands commands(lowering, model, scenario, true);
   FunctionalModel host(model, scenario, seed);
@@ -60,7 +60,7 @@ std::vector<std::vector<std::vector<float>>> compose(const std::string& machine,
                                                      const Scenario& scenario, const SyntheticModel& weights,
                                                      const std::string& planted = "", int planted_layer = -1) {
   const PlatformConfig config = PlatformConfig::from(ConfigNode::load("accelerators", machine));
-  ComposedNetwork network(config.machine, model, weights, scenario.batch);
+  ComposedNetwork network(*config.machine, model, weights, scenario.batch);
   network.plant(planted, planted_layer);
   std::vector<std::vector<std::vector<float>>> logits{network.run(scenario.prefill)};
   for (std::uint64_t step = 0; step < scenario.decode; ++step)

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "dataflow/array_passes.h"
 #include "dataflow/schedule_model.h"
 #include "dataflow/schedule_search.h"
 #include "memory/memory_system.h"

@@ -9,9 +9,9 @@
 #include <systemc>
 #include <vector>
 
+#include "accelerators/accelerator.h"
 #include "accelerators/descriptor.h"
 #include "accelerators/platform.h"
-#include "accelerators/systolic_accelerator.h"
 #include "accelerators/tile_buffers.h"
 #include "core/config_node.h"
 #include "formats/rounding.h"
@@ -85,7 +85,7 @@ void simulate(const std::function<void(Processor&)>& program) {
   processor.program = program;
   // excerpt: platform
   PlatformConfig config = PlatformConfig::from(ConfigNode::load(find_config("accelerators", "mant")));
-  SystolicAccelerator machine("machine", config.machine);
+  Accelerator machine("machine", *config.machine);
   std::unique_ptr<MemorySystem> memory = make_memory("memory", config.memory, nullptr);
   Router router("router", RouterConfig::single_target(2, memory->capacity_bytes()));
   sc_core::sc_signal<bool> irq("irq");

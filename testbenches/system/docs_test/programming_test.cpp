@@ -10,9 +10,9 @@
 #include <systemc>
 #include <vector>
 
+#include "accelerators/accelerator.h"
 #include "accelerators/descriptor.h"
 #include "accelerators/platform.h"
-#include "accelerators/systolic_accelerator.h"
 #include "core/config_node.h"
 #include "formats/rounding.h"
 
@@ -175,7 +175,7 @@ void check_field(const std::string& name, const Change& change, std::size_t offs
 
 TEST_CASE("docs: the register table is the machine's") {
   const PlatformConfig config = PlatformConfig::from(ConfigNode::load(find_config("accelerators", "mant")));
-  const SystolicAccelerator machine("machine", config.machine);
+  const Accelerator machine("machine", *config.machine);
   const std::string table = with_escaped_bars(machine.registers().markdown());
   INFO("docs/programming.md should contain\n" << table);
   CHECK(page("programming.md").find(table) != std::string::npos);
@@ -290,6 +290,6 @@ TEST_CASE("docs: operations per element of the vector unit") {
     while (function < vector_function_count && to_string(static_cast<VectorFunction>(function)) != row[0])
       ++function;
     REQUIRE(function < vector_function_count);
-    CHECK(std::stod(row[1]) == config.machine.vector_unit.operations_per_element[function]);
+    CHECK(std::stod(row[1]) == config.machine->vector_unit.operations_per_element[function]);
   }
 }

@@ -4,9 +4,9 @@
 #include <memory>
 #include <systemc>
 
+#include "accelerators/accelerator.h"
 #include "accelerators/host.h"
 #include "accelerators/platform.h"
-#include "accelerators/systolic_accelerator.h"
 #include "core/config_node.h"
 #include "memory/memory_system.h"
 #include "memory/router.h"
@@ -29,7 +29,7 @@ nibble::OperandDescriptor operand(const char* format, std::uint64_t address, std
 int sc_main(int, char**) {
   const auto config =
       nibble::PlatformConfig::from(nibble::ConfigNode::load(nibble::find_config("accelerators", "mant")));
-  nibble::SystolicAccelerator machine("machine", config.machine);
+  nibble::Accelerator machine("machine", *config.machine);
   const auto memory = nibble::make_memory("memory", config.memory, nullptr);
   nibble::Router router("router", nibble::RouterConfig::single_target(2, memory->capacity_bytes()));
   nibble::Host host("host", 0, 4);

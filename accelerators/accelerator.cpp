@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "accelerators/systolic_accelerator.h"
+#include "accelerators/accelerator.h"
 
 #include <array>
 
@@ -8,17 +8,16 @@
 namespace nibble {
 namespace reg = control_register;
 
-SystolicAccelerator::SystolicAccelerator(sc_core::sc_module_name name, const SystolicConfig& config,
-                                         Statistics* statistics)
+Accelerator::Accelerator(sc_core::sc_module_name name, const MachineConfig& config, Statistics* statistics)
     : sc_module(name),
-      config_(config),
+      config_(config.clone()),
       clock_(config.clock_mhz),
       dma_("dma", config.dma, statistics),
       writer_("writer", dma_, clock_),
-      gemm_(config_, dma_, writer_, clock_),
-      vector_(config_, dma_, writer_, clock_),
+      gemm_(config_->make_engine(dma_, writer_, clock_)),
+      vector_(*config_, dma_, writer_, clock_),
       registers_(register_table()) {
-  SC_HAS_PROCESS(SystolicAccelerator);
+  SC_HAS_PROCESS(Accelerator);
   control.bind(*this);
   dma_.memory.bind(memory);
   SC_THREAD(sequence);
@@ -32,15 +31,14 @@ SystolicAccelerator::SystolicAccelerator(sc_core::sc_module_name name, const Sys
   dont_initialize();
 }
 
-std::vector<Register> SystolicAccelerator::register_table() {
-  const auto shape = static_cast<std::uint32_t>(config_.array.rows << 16 | config_.array.columns);
+std::vector<Register> Accelerator::register_table() {
   const auto update_irq = [this](std::uint32_t) { irq_changed_.notify(sc_core::SC_ZERO_TIME); };
   return {
       {"id", reg::id, Access::read_only, reg::id_value, "\"NIBL\""},
       {"version", reg::version, Access::read_only, descriptor_version, "version of the descriptor format"},
       {"capability", reg::capability, Access::read_only, 7,
        "bit 0 GEMM, bit 1 vector functions, bit 2 functional data"},
-      {"array_shape", reg::array_shape, Access::read_only, shape, "rows << 16 | columns"},
+      {"array_shape", reg::array_shape, Access::read_only, config_->shape_register(), config_->shape_meaning()},
       {"queue_base_low", reg::queue_base_low, Access::read_write, 0, "address of the descriptor ring, low word"},
       {"queue_base_high", reg::queue_base_high, Access::read_write, 0, "address of the descriptor ring, high word"},
       {"queue_entries", reg::queue_entries, Access::read_write, 0,
@@ -61,60 +59,60 @@ std::vector<Register> SystolicAccelerator::register_table() {
   };
 }
 
-void SystolicAccelerator::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
+void Accelerator::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
   registers_.access(payload);
   delay += clock_.period();
 }
 
-tlm::tlm_sync_enum SystolicAccelerator::nb_transport_fw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
-                                                        sc_core::sc_time& delay) {
+tlm::tlm_sync_enum Accelerator::nb_transport_fw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
+                                                sc_core::sc_time& delay) {
   if (phase != tlm::BEGIN_REQ) return tlm::TLM_COMPLETED;
   registers_.access(payload);
   delay += clock_.period();
   return tlm::TLM_COMPLETED;  // early completion: a register access takes one cycle
 }
 
-bool SystolicAccelerator::get_direct_mem_ptr(tlm::tlm_generic_payload&, tlm::tlm_dmi& dmi) {
+bool Accelerator::get_direct_mem_ptr(tlm::tlm_generic_payload&, tlm::tlm_dmi& dmi) {
   dmi.set_start_address(0);
   dmi.set_end_address(~sc_dt::uint64{0});
   dmi.allow_none();
   return false;
 }
 
-unsigned SystolicAccelerator::transport_dbg(tlm::tlm_generic_payload& payload) {
+unsigned Accelerator::transport_dbg(tlm::tlm_generic_payload& payload) {
   return registers_.debug(payload);
 }
 
-void SystolicAccelerator::drive_irq() {
+void Accelerator::drive_irq() {
   irq.write((registers_.get(reg::interrupt_enable) & registers_.get(reg::interrupt_status)) != 0);
 }
 
-void SystolicAccelerator::raise(std::uint32_t cause) {
+void Accelerator::raise(std::uint32_t cause) {
   registers_.set(reg::interrupt_status, registers_.get(reg::interrupt_status) | cause);
   irq_changed_.notify(sc_core::SC_ZERO_TIME);
 }
 
-void SystolicAccelerator::set_status(bool busy, bool error) {
+void Accelerator::set_status(bool busy, bool error) {
   registers_.set(reg::status, (busy ? 1u : 0u) | (error ? 2u : 0u));
 }
 
-void SystolicAccelerator::reset() {
+void Accelerator::reset() {
   registers_.reset();
   halted_ = false;
   reset_ = running_;
-  gemm_.drop_prefetch();
+  gemm_->drop_prefetch();
   set_status(running_, false);
   irq_changed_.notify(sc_core::SC_ZERO_TIME);
 }
 
 /// Nothing more runs until a reset.
-void SystolicAccelerator::stop() {
+void Accelerator::stop() {
   halted_ = true;
   set_status(false, true);
   raise(2);
 }
 
-std::optional<std::uint64_t> SystolicAccelerator::descriptor_address(std::uint32_t ahead) const {
+std::optional<std::uint64_t> Accelerator::descriptor_address(std::uint32_t ahead) const {
   const std::uint32_t index = registers_.get(reg::completed);
   const std::uint32_t posted = registers_.get(reg::doorbell) - index;
   const std::uint32_t entries = registers_.get(reg::queue_entries);
@@ -125,14 +123,14 @@ std::optional<std::uint64_t> SystolicAccelerator::descriptor_address(std::uint32
 }
 
 /// Address of the next descriptor; nullopt: none is posted, or the queue is impossible, which stops the machine.
-std::optional<std::uint64_t> SystolicAccelerator::next_descriptor() {
+std::optional<std::uint64_t> Accelerator::next_descriptor() {
   if (halted_ || registers_.get(reg::doorbell) == registers_.get(reg::completed)) return std::nullopt;
   const auto address = descriptor_address(0);
   if (!address) stop();
   return address;
 }
 
-void SystolicAccelerator::fetch(std::uint64_t address) {
+void Accelerator::fetch(std::uint64_t address) {
   next_ = Fetched{};
   next_.requested = true;
   next_.address = address;
@@ -145,19 +143,19 @@ void SystolicAccelerator::fetch(std::uint64_t address) {
   dma_.submit(request, *this, 0);
 }
 
-void SystolicAccelerator::dma_done(std::uint64_t, tlm::tlm_response_status status) {
+void Accelerator::dma_done(std::uint64_t, tlm::tlm_response_status status) {
   next_.arrived = true;
   next_.ok = status == tlm::TLM_OK_RESPONSE;
   if (next_.ok && !Descriptor::unpack(next_.bytes, next_.command)) next_.command.opcode = Opcode::invalid;
   const Descriptor& command = next_.command;
   const bool early = looking_ahead_ && !reset_ && command.weights_ready && command.opcode == Opcode::gemm;
-  if (next_.ok && early && check(command) == CommandStatus::pending) gemm_.prefetch(command, next_.counters);
+  if (next_.ok && early && check(command) == CommandStatus::pending) gemm_->prefetch(command, next_.counters);
   fetched_.notify();
 }
 
 /// Fetches the descriptor behind the running one once it is posted.
-void SystolicAccelerator::look_ahead() {
-  if (!config_.prefetch_next || !looking_ahead_ || reset_ || next_.requested) return;
+void Accelerator::look_ahead() {
+  if (!config_->prefetch_next || !looking_ahead_ || reset_ || next_.requested) return;
   const auto address = descriptor_address(1);
   if (!address) return;
   fetch(*address);
@@ -165,20 +163,20 @@ void SystolicAccelerator::look_ahead() {
 }
 
 /// Blocks until nothing of a descriptor that will not be run is on its way.
-void SystolicAccelerator::discard_fetched() {
-  gemm_.drop_prefetch();
+void Accelerator::discard_fetched() {
+  gemm_->drop_prefetch();
   while (next_.requested && !next_.arrived)
     sc_core::wait(fetched_);
-  gemm_.drop_prefetch();
-  while (!gemm_.quiet())
-    sc_core::wait(gemm_.changed());
+  gemm_->drop_prefetch();
+  while (!gemm_->quiet())
+    sc_core::wait(gemm_->changed());
   next_.requested = false;
 }
 
-CommandStatus SystolicAccelerator::check(const Descriptor& command) const {
+CommandStatus Accelerator::check(const Descriptor& command) const {
   switch (command.opcode) {
     case Opcode::gemm:
-      return gemm_.check(command);
+      return gemm_->check(command);
     case Opcode::vector:
       return vector_.check(command);
     case Opcode::nop:
@@ -189,13 +187,14 @@ CommandStatus SystolicAccelerator::check(const Descriptor& command) const {
   return CommandStatus::bad_opcode;
 }
 
-CommandStatus SystolicAccelerator::execute(const Descriptor& command, CommandCounters& counters) {
+CommandStatus Accelerator::execute(const Descriptor& command, CommandCounters& counters) {
   const CommandStatus verdict = check(command);
   if (verdict != CommandStatus::pending) return verdict;
-  return command.opcode == Opcode::gemm ? gemm_.run(command, counters, reset_) : vector_.run(command, counters, reset_);
+  return command.opcode == Opcode::gemm ? gemm_->run(command, counters, reset_)
+                                        : vector_.run(command, counters, reset_);
 }
 
-bool SystolicAccelerator::write_status(std::uint64_t address, CommandStatus status, CommandCounters& counters) {
+bool Accelerator::write_status(std::uint64_t address, CommandStatus status, CommandCounters& counters) {
   std::array<std::uint8_t, 4> word{};
   for (unsigned i = 0; i < 4; ++i)
     word[i] = static_cast<std::uint8_t>(static_cast<std::uint32_t>(status) >> (8 * i));
@@ -211,7 +210,7 @@ bool SystolicAccelerator::write_status(std::uint64_t address, CommandStatus stat
 
 /// Executes one command. It begins where the one before ended: what was done for it earlier takes none of
 /// its cycles.
-void SystolicAccelerator::run(std::uint64_t address) {
+void Accelerator::run(std::uint64_t address) {
   clock_.wait_until(clock_.now());
   set_status(true, false);
   const std::uint64_t begin = clock_.now();
@@ -236,8 +235,8 @@ void SystolicAccelerator::run(std::uint64_t address) {
   looking_ahead_ = false;
 }
 
-void SystolicAccelerator::report(std::uint64_t address, const Descriptor& command, std::uint64_t begin,
-                                 CommandCounters& counters) {
+void Accelerator::report(std::uint64_t address, const Descriptor& command, std::uint64_t begin,
+                         CommandCounters& counters) {
   const std::uint64_t ended = clock_.now();
   // A status word that cannot be written is reported through the error interrupt alone.
   if (!write_status(address, counters.status, counters)) counters.status = CommandStatus::bus_error;
@@ -257,7 +256,7 @@ void SystolicAccelerator::report(std::uint64_t address, const Descriptor& comman
 }
 
 /// The command processor: one descriptor after the other.
-void SystolicAccelerator::sequence() {
+void Accelerator::sequence() {
   for (;;) {
     const auto address = next_descriptor();
     if (!address && !next_.requested) {
