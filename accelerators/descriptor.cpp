@@ -2,6 +2,7 @@
 #include "accelerators/descriptor.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/error.h"
 #include "core/units.h"
@@ -42,18 +43,36 @@ class Unpacker {
   std::size_t at_ = 0;
 };
 
-constexpr std::uint64_t cache_flag = 1, on_chip_flag = 2;
+constexpr std::uint64_t cache_flag = 1, on_chip_flag = 2, packed_flag = 4;
 constexpr unsigned arrangement_shift = 4, operand_bytes = 40;
 
-/// Group extent, cluster (tender: groups of columns), then family, bits, grouping, and what the operand is.
+/// What the second extent of a format is: elements of a cluster, groups of columns (tender), or rows of a group (0: 1).
+std::uint64_t second_extent(const Format& format) {
+  if (format.family == FormatFamily::tender) return format.decomposition;
+  return format.cluster == 0 && format.group_n > 1 ? format.group_n : format.cluster;
+}
+
+void set_second_extent(Format& format, std::uint64_t extent) {
+  if (format.family == FormatFamily::amove) {
+    format.cluster = extent;
+  } else if (format.family == FormatFamily::tender) {
+    format.group_n = tender_chunk_rows;
+    format.decomposition = static_cast<unsigned>(std::min<std::uint64_t>(extent, 255));
+  } else if (format.family == FormatFamily::integer && format.grouping == Grouping::group && extent > 1) {
+    format.group_n = extent;
+  }
+}
+
+/// Group extent and second extent, then family, bits, grouping, and what the operand is.
 void put_format(Packer& packer, const OperandDescriptor& operand) {
   const Format& format = operand.format;
   packer.put(format.grouping == Grouping::group ? format.group_k : operand.column_block, 4);
-  packer.put(format.family == FormatFamily::tender ? format.decomposition : format.cluster, 4);
+  packer.put(second_extent(format), 4);
   packer.put(static_cast<std::uint64_t>(format.family), 1);
   packer.put(format.bits, 1);
   packer.put(static_cast<std::uint64_t>(format.grouping), 1);
   packer.put((operand.cache ? cache_flag : 0) | (operand.on_chip ? on_chip_flag : 0) |
+                 (operand.packed ? packed_flag : 0) |
                  static_cast<std::uint64_t>(operand.arrangement) << arrangement_shift,
              1);
 }
@@ -88,22 +107,19 @@ bool is_complete(const Format& format) {
 bool get_format(Unpacker& unpacker, OperandDescriptor& operand) {
   Format& format = operand.format;
   const std::uint32_t group = unpacker.get32();
+  const std::uint32_t second = unpacker.get32();
   format.group_k = group;
-  format.cluster = unpacker.get(4);
   std::uint64_t flags = 0;
   if (!get_enumerations(unpacker, format, operand.arrangement, flags)) return false;
   operand.cache = (flags & cache_flag) != 0;
   operand.on_chip = (flags & on_chip_flag) != 0;
+  operand.packed = (flags & packed_flag) != 0;
   if (format.grouping != Grouping::group) {
     format.group_k = 0;
     operand.column_block = group;
     if (group == 0) return false;
   }
-  if (format.family == FormatFamily::tender) {
-    format.group_n = tender_chunk_rows;
-    format.decomposition = static_cast<unsigned>(std::min<std::size_t>(format.cluster, 255));
-  }
-  if (format.family != FormatFamily::amove) format.cluster = 0;
+  set_second_extent(format, second);
   return is_complete(format);
 }
 
@@ -163,12 +179,8 @@ bool get_continuation(Unpacker& unpacker, const Format& weight, Continuation& pa
   if (!get_enumerations(unpacker, part.format, part.arrangement, flags)) return false;
   if (part.format.grouping == Grouping::group) {
     part.format.group_k = weight.group_k;
-    part.format.cluster = weight.cluster;
   }
-  if (part.format.family == FormatFamily::tender) {
-    part.format.group_n = tender_chunk_rows;
-    part.format.decomposition = weight.decomposition;
-  }
+  if (part.format.family == weight.family) set_second_extent(part.format, second_extent(weight));
   return part.k == 0 || is_complete(part.format);
 }
 
@@ -205,44 +217,58 @@ const char* to_string(CommandStatus status) {
   return "unknown";
 }
 
-OperandLayout OperandDescriptor::layout(std::uint64_t instance) const {
+OperandLayout layout_of(const Format& format, std::uint64_t rows, std::uint64_t columns, std::uint64_t block_rows,
+                        std::uint64_t column_block, bool packed) {
   OperandLayout layout;
-  layout.base = address + instance * instance_stride;
   layout.rows = rows;
   layout.columns = columns;
   layout.bits = element_bits(format);
   layout.block_rows = block_rows;
-  layout.metadata_bytes = metadata_bytes(format);
-  // A scale of a whole row is stored with each of its blocks of columns, so that a tile along k is complete.
   layout.group = format.grouping == Grouping::group ? format.group_k : column_block;
   // An Amove record is complete in memory, also a last, shorter one.
   if (format.family == FormatFamily::amove) layout.columns = round_up(layout.columns, layout.group);
+  const unsigned whole_bytes = 8 * metadata_bytes(format);
+  if (format.grouping == Grouping::group) {
+    layout.metadata_bits = packed ? static_cast<unsigned>(format.metadata_bits()) : whole_bytes;
+    // Records are shared inside of a block.
+    layout.metadata_rows = block_rows >= rows ? format.group_n : std::gcd(block_rows, std::uint64_t{format.group_n});
+    layout.row_bits = static_cast<unsigned>(format.row_bits());
+  } else {
+    layout.row_bits = whole_bytes;
+    layout.row_share = format.grouping == Grouping::tensor ? std::max<std::uint64_t>(rows, 1) : format.group_n;
+  }
+  layout.column_bits = static_cast<unsigned>(format.column_bits());
+  layout.column_share = tender_chunk_rows;
   return layout;
+}
+
+OperandLayout OperandDescriptor::layout(std::uint64_t instance) const {
+  OperandLayout layout = layout_of(format, rows, columns, block_rows, column_block, packed);
+  layout.base = address + instance * instance_stride;
+  return layout;
+}
+
+bool writes_whole_bytes(const Descriptor& command) {
+  std::uint64_t step = std::min(command.tiling.m, std::uint64_t{command.m});
+  if (command.c.arrangement == Arrangement::heads) {
+    // Rows of tokens: those of an instance, or of its tiles.
+    const std::uint64_t group = command.rows_per_token, tokens = command.m / group;
+    const std::uint64_t heads = command.c.columns / (group * command.n);
+    const std::uint64_t own = step == command.m ? tokens : step % group == 0 ? step / group : 1;
+    step = command.count > heads ? std::gcd(own, tokens) : own;
+  }
+  return command.c.layout(0).whole_bytes(step);
 }
 
 std::uint64_t OperandDescriptor::bytes() const {
-  const OperandLayout codes = layout(0);
-  const std::optional<OperandLayout> table = side_layout(format, codes);
-  return codes.bytes() + (table ? table->bytes() : 0);
-}
-
-std::optional<OperandLayout> side_layout(const Format& format, const OperandLayout& operand) {
-  const SideTable table = side_table(format, operand.rows, operand.columns);
-  if (table.bits == 0) return std::nullopt;
-  OperandLayout layout;
-  layout.base = operand.base + operand.bytes();
-  layout.rows = table.lines;
-  layout.columns = table.entries;
-  layout.bits = table.bits;
-  layout.group = table.by_row ? 1 : operand.group;
-  return layout;
+  return layout(0).bytes();
 }
 
 std::uint64_t OperandDescriptor::tile_bytes(std::uint64_t row_count, std::uint64_t column0,
                                             std::uint64_t column_count) const {
   const OperandLayout own = layout(0);
   if (arrangement != Arrangement::token_major) return own.tile_bytes(row_count, column0, column_count);
-  return row_count * (own.metadata_bytes + column_count * (own.bits / 8));
+  return row_count * (metadata_bytes(format) + column_count * (own.bits / 8));
 }
 
 GemmShape shape_of(const Descriptor& command) {

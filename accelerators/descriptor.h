@@ -78,23 +78,22 @@ struct OperandDescriptor {
   std::uint64_t instance_stride = 0;  ///< bytes between the operands of consecutive instances; 0: shared
   std::uint32_t rows = 0, columns = 0;
   std::uint32_t block_rows = 1;
-  Format format;              ///< rows never share a group: of int<b>-g<k>x<n> each row has a record of its own
-  std::int32_t exponent = 0;  ///< amove: p
+  Format format;
+  std::int32_t exponent = 0;                     ///< amove: p
   std::uint32_t column_block = column_blocking;  ///< columns per block of the layout, without groups along them
   bool on_chip = false;  ///< in the share of the activation buffer for scores: address is an offset there
   bool cache = false;    ///< part of a KV cache: its bytes and waits belong to the stream `kv`
+  /// Records follow one another to the bit (weights, caches); otherwise each is whole bytes, so that tiles of results
+  /// can be stored apart.
+  bool packed = false;
   Arrangement arrangement = Arrangement::rows;
-  /// Layout of instance `i`.
+  /// Layout of instance `i`. What a row has once (a channel's scale) is in the side table of the rows, as whole bytes.
   OperandLayout layout(std::uint64_t instance) const;
-  /// Bytes of one instance, its side table included.
+  /// Bytes of one instance, its side tables included.
   std::uint64_t bytes() const;
   /// Bytes of a tile of its layout, or of one token major.
   std::uint64_t tile_bytes(std::uint64_t row_count, std::uint64_t column0, std::uint64_t column_count) const;
 };
-
-/// Where the side table of an operand lies: behind the operand, a line after the other, entries of columns in the
-/// operand's blocks of columns. nullopt: its format has none.
-std::optional<OperandLayout> side_layout(const Format& format, const OperandLayout& operand);
 
 /// A part of W behind its `k` along the reduction, in another format: the open INT8 window of M-ANT's values, blocks of
 /// another mantissa width in Harmonia's. It has W's `n` rows in W's blocks.
@@ -155,6 +154,15 @@ struct Descriptor {
   /// Byte offset of the 32-bit status word, written by the machine.
   static constexpr std::uint64_t status_offset = descriptor_bytes - 8;
 };
+
+/// How `rows` x `columns` elements lie in memory, from address 0 on, in blocks of `block_rows` and, without groups
+/// along the columns, of `column_block` columns; `packed` as in OperandDescriptor.
+OperandLayout layout_of(const Format& format, std::uint64_t rows, std::uint64_t columns, std::uint64_t block_rows,
+                        std::uint64_t column_block, bool packed);
+
+/// Whether the results of different tiles of a GEMM share no byte of C's tables (packed records of 5 bits): only a
+/// vector command merges them.
+bool writes_whole_bytes(const Descriptor& command);
 
 /// The GEMM of a command, without continuations.
 GemmShape shape_of(const Descriptor& command);

@@ -77,7 +77,7 @@ const OperandDescriptor& FunctionalLowering::constant(const std::string& name, i
                                                       std::uint64_t rows, std::uint64_t columns, bool weight) {
   const auto [known, fresh] = known_.emplace(std::make_pair(layer, name), constants_.size());
   if (fresh) {
-    OperandDescriptor place = operand(format, rows, columns, weight ? config_.weight_block_rows : 1, 0, 1);
+    OperandDescriptor place = weight ? stored(format, rows, columns, 0, 1) : operand(format, rows, columns, 1, 0, 1);
     if (!weight) place.column_block = place.columns;  // row after row
     place.address = allocate(place.bytes(), name);
     constants_.push_back({name, layer, weight, place});
@@ -96,7 +96,9 @@ FunctionalLowering::Cache& FunctionalLowering::cache(int layer) {
   const bool blocks = config_.kv_cache.policy == KvPolicy::harmonia;
   const std::uint64_t block_rows = blocks ? config_.kv_cache.block_tokens : config_.weight_block_rows;
   const auto keys = [&](const Format& format) {
-    OperandDescriptor place = operand(format, capacity(), model_.head_dim, block_rows, 0, 2);
+    OperandDescriptor place = operand(format, capacity(), model_.head_dim, block_rows, 0, 1);
+    place.packed = true;
+    place.instance_stride = place.bytes();
     place.address = allocate(place.bytes() * instances(), "keys");
     place.cache = true;
     return place;
@@ -150,7 +152,7 @@ void FunctionalLowering::count_bytes(Descriptor& d, LoweredCommand& lowered) con
   d.elements = rows * d.k;
   d.input_bytes[0] = stream_bytes(d.a.format, rows, d.k);
   d.input_bytes[1] = d.inputs > 1 ? stream_bytes(d.w.format, rows, d.k) : 0;
-  d.output_bytes = stream_bytes(d.c.format, rows, d.k);
+  d.output_bytes = stream_bytes(d.c.format, rows, d.k, d.c.packed);
   lowered.compulsory_bytes = d.input_bytes[0] + d.input_bytes[1] + d.output_bytes;
 }
 

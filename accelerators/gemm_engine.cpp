@@ -134,7 +134,9 @@ CommandStatus GemmEngine::check_tiles(const Descriptor& command) const {
     if (part.array.dataflow == Dataflow::output_stationary && several_jobs && (!one_pass || spills))
       return CommandStatus::bad_shape;
   }
-  if (command.stream_bytes != 0 || command.n <= tiling.n) return CommandStatus::pending;
+  if (command.stream_bytes != 0) return CommandStatus::pending;
+  if (!command.c.on_chip && !writes_whole_bytes(command)) return CommandStatus::bad_shape;
+  if (command.n <= tiling.n) return CommandStatus::pending;
   // Stores write whole blocks of columns; a channel's scale needs all of its row.
   const bool whole_rows = !is_plain(command.c.format) && command.c.format.grouping != Grouping::group;
   return whole_rows || tiling.n % command.c.layout(0).group != 0 ? CommandStatus::bad_shape : CommandStatus::pending;

@@ -144,6 +144,14 @@ OperandDescriptor ModelLowering::operand(const Format& format, std::uint64_t row
   return out;
 }
 
+OperandDescriptor ModelLowering::stored(const Format& format, std::uint64_t rows, std::uint64_t columns,
+                                        std::uint64_t address, std::uint64_t instances) const {
+  OperandDescriptor out = operand(format, rows, columns, config_.weight_block_rows, address, 1);
+  out.packed = true;
+  out.instance_stride = instances > 1 ? out.bytes() : 0;
+  return out;
+}
+
 std::uint64_t ModelLowering::weight_address(const Operator& op, std::uint64_t bytes) {
   const auto key = std::make_pair(op.layer, op.name);
   const auto known = weights_.find(key);
@@ -216,7 +224,7 @@ void ModelLowering::lower_matrix(const Operator& op, std::deque<LoweredCommand>&
   d.a.on_chip = chunk_ && op.a == TensorRole::probability;
   if (!d.a.on_chip) d.a.address = arena(d.a.bytes() * op.count);
   if (op.w == TensorRole::weight) {
-    d.w = operand(config_.formats.weight, op.n, op.k, config_.weight_block_rows, 0, 1);
+    d.w = stored(config_.formats.weight, op.n, op.k, 0, 1);
     d.w.address = weight_address(op, d.w.bytes());
   } else {
     set_cache_operand(op, d);
@@ -238,11 +246,12 @@ bool ModelLowering::schedule(const Operator& op, const Format& format, Descripto
   d.c = operand(format, op.m, op.n, config_.activation_block_rows, 0, op.count);
   d.c.on_chip = chunk_ && op.c == TensorRole::score;
   d.c.column_block = narrow(config_.output_block_columns, "columns per block");
+  d.c.packed = op.c == TensorRole::key;
   const bool plain = format.grouping == Grouping::none;
   if (!plain && format.grouping != Grouping::group) return false;
   try {
     d.tiling = scheduler_.schedule(d);
-    return d.tiling.n >= d.n || d.tiling.n % d.c.layout(0).group == 0;
+    return (d.tiling.n >= d.n || d.tiling.n % d.c.layout(0).group == 0) && writes_whole_bytes(d);
   } catch (const InputError&) {
     if (plain) throw;
     return false;
@@ -302,9 +311,9 @@ void ModelLowering::append_result_encoding(const Operator& op, const Format& for
   Descriptor& d = command.descriptor;
   d.elements = op.m * op.n * op.count;
   d.input_bytes[0] = 2 * d.elements;
-  d.output_bytes = stream_bytes(format, op.m * op.count, op.n);
-  d.a.address = arena(d.input_bytes[0]);
   d.c.cache = op.c == TensorRole::key;
+  d.output_bytes = stream_bytes(format, op.m * op.count, op.n, d.c.cache);
+  d.a.address = arena(d.input_bytes[0]);
   d.c.address = d.c.cache ? cache_address(op.layer, op.c) : arena(d.output_bytes);
   d.c.format = format;
   command.compulsory_bytes = d.input_bytes[0] + d.output_bytes;
@@ -329,7 +338,7 @@ void ModelLowering::lower_vector(const Operator& op, std::deque<LoweredCommand>&
   if (!d.a.on_chip) d.a.address = arena(d.input_bytes[0]);
   if (d.inputs > 1) d.w.address = arena(d.input_bytes[1]);
   d.c.format = format_of(op.c);
-  d.output_bytes = masked(stream_bytes(d.c.format, op.m * op.count, op.n));
+  d.output_bytes = masked(stream_bytes(d.c.format, op.m * op.count, op.n, op.c == TensorRole::key));
   d.c.cache = op.c == TensorRole::key || op.c == TensorRole::value;
   if (op.c == TensorRole::value) d.output_bytes = scenario_.batch * value_bytes(op);
   if (!d.c.on_chip) d.c.address = d.c.cache ? cache_address(op.layer, op.c) : arena(d.output_bytes);

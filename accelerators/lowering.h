@@ -13,6 +13,7 @@
 
 #include "accelerators/descriptor.h"
 #include "accelerators/machine_config.h"
+#include "core/report.h"
 #include "dataflow/schedule_search.h"
 #include "workloads/language_model.h"
 #include "workloads/operator.h"
@@ -50,8 +51,8 @@ class Placement {
 /// Every operand of a GEMM command moved once, where it meets others (dataflow/schedule_search.h).
 Traffic compulsory_traffic(const Descriptor& command);
 
-/// Bytes of `rows` x `columns` elements as a stream: codes and group metadata, nothing padded but Amove's records.
-std::uint64_t stream_bytes(const Format& format, std::uint64_t rows, std::uint64_t columns);
+/// Bytes of `rows` x `columns` elements in one block; `packed`: as in caches, records to the bit.
+std::uint64_t stream_bytes(const Format& format, std::uint64_t rows, std::uint64_t columns, bool packed = false);
 /// A field of a descriptor; InputError that names `what` beyond 32 bits.
 std::uint32_t narrow(std::uint64_t value, const char* what);
 /// Tile extents and loop order, for reports.
@@ -83,6 +84,8 @@ class ModelLowering {
   /// Appends the command(s) of `op`.
   virtual void lower(const Operator& op, std::deque<LoweredCommand>& commands);
   const Placement& placement() const { return placement_; }
+  /// What the caches hold when all has been lowered, by the layouts in which commands read them.
+  KvCacheFigures cache_figures() const;
 
  protected:
   struct Stored {
@@ -91,6 +94,9 @@ class ModelLowering {
   Format format_of(TensorRole role) const;
   OperandDescriptor operand(const Format& format, std::uint64_t rows, std::uint64_t columns, std::uint64_t block_rows,
                             std::uint64_t address, std::uint64_t instances) const;
+  /// A weight or a part of a cache.
+  OperandDescriptor stored(const Format& format, std::uint64_t rows, std::uint64_t columns, std::uint64_t address,
+                           std::uint64_t instances) const;
   std::uint64_t weight_address(const Operator& op, std::uint64_t bytes);
   std::uint64_t cache_address(int layer, TensorRole role);
   std::uint64_t arena(std::uint64_t bytes);
@@ -119,6 +125,8 @@ class ModelLowering {
     std::uint64_t initial = 0, demoted = 0, local = 0;
   };
   CacheParts parts_of(std::uint64_t tokens) const;
+  std::uint64_t key_bytes(std::uint64_t tokens) const;
+  std::uint64_t value_bytes_held(std::uint64_t tokens) const;
   std::uint64_t open_group_bytes() const;
   /// Caches of a layer: one per sequence and KV head.
   std::uint64_t instances() const { return scenario_.batch * model_.kv_heads; }

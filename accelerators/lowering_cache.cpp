@@ -9,12 +9,8 @@
 
 namespace nibble {
 
-std::uint64_t stream_bytes(const Format& format, std::uint64_t rows, std::uint64_t columns) {
-  const std::uint64_t group = format.grouping == Grouping::group ? format.group_k : columns;
-  if (format.family == FormatFamily::amove) columns = round_up(columns, group);
-  const std::uint64_t metadata = columns == 0 ? 0 : metadata_bytes(format) * ceil_div(columns, group);
-  const SideTable side = side_table(format, rows, columns);
-  return rows * (code_bytes(format, columns) + metadata) + side.lines * ceil_div(side.entries * side.bits, 8);
+std::uint64_t stream_bytes(const Format& format, std::uint64_t rows, std::uint64_t columns, bool packed) {
+  return rows == 0 || columns == 0 ? 0 : layout_of(format, rows, columns, rows, columns, packed).bytes();
 }
 
 /// Tokens of each width in a cache of `tokens` behind the prompt.
@@ -29,6 +25,43 @@ ModelLowering::CacheParts ModelLowering::parts_of(std::uint64_t tokens) const {
   return parts;
 }
 
+/// Of one KV head of one sequence.
+std::uint64_t ModelLowering::key_bytes(std::uint64_t tokens) const {
+  const auto bytes = [&](const Format& format, std::uint64_t rows) {
+    return rows == 0 ? 0 : stored(format, rows, model_.head_dim, 0, 1).bytes();
+  };
+  const KvCacheConfig& cache = config_.kv_cache;
+  if (cache.policy != KvPolicy::harmonia || scenario_.decode == 0) return bytes(config_.formats.key, tokens);
+  const CacheParts parts = parts_of(tokens);
+  return bytes(config_.formats.key, parts.initial) + bytes(cache.demoted, parts.demoted) +
+         bytes(config_.formats.key, parts.local);
+}
+
+std::uint64_t ModelLowering::value_bytes_held(std::uint64_t tokens) const {
+  const auto bytes = [&](const Format& format, std::uint64_t columns) {
+    return columns == 0 ? 0 : stored(format, model_.head_dim, columns, 0, 1).bytes();
+  };
+  const KvCacheConfig& cache = config_.kv_cache;
+  const Format& format = config_.formats.value;
+  const std::uint64_t open = tokens % value_group_;
+  if (cache.policy == KvPolicy::plain) return bytes(format, tokens);
+  if (cache.policy == KvPolicy::mant) return bytes(format, tokens - open) + model_.head_dim * (open + 2);
+  // Beside the encoded groups, the last of which may be open, its tokens in FP16.
+  const std::uint64_t in_fp16 = 2 * open * model_.head_dim;
+  if (cache.policy != KvPolicy::harmonia || scenario_.decode == 0) return bytes(format, tokens) + in_fp16;
+  const CacheParts parts = parts_of(tokens);
+  return bytes(format, parts.initial) + bytes(cache.demoted, parts.demoted) + bytes(format, parts.local) + in_fp16;
+}
+
+KvCacheFigures ModelLowering::cache_figures() const {
+  KvCacheFigures figures;
+  figures.tokens = max_tokens_;
+  const std::uint64_t heads = instances() * model_.layers;
+  figures.values = 2 * figures.tokens * heads * model_.head_dim;
+  figures.bytes = heads * (key_bytes(figures.tokens) + value_bytes_held(figures.tokens));
+  return figures;
+}
+
 std::uint64_t ModelLowering::cache_address(int layer, TensorRole role) {
   const auto key = std::make_pair(layer, role);
   const auto known = caches_.find(key);
@@ -38,8 +71,8 @@ std::uint64_t ModelLowering::cache_address(int layer, TensorRole role) {
   const std::uint64_t channels = model_.kv_heads * model_.head_dim;
   std::uint64_t bytes =
       scenario_.batch * (role == TensorRole::key
-                             ? stream_bytes(config_.formats.key, tokens * model_.kv_heads, model_.head_dim)
-                             : stream_bytes(config_.formats.value, channels, tokens));
+                             ? stored(config_.formats.key, tokens, model_.head_dim, 0, 1).bytes() * model_.kv_heads
+                             : stored(config_.formats.value, channels, tokens, 0, 1).bytes());
   if (role == TensorRole::value) bytes += scenario_.batch * channels * open_group_bytes();
   const std::uint64_t address = placement_.allocate(bytes, "the KV cache of a layer");
   caches_.emplace(key, address);
@@ -56,11 +89,11 @@ void ModelLowering::set_cache_operand(const Operator& op, Descriptor& command) {
   const std::uint64_t tokens = round_up(max_tokens_, value_group_);
   const std::uint64_t address = cache_address(op.layer, op.w);
   if (op.w == TensorRole::key) {
-    command.w = operand(config_.formats.key, tokens, op.k, config_.weight_block_rows, address, op.count);
+    command.w = stored(config_.formats.key, tokens, op.k, address, op.count);
     command.w.cache = true;
     return;
   }
-  command.w = operand(config_.formats.value, op.n, tokens, config_.weight_block_rows, address, op.count);
+  command.w = stored(config_.formats.value, op.n, tokens, address, op.count);
   command.w.cache = true;
   if (config_.kv_cache.policy == KvPolicy::mant) set_window(op, command);
   if (config_.kv_cache.policy == KvPolicy::harmonia && op.phase == Phase::decode) set_value_blocks(op, command);
@@ -70,8 +103,8 @@ void ModelLowering::set_cache_operand(const Operator& op, Descriptor& command) {
 void ModelLowering::set_window(const Operator& op, Descriptor& command) const {
   const std::uint64_t window = op.k % value_group_;
   const std::uint64_t finished = op.k - window;
-  OperandDescriptor open = operand(window_format(), op.n, std::max<std::uint64_t>(window, 1), config_.weight_block_rows,
-                                   command.w.address + instances() * command.w.layout(0).bytes(), op.count);
+  OperandDescriptor open = stored(window_format(), op.n, std::max<std::uint64_t>(window, 1),
+                                  command.w.address + instances() * command.w.bytes(), op.count);
   if (finished == 0) {
     command.w = open;
     command.w.cache = true;
@@ -92,7 +125,7 @@ void ModelLowering::set_value_blocks(const Operator& op, Descriptor& command) co
   for (const auto& [format, tokens] : {std::pair<Format, std::uint64_t>{config_.kv_cache.demoted, parts.demoted},
                                        std::pair<Format, std::uint64_t>{config_.formats.value, parts.local}}) {
     if (tokens == 0) continue;
-    const OperandDescriptor part = operand(format, op.n, tokens, config_.weight_block_rows, address, 1);
+    const OperandDescriptor part = stored(format, op.n, tokens, address, 1);
     command.continuations.at(index++) = {narrow(tokens, "tokens"), address, command.w.instance_stride, format};
     address += part.layout(0).bytes();
   }
@@ -107,12 +140,12 @@ std::uint64_t ModelLowering::value_bytes(const Operator& op) const {
   switch (config_.kv_cache.policy) {
     case KvPolicy::mant: {
       const std::uint64_t window_scales = prefill ? op.n * 2 : 0;
-      return stream_bytes(format, op.n, finished) + (tokens - finished) * op.n + window_scales;
+      return stream_bytes(format, op.n, finished, true) + (tokens - finished) * op.n + window_scales;
     }
     case KvPolicy::harmonia:
     case KvPolicy::amove_requantized:
       // The open group in FP16; its encoding follows in a command of its own.
-      return stream_bytes(format, op.n, finished) + (tokens - finished) * op.n * 2;
+      return stream_bytes(format, op.n, finished, true) + (tokens - finished) * op.n * 2;
     case KvPolicy::plain:
       break;
   }
@@ -151,7 +184,7 @@ void ModelLowering::append_encoding(const Operator& op, const char* name, std::u
   Descriptor& d = command.descriptor;
   d.elements = scenario_.batch * op.n * tokens;
   d.input_bytes[0] = input_bytes;
-  d.output_bytes = scenario_.batch * stream_bytes(config_.formats.value, op.n, tokens);
+  d.output_bytes = scenario_.batch * stream_bytes(config_.formats.value, op.n, tokens, true);
   d.a.address = d.c.address = cache_address(op.layer, TensorRole::value);
   d.a.cache = d.c.cache = true;
   d.c.format = config_.formats.value;
@@ -181,7 +214,7 @@ void ModelLowering::lower_scores_by_parts(const Operator& op, std::deque<Lowered
     d.opcode = Opcode::gemm;
     d.a = operand(config_.formats.query, op.m, op.k, config_.activation_block_rows, 0, op.count);
     d.a.address = arena(d.a.layout(0).bytes() * op.count);
-    d.w = operand(part.format, part.tokens, op.k, config_.weight_block_rows, address, op.count);
+    d.w = stored(part.format, part.tokens, op.k, address, op.count);
     d.w.cache = true;
     choose_instances(d);
     address += d.w.layout(0).bytes() * instances();

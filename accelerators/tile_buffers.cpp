@@ -2,6 +2,7 @@
 #include "accelerators/tile_buffers.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -52,11 +53,6 @@ class RunIndex {
   std::size_t last_ = 0;
 };
 
-/// The tensor's group behind a layout group: a channel has one scale, repeated in every block of columns.
-std::uint64_t tensor_group(const Format& format, std::uint64_t layout_group) {
-  return format.grouping == Grouping::group ? layout_group : 0;
-}
-
 std::uint64_t total_bytes(const std::vector<MemoryRun>& runs) {
   std::uint64_t total = 0;
   for (const auto& run : runs)
@@ -78,81 +74,106 @@ void for_each_part(const OperandLayout& layout, const TileRange& range, RunIndex
   }
 }
 
-/// The lines and entries of the side table that a tile needs.
-TileRange side_range(const Format& format, const TileRange& range) {
-  if (format.row_bits() > 0) return {0, 1, range.row0, range.rows};
-  const std::uint64_t first = range.row0 / tender_chunk_rows, last = (range.row0 + range.rows - 1) / tender_chunk_rows;
-  return {first, last - first + 1, range.column0, range.columns};
-}
-
-std::uint32_t bit_field(const std::uint8_t* bytes, std::uint64_t low, unsigned bits) {
-  std::uint32_t value = 0;
+/// A field of `bits` in a table, as bytes from its low end, and back. Bits around it stay.
+void get_bits(const std::uint8_t* in, unsigned bit, unsigned bits, std::uint8_t* field) {
+  std::fill_n(field, (bits + 7) / 8, std::uint8_t{0});
   for (unsigned i = 0; i < bits; ++i)
-    value |= static_cast<std::uint32_t>(bytes[(low + i) / 8] >> ((low + i) % 8) & 1U) << i;
-  return value;
+    field[i / 8] |= static_cast<std::uint8_t>((in[(bit + i) / 8] >> ((bit + i) % 8) & 1U) << (i % 8));
+}
+void put_bits(const std::uint8_t* field, unsigned bit, unsigned bits, std::uint8_t* out) {
+  for (unsigned i = 0; i < bits; ++i) {
+    const unsigned mask = 1U << ((bit + i) % 8);
+    std::uint8_t& byte = out[(bit + i) / 8];
+    byte = static_cast<std::uint8_t>((field[i / 8] >> (i % 8) & 1U) != 0 ? byte | mask : byte & ~mask);
+  }
 }
 
-/// Every row of the tile gets the groups of its columns from the line of its chunk, or its scale.
-void unpack_side(const OperandLayout& table, const TileRange& range, RunIndex& index,
-                 const std::vector<std::uint8_t>& bytes, QuantizedTensor& tile) {
-  const bool by_row = tile.format.row_bits() > 0;
-  const TileRange side = side_range(tile.format, range);
-  const auto visit = [&](std::uint64_t line, std::uint64_t, std::uint64_t done, std::uint64_t length,
-                         std::uint64_t offset) {
-    if (by_row) {
-      tile.row_scales[done] = fp16_value(static_cast<std::uint16_t>(bit_field(&bytes[offset], 0, table.bits)));
-      return;
-    }
-    const std::uint64_t begin = (side.row0 + line) * tender_chunk_rows, end = begin + tender_chunk_rows;
-    for (std::uint64_t row = std::max(begin, range.row0); row < std::min(end, range.row0 + range.rows); ++row) {
-      std::uint8_t* groups = &tile.column_groups[(row - range.row0) * range.columns + done];
-      for (std::uint64_t i = 0; i < length; ++i)
-        groups[i] = static_cast<std::uint8_t>(bit_field(&bytes[offset], i * table.bits, table.bits));
-    }
+constexpr std::size_t longest_record = 256;
+
+/// Calls visit(place, group of the tensor) for the records of a row in the groups of `range`, which are the tensor's
+/// from 0 on: a channel's is in the table of the rows.
+template <class Visit>
+void for_each_record(const OperandLayout& layout, const Format& format, const TileRange& range, std::uint64_t row,
+                     Visit visit) {
+  if (format.grouping != Grouping::group) {
+    if (layout.row_bits > 0) visit(layout.row_place(row), std::uint64_t{0});
+    return;
+  }
+  const std::uint64_t first = range.column0 / layout.group;
+  for (std::uint64_t g = first; g * layout.group < range.column0 + range.columns; ++g)
+    visit(layout.record_place(row, g), g - first);
+}
+
+/// Metadata of a tile from the tables; `offset(address)` is where a byte of memory is in `bytes`.
+template <class Offset>
+void unpack_tables(const OperandLayout& layout, const TileRange& range, Offset offset,
+                   const std::vector<std::uint8_t>& bytes, QuantizedTensor& tile) {
+  const Format& format = tile.format;
+  std::array<std::uint8_t, longest_record> field{};
+  const auto read = [&](const FieldPlace& place, std::size_t bits) {
+    get_bits(&bytes[offset(place.address)], place.bit, static_cast<unsigned>(bits), field.data());
   };
-  for_each_part(table, side, index, visit);
+  for (std::uint64_t row = 0; row < range.rows; ++row) {
+    const std::uint64_t at = range.row0 + row;
+    if (format.row_bits() > 0) {
+      read(layout.row_place(at), format.row_bits());
+      tile.row_scales[row] = fp16_value(static_cast<std::uint16_t>(field[0] | field[1] << 8));
+    }
+    for_each_record(layout, format, range, at, [&](const FieldPlace& place, std::uint64_t group) {
+      read(place, format.metadata_bits());
+      unpack_metadata(field.data(), row, group, tile);
+    });
+    for (std::uint64_t c = 0; layout.column_bits > 0 && c < range.columns; ++c) {
+      read(layout.column_place(at, range.column0 + c), layout.column_bits);
+      tile.column_groups[row * range.columns + c] = field[0];
+    }
+  }
 }
 
-void pack_side(const OperandLayout& table, const QuantizedTensor& tensor, std::uint8_t* out) {
-  for (std::uint64_t line = 0; line < table.rows; ++line) {
-    for (std::uint64_t entry = 0; entry < table.columns; ++entry) {
-      const std::uint32_t field = side_field(tensor, line, entry);
-      const std::uint64_t at =
-          (table.code_address(line, entry / table.group) - table.base) * 8 + entry % table.group * table.bits;
-      for (unsigned bit = 0; bit < table.bits; ++bit)
-        out[(at + bit) / 8] |= static_cast<std::uint8_t>((field >> bit & 1U) << ((at + bit) % 8));
+/// The other way; rows that share an entry write it once more.
+template <class Offset>
+void pack_tables(const OperandLayout& layout, const TileRange& range, Offset offset, const QuantizedTensor& tensor,
+                 std::vector<std::uint8_t>& bytes) {
+  const Format& format = tensor.format;
+  std::array<std::uint8_t, longest_record> field{};
+  const auto write = [&](const FieldPlace& place, std::size_t bits) {
+    put_bits(field.data(), place.bit, static_cast<unsigned>(bits), &bytes[offset(place.address)]);
+  };
+  for (std::uint64_t row = 0; row < range.rows; ++row) {
+    const std::uint64_t at = range.row0 + row;
+    if (format.row_bits() > 0) {
+      const std::uint16_t scale = fp16_bits(tensor.row_scales[row]);
+      field = {static_cast<std::uint8_t>(scale & 0xFF), static_cast<std::uint8_t>(scale >> 8)};
+      write(layout.row_place(at), format.row_bits());
+    }
+    for_each_record(layout, format, range, at, [&](const FieldPlace& place, std::uint64_t group) {
+      pack_metadata(tensor, row, group, field.data());
+      write(place, format.metadata_bits());
+    });
+    if (layout.column_bits == 0 || at % layout.column_share != 0) continue;
+    for (std::uint64_t c = 0; c < range.columns; ++c) {
+      field[0] = tensor.column_groups[at / layout.column_share * tensor.columns() + c];
+      write(layout.column_place(at, range.column0 + c), layout.column_bits);
     }
   }
 }
 
 }  // namespace
 
-std::vector<MemoryRun> tile_runs(const OperandLayout& layout, const Format& format, const TileRange& range) {
-  std::vector<MemoryRun> runs = layout.tile(range.row0, range.rows, range.column0, range.columns);
-  if (const auto table = side_layout(format, layout)) {
-    const TileRange side = side_range(format, range);
-    for (MemoryRun& run : table->tile(side.row0, side.rows, side.column0, side.columns))
-      runs.push_back(run);
-  }
-  return runs;
-}
-
 QuantizedTensor unpack_tile(const OperandLayout& layout, const Format& format, const TileRange& range,
                             const std::vector<std::uint8_t>& bytes) {
-  const auto runs = tile_runs(layout, format, range);
+  const auto runs = layout.tile(range.row0, range.rows, range.column0, range.columns);
   RunIndex index(runs);
   Format own_rows = format;
   own_rows.group_n = 1;  // every row brings its record
   QuantizedTensor tile = blank_tensor(own_rows, {range.rows, range.columns}, "tile");
-  if (const auto table = side_layout(format, layout)) unpack_side(*table, range, index, bytes, tile);
+  unpack_tables(
+      layout, range, [&](std::uint64_t address) { return index.offset(address); }, bytes, tile);
   for_each_part(
       layout, range, index,
       [&](std::uint64_t row, std::uint64_t group, std::uint64_t done, std::uint64_t length, std::uint64_t offset) {
         const std::uint64_t stored = std::min(layout.group, layout.columns - group * layout.group);
         unpack_elements(&bytes[offset], row, done, length, tile, stored);
-        if (layout.metadata_bytes == 0) return;
-        unpack_metadata(&bytes[index.offset(layout.metadata_address(range.row0 + row, group))], row,
-                        tensor_group(format, done / layout.group), tile);
       });
   return tile;
 }
@@ -160,8 +181,8 @@ QuantizedTensor unpack_tile(const OperandLayout& layout, const Format& format, c
 namespace {
 
 /// Scales of all rows, then one column after the other.
-std::vector<MemoryRun> token_major_runs(const OperandLayout& layout, const TileRange& range) {
-  const std::uint64_t element = layout.bits / 8, scale = layout.metadata_bytes;
+std::vector<MemoryRun> token_major_runs(const OperandLayout& layout, std::uint64_t scale, const TileRange& range) {
+  const std::uint64_t element = layout.bits / 8;
   std::vector<MemoryRun> runs;
   if (scale != 0) runs.push_back({layout.base + range.row0 * scale, range.rows * scale, 1, range.rows * scale, true});
   MemoryRun codes;
@@ -189,8 +210,10 @@ QuantizedTensor unpack_token_major(const Format& format, const TileRange& range,
 }  // namespace
 
 std::vector<MemoryRun> tile_runs(const OperandDescriptor& operand, std::uint64_t instance, const TileRange& range) {
-  if (operand.arrangement == Arrangement::token_major) return token_major_runs(operand.layout(instance), range);
-  return tile_runs(operand.layout(instance), operand.format, range);
+  const OperandLayout layout = operand.layout(instance);
+  if (operand.arrangement == Arrangement::token_major)
+    return token_major_runs(layout, metadata_bytes(operand.format), range);
+  return layout.tile(range.row0, range.rows, range.column0, range.columns);
 }
 
 QuantizedTensor unpack_tile(const OperandDescriptor& operand, std::uint64_t instance, const TileRange& range,
@@ -298,48 +321,69 @@ std::vector<std::uint8_t> pack_results(const OperandLayout& layout, const Format
   return bytes;
 }
 
-std::vector<std::uint8_t> quantize_results(const OperandLayout& layout, const Format& format, const TileRange& range,
-                                           const std::vector<float>& values, std::int32_t exponent,
-                                           std::uint64_t& saturated_groups) {
-  Tensor results;
-  results.name = "result tile";
-  results.shape = {range.rows, range.columns};
+void insert_bytes(const std::vector<MemoryRun>& runs, const std::vector<std::uint8_t>& bytes, ByteMap& map) {
+  std::size_t at = 0;
+  for (const MemoryRun& run : runs) {
+    for (std::uint64_t i = 0; i < run.bytes(); ++i)
+      map.emplace(run.address + i / run.row_bytes * run.stride + i % run.row_bytes, bytes[at++]);
+  }
+}
+
+namespace {
+
+/// Results as the quantizer takes them.
+Tensor fp16_results(const TileRange& range, const std::vector<float>& values) {
+  Tensor results{"result tile", {range.rows, range.columns}, {}};
   results.values.reserve(values.size());
   for (const float value : values) {
-    const float half = round_fp16(value);
-    if (!std::isfinite(half)) throw InputError("result tile: a result is beyond FP16 and cannot be quantized");
-    results.values.push_back(half);
+    results.values.push_back(round_fp16(value));
+    if (!std::isfinite(results.values.back()))
+      throw InputError("result tile: a result is beyond FP16 and cannot be quantized");
   }
+  return results;
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> quantize_results(const OperandLayout& layout, const Format& format, const TileRange& range,
+                                           const std::vector<float>& values, std::int32_t exponent, ByteMap& shared,
+                                           std::uint64_t& saturated_groups) {
   EncodeOptions options;
   if (format.family == FormatFamily::mant4) options.select = "variance";
   if (format.family == FormatFamily::amove) options.exponent = exponent;
-  const QuantizedTensor tile = encode(results, format, options);
+  const QuantizedTensor tile = encode(fp16_results(range, values), format, options);
   saturated_groups += tile.saturated_groups;
   const auto runs = layout.tile(range.row0, range.rows, range.column0, range.columns);
   RunIndex index(runs);
+  const auto offset = [&](std::uint64_t address) { return index.offset(address); };
   std::vector<std::uint8_t> bytes(total_bytes(runs));
-  for_each_part(
-      layout, range, index,
-      [&](std::uint64_t row, std::uint64_t group, std::uint64_t done, std::uint64_t length, std::uint64_t offset) {
-        pack_elements(tile, row, done, length, &bytes[offset]);
-        pack_metadata(tile, row, tensor_group(format, done / layout.group),
-                      &bytes[index.offset(layout.metadata_address(range.row0 + row, group))]);
-      });
+  ByteMap cut;
+  for (const MemoryRun& run : layout.shared_bytes(range.row0, range.rows, range.column0, range.columns))
+    insert_bytes({run}, std::vector<std::uint8_t>(run.bytes()), cut);
+  for (const auto& entry : cut)
+    bytes[offset(entry.first)] = shared[entry.first];
+  for_each_part(layout, range, index,
+                [&](std::uint64_t row, std::uint64_t, std::uint64_t done, std::uint64_t length, std::uint64_t at) {
+                  pack_elements(tile, row, done, length, &bytes[at]);
+                });
+  pack_tables(layout, range, offset, tile, bytes);
+  for (const auto& entry : cut)
+    shared[entry.first] = bytes[offset(entry.first)];
   return bytes;
 }
 
 std::vector<std::uint8_t> pack_operand(const OperandLayout& layout, const QuantizedTensor& tensor) {
-  const auto table = side_layout(tensor.format, layout);
-  std::vector<std::uint8_t> bytes(layout.bytes() + (table ? table->bytes() : 0));
-  if (table) pack_side(*table, tensor, bytes.data() + layout.bytes());
+  std::vector<std::uint8_t> bytes(layout.bytes());
   for (std::uint64_t row = 0; row < tensor.rows(); ++row) {
     for (std::uint64_t g = 0; g < layout.groups(); ++g) {
       const std::uint64_t column = g * layout.group;
       pack_elements(tensor, row, column, std::min<std::uint64_t>(layout.group, tensor.columns() - column),
                     &bytes[layout.code_address(row, g) - layout.base]);
-      pack_metadata(tensor, row, tensor_group(tensor.format, g), &bytes[layout.metadata_address(row, g) - layout.base]);
     }
   }
+  const TileRange all{0, tensor.rows(), 0, tensor.columns()};
+  pack_tables(
+      layout, all, [&](std::uint64_t address) { return address - layout.base; }, tensor, bytes);
   return bytes;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "accelerators/descriptor.h"
@@ -17,13 +18,11 @@ struct TileRange {
   std::uint64_t row0 = 0, rows = 0, column0 = 0, columns = 0;
 };
 
-/// What a tile is fetched from: layout.tile(range), then what of the side table belongs to it.
-std::vector<MemoryRun> tile_runs(const OperandLayout& layout, const Format& format, const TileRange& range);
-/// The same of an operand in its arrangement.
+/// What a tile of an operand in its arrangement is fetched from; rows: layout.tile(range).
 std::vector<MemoryRun> tile_runs(const OperandDescriptor& operand, std::uint64_t instance, const TileRange& range);
 
-/// Unpacks the bytes of tile_runs, concatenated in their order; range.column0 is a multiple of the group. In the tile
-/// every row has metadata of its own.
+/// Unpacks the bytes of layout.tile(range), or tile_runs, concatenated in their order; range.column0 is a multiple of
+/// the group. In the tile every row has metadata of its own.
 QuantizedTensor unpack_tile(const OperandLayout& layout, const Format& format, const TileRange& range,
                             const std::vector<std::uint8_t>& bytes);
 QuantizedTensor unpack_tile(const OperandDescriptor& operand, std::uint64_t instance, const TileRange& range,
@@ -41,15 +40,21 @@ QuantizedTensor join_tiles(const std::vector<QuantizedTensor>& tiles);
 std::vector<std::uint8_t> pack_results(const OperandLayout& layout, const Format& format, const TileRange& range,
                                        const std::vector<float>& values, std::uint64_t& overflows);
 
+/// Bytes in memory by address.
+using ByteMap = std::map<std::uint64_t, std::uint8_t>;
+/// The addresses of runs, with the bytes that were read there, one after the other. Those that are there stay.
+void insert_bytes(const std::vector<MemoryRun>& runs, const std::vector<std::uint8_t>& bytes, ByteMap& map);
+
 /// The real-time quantizer: results (row-major) are rounded to FP16, encoded along the columns by the format's online
 /// rule (MANT types by `variance`; `exponent`: Amove's p) and packed into the bytes of layout.tile(range);
-/// range.column0 is a multiple of the group, a channel is there as a whole. Adds to `saturated_groups`. Throws
+/// range.column0 is a multiple of the group, a channel is there as a whole. Of layout.shared_bytes(range) the bits of
+/// other rows are those of `shared`, which then holds what the bytes have become. Adds to `saturated_groups`. Throws
 /// InputError when a result is not finite in FP16, or cannot be encoded.
 std::vector<std::uint8_t> quantize_results(const OperandLayout& layout, const Format& format, const TileRange& range,
-                                           const std::vector<float>& values, std::int32_t exponent,
+                                           const std::vector<float>& values, std::int32_t exponent, ByteMap& shared,
                                            std::uint64_t& saturated_groups);
 
-/// The whole of a quantized operand in its memory layout, as a host places it, with its side table behind it.
+/// The whole of a quantized operand in its memory layout, as a host places it, with its side tables behind it.
 std::vector<std::uint8_t> pack_operand(const OperandLayout& layout, const QuantizedTensor& tensor);
 /// FP16 or FP32 results of a whole operand back as binary32, row-major.
 std::vector<float> unpack_results(const OperandLayout& layout, const Format& format,

@@ -229,8 +229,7 @@ bool TileLoader::issue_one(LoadedJob next) {
   if (load_activation && command.a.on_chip) {
     slots_[activation_slot].ready_cycle = 0;
   } else if (load_activation) {
-    const OperandLayout layout = command.a.layout(job.instance);
-    load(activation_slot, tile_runs(layout, command.a.format, {job.m0, job.m, job.k0, job.k}), Stream::activation);
+    load(activation_slot, tile_runs(command.a, job.instance, {job.m0, job.m, job.k0, job.k}), Stream::activation);
   }
   if (load_weight && weights_ahead_ > 0) {
     --weights_ahead_;

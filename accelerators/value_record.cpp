@@ -79,6 +79,7 @@ OperandDescriptor ValueRecord::part(const OperandDescriptor& record, const Forma
   part.columns = static_cast<std::uint32_t>(count);
   part.format = format;
   part.cache = record.cache;
+  part.packed = true;
   if (policy_ == KvPolicy::plain) {
     part.arrangement = Arrangement::token_major;
     return part;
@@ -150,8 +151,9 @@ void ValueRecord::store_group(std::uint64_t address, std::uint64_t first, const 
   record.address = address;
   const OperandLayout layout = part(record, format_, first, count).layout(0);
   std::uint64_t saturated = 0;
+  ByteMap none;  // all channels are there
   const auto bytes = quantize_results(layout, format_, {0, channels_, 0, count},
-                                      by_channels(tokens, count, channels_).values, 0, saturated);
+                                      by_channels(tokens, count, channels_).values, 0, none, saturated);
   update.runs.push_back(run_of(layout.base, bytes.size()));
   update.bytes.insert(update.bytes.end(), bytes.begin(), bytes.end());
 }

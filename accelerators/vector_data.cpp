@@ -46,9 +46,11 @@ bool is_masked(const Descriptor& command) {
 }
 
 std::uint64_t bytes_of_row(const OperandDescriptor& operand, std::uint64_t columns) {
-  const std::uint64_t group = std::max<std::uint64_t>(operand.layout(0).group, 1);
-  return code_bytes(operand.format, round_up(columns, group)) +
-         metadata_bytes(operand.format) * ceil_div(columns, group);
+  // A group is moved whole, also where the columns end inside of it.
+  const std::uint64_t block = std::max(operand.column_block, 1U);
+  const OperandLayout row = layout_of(operand.format, 1, columns, 1, block, false);
+  return layout_of(operand.format, 1, round_up(columns, std::max<std::uint64_t>(row.group, 1)), 1, block, false)
+      .bytes();
 }
 
 /// Rows that cannot be parted: those of an instance of C whose rows share their scales (tender).
@@ -163,6 +165,8 @@ VectorData::VectorData(const MachineConfig& config, const Descriptor& command)
     chunks_ = command_.m / command_.tokens * ceil_div(command_.k / command_.c.rows, together_);
   } else {
     together_ *= rows_together(command_);
+    // Packed records of fewer bits than a byte: chunks that end with a byte where they can.
+    if (together_ > 8 && rows_together(command_) == 1) together_ = round_down(together_, 8);
     chunks_ = ceil_div(std::uint64_t{command_.m} * command_.count, together_);
   }
 }
@@ -178,7 +182,9 @@ VectorData::Chunk VectorData::chunk(std::uint64_t index) const {
 }
 
 Stream VectorData::stream(unsigned input) const {
-  const bool cache = input == 0 ? command_.a.cache : input == 1 ? command_.w.cache : input == 3;
+  const bool cache = input == 0   ? command_.a.cache
+                     : input == 1 ? command_.w.cache
+                                  : input == 3 && (values() || command_.c.cache);
   return cache ? Stream::key_value : Stream::vector;
 }
 
@@ -270,8 +276,8 @@ std::vector<MemoryRun> VectorData::loads(std::uint64_t index, unsigned input) co
     default:
       break;
   }
+  if (!values()) return shared_runs(command_.c, parts(command_.c, chunk));
   std::vector<MemoryRun> runs;
-  if (!values()) return runs;
   const std::uint64_t heads = command_.k / command_.c.rows, sequence = chunk.row0 / command_.tokens;
   for (std::uint64_t head = chunk.head0; head < chunk.head0 + chunk.heads; ++head) {
     const std::uint64_t address = command_.c.layout(sequence * heads + head).base;
@@ -300,7 +306,8 @@ ValueRecord::Update VectorData::compute(std::uint64_t index, const Bytes& bytes,
   apply(chunk, bytes, rows);
   if (values()) return append(chunk, rows, bytes[3]);
   const auto written = parts(command_.c, chunk);
-  return {runs_of(command_.c, written), write_view(command_, command_.c, written, chunk.row0, rows, counters)};
+  insert_bytes(shared_runs(command_.c, written), bytes[3], shared_);
+  return {runs_of(command_.c, written), write_view(command_, command_.c, written, chunk.row0, rows, shared_, counters)};
 }
 
 /// Elementwise functions; results are rounded to FP16 where they are not FP16 values already.

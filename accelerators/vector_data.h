@@ -19,7 +19,8 @@ namespace nibble {
 
 class VectorData {
  public:
-  /// Operands of a chunk: a, w, p, and the state of the records that values enter.
+  /// Operands of a chunk: a, w, p, and what C is to be merged with: the state of the records that values enter, or
+  /// bytes of tables that rows of other chunks and commands share.
   static constexpr unsigned inputs = 4;
   using Bytes = std::array<std::vector<std::uint8_t>, inputs>;
 
@@ -66,6 +67,7 @@ class VectorData {
   std::optional<ValueRecord> record_;
   std::vector<float> parameters_;      ///< gain and shift, or a bias
   std::vector<std::uint32_t> tokens_;  ///< of an embedding
+  ByteMap shared_;                     ///< of C's tables, as they are by now
 };
 
 }  // namespace nibble

@@ -77,6 +77,18 @@ std::vector<MemoryRun> runs_of(const OperandDescriptor& operand, const std::vect
   return runs;
 }
 
+std::vector<MemoryRun> shared_runs(const OperandDescriptor& operand, const std::vector<ViewPart>& parts) {
+  std::vector<MemoryRun> runs;
+  if (operand.format.group_n > 1) return runs;  // written as a whole
+  for (const ViewPart& part : parts) {
+    const TileRange& range = part.range;
+    for (const MemoryRun& run :
+         operand.layout(part.instance).shared_bytes(range.row0, range.rows, range.column0, range.columns))
+      runs.push_back(run);
+  }
+  return runs;
+}
+
 bool is_view(const Descriptor& command, const OperandDescriptor& operand) {
   if (operand.rows == 0 || operand.columns == 0 || operand.block_rows == 0) return false;
   const std::uint64_t rows = std::uint64_t{command.count} * command.m, tokens = command.tokens;
@@ -137,17 +149,17 @@ std::vector<std::uint8_t> encode_whole(const OperandDescriptor& operand, const s
 }  // namespace
 
 std::vector<std::uint8_t> encode_tile(const OperandDescriptor& operand, std::uint64_t instance, const TileRange& range,
-                                      const std::vector<float>& values, CommandCounters& counters) {
+                                      const std::vector<float>& values, ByteMap& shared, CommandCounters& counters) {
   const OperandLayout layout = operand.layout(instance);
   if (operand.format.grouping == Grouping::none)
     return pack_results(layout, operand.format, range, values, counters.overflows);
   if (operand.format.group_n > 1) return encode_whole(operand, values);
-  return quantize_results(layout, operand.format, range, values, operand.exponent, counters.saturated_groups);
+  return quantize_results(layout, operand.format, range, values, operand.exponent, shared, counters.saturated_groups);
 }
 
 std::vector<std::uint8_t> write_view(const Descriptor& command, const OperandDescriptor& operand,
                                      const std::vector<ViewPart>& parts, std::uint64_t row0,
-                                     const std::vector<float>& rows, CommandCounters& counters) {
+                                     const std::vector<float>& rows, ByteMap& shared, CommandCounters& counters) {
   std::vector<std::uint8_t> bytes;
   for (const ViewPart& part : parts) {
     const TileRange& range = part.range;
@@ -159,7 +171,7 @@ std::vector<std::uint8_t> write_view(const Descriptor& command, const OperandDes
       const auto first = rows.begin() + static_cast<std::ptrdiff_t>(row * command.k + column);
       values.insert(values.end(), first, first + static_cast<std::ptrdiff_t>(range.columns));
     }
-    const auto tile = encode_tile(operand, part.instance, range, values, counters);
+    const auto tile = encode_tile(operand, part.instance, range, values, shared, counters);
     bytes.insert(bytes.end(), tile.begin(), tile.end());
   }
   return bytes;
@@ -196,13 +208,14 @@ std::vector<MemoryRun> result_runs(const Descriptor& command, std::uint64_t inst
 std::vector<std::uint8_t> encode_results(const Descriptor& command, std::uint64_t instance, const TileRange& range,
                                          const std::vector<float>& results, CommandCounters& counters) {
   std::vector<std::uint8_t> bytes;
+  ByteMap none;  // writes_whole_bytes
   for (const ViewPart& part : result_parts(command, instance, range)) {
     std::vector<float> values;
     for (std::uint64_t i = 0; i < part.range.rows; ++i) {
       const auto first = results.begin() + static_cast<std::ptrdiff_t>((part.row + i * part.heads) * range.columns);
       values.insert(values.end(), first, first + static_cast<std::ptrdiff_t>(range.columns));
     }
-    const auto tile = encode_tile(command.c, part.instance, part.range, values, counters);
+    const auto tile = encode_tile(command.c, part.instance, part.range, values, none, counters);
     bytes.insert(bytes.end(), tile.begin(), tile.end());
   }
   return bytes;

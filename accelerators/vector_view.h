@@ -24,6 +24,8 @@ struct ViewPart {
 std::vector<ViewPart> view_parts(const Descriptor& command, const OperandDescriptor& operand, std::uint64_t row0,
                                  std::uint64_t rows);
 std::vector<MemoryRun> runs_of(const OperandDescriptor& operand, const std::vector<ViewPart>& parts);
+/// The bytes of tables that the parts share with other rows, which a writer has to know.
+std::vector<MemoryRun> shared_runs(const OperandDescriptor& operand, const std::vector<ViewPart>& parts);
 /// The operand is large enough for the command's rows in its arrangement.
 bool is_view(const Descriptor& command, const OperandDescriptor& operand);
 
@@ -31,13 +33,13 @@ bool is_view(const Descriptor& command, const OperandDescriptor& operand);
 void read_view(const Descriptor& command, const OperandDescriptor& operand, const std::vector<ViewPart>& parts,
                std::uint64_t row0, const std::vector<std::uint8_t>& bytes, std::vector<float>& rows);
 /// The bytes of the runs for rows of k values, encoded in the operand's format; counts overflows and saturated groups.
-/// Throws InputError where they cannot be encoded.
+/// Throws InputError where they cannot be encoded. `shared`: the bytes of shared_runs, before and then after.
 std::vector<std::uint8_t> write_view(const Descriptor& command, const OperandDescriptor& operand,
                                      const std::vector<ViewPart>& parts, std::uint64_t row0,
-                                     const std::vector<float>& rows, CommandCounters& counters);
+                                     const std::vector<float>& rows, ByteMap& shared, CommandCounters& counters);
 /// A tile in the format of an operand, from values row-major.
 std::vector<std::uint8_t> encode_tile(const OperandDescriptor& operand, std::uint64_t instance, const TileRange& range,
-                                      const std::vector<float>& values, CommandCounters& counters);
+                                      const std::vector<float>& values, ByteMap& shared, CommandCounters& counters);
 
 /// A tile of a GEMM's C: where it goes, and its bytes for results row-major. Arranged as heads, a tile of an instance
 /// is one tile of C per query head of the group.

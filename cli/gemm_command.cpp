@@ -22,13 +22,14 @@ namespace {
 
 constexpr std::uint64_t alignment = 4096;
 OperandDescriptor place(const Format& format, std::uint64_t rows, std::uint64_t columns, std::uint64_t block_rows,
-                        std::uint64_t& next) {
+                        bool packed, std::uint64_t& next) {
   OperandDescriptor operand;
   operand.address = next;
   operand.format = format;
   operand.rows = static_cast<std::uint32_t>(rows);
   operand.columns = static_cast<std::uint32_t>(columns);
   operand.block_rows = static_cast<std::uint32_t>(std::min(block_rows, rows));
+  operand.packed = packed;
   next = round_up(next + operand.bytes(), alignment);
   return operand;
 }
@@ -36,7 +37,7 @@ OperandDescriptor place(const Format& format, std::uint64_t rows, std::uint64_t 
 /// A result: in the blocks of columns that the array's tiles have.
 OperandDescriptor place(const Format& format, std::uint64_t rows, std::uint64_t columns, const MachineConfig& machine,
                         std::uint64_t& next) {
-  OperandDescriptor operand = place(format, rows, columns, machine.activation_block_rows, next);
+  OperandDescriptor operand = place(format, rows, columns, machine.activation_block_rows, false, next);
   operand.column_block = static_cast<std::uint32_t>(machine.output_block_columns);
   return operand;
 }
@@ -48,8 +49,8 @@ Descriptor describe(const GemmJob& job, const MachineConfig& machine, std::uint6
   d.m = static_cast<std::uint32_t>(job.m);
   d.k = static_cast<std::uint32_t>(job.k);
   d.n = static_cast<std::uint32_t>(job.n);
-  d.a = place(job.activation_format, job.m, job.k, machine.activation_block_rows, next);
-  d.w = place(job.weight_format, job.n, job.k, machine.weight_block_rows, next);
+  d.a = place(job.activation_format, job.m, job.k, machine.activation_block_rows, false, next);
+  d.w = place(job.weight_format, job.n, job.k, machine.weight_block_rows, true, next);
   d.c = place(Format::parse("fp16"), job.m, job.n, machine, next);
   if (job.functional()) {
     d.a.exponent = job.activations->tensor_exponent;

@@ -139,6 +139,7 @@ void run_model(const RunOptions& options, std::ostream& out) {
         });
   }
   report.footprint_bytes = lowering.placement().footprint();
+  report.kv_cache = lowering.cache_figures();
   if (lowering.placement().wrapped()) {
     report.notes.push_back(
         "the operands need " + with_prefix(static_cast<double>(report.footprint_bytes), "B") + ", the memory holds " +

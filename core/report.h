@@ -130,6 +130,14 @@ struct LogitFigures {
   std::uint64_t same_top = 0;  ///< rows whose largest entry is the reference's
 };
 
+/// What the caches of keys and values hold at the end of a run, all layers, heads and sequences.
+struct KvCacheFigures {
+  std::uint64_t tokens = 0;  ///< of each sequence
+  std::uint64_t values = 0;  ///< keys and values, each channel of a token one
+  std::uint64_t bytes = 0;   ///< codes and metadata as they lie in memory, and what is kept of groups that are not full
+  double bits_per_value() const { return 8 * static_cast<double>(bytes) / static_cast<double>(values); }
+};
+
 struct Report {
   std::string command, accelerator, model, memory;
   std::vector<std::pair<std::string, std::uint64_t>> scenario;  ///< "batch", "prefill", "decode", "context"
@@ -143,6 +151,7 @@ struct Report {
   std::vector<std::string> dram_left_out;                    ///< parts of the memory that have no energy figures
   std::vector<PriceList> prices;                             ///< one per cost book; the first is meant where one is
   std::vector<Statistics::Value> statistics;                 ///< of the platform's modules
+  std::optional<KvCacheFigures> kv_cache;                    ///< of a run of a model
   std::optional<LogitFigures> logits;                        ///< of a run with data
   std::vector<std::string> notes;                            ///< what a reader must know about this run
   std::vector<std::pair<std::string, std::string>> sources;  ///< component -> origin of numbers that no book holds

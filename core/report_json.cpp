@@ -115,6 +115,16 @@ void write_prices(JsonWriter& json, const Report& report, const PriceList& price
   json.end_object();
 }
 
+void write_kv_cache(JsonWriter& json, const std::optional<KvCacheFigures>& cache) {
+  json.key("kv_cache");
+  if (!cache) {
+    json.null();
+    return;
+  }
+  json.begin_object().field("tokens", cache->tokens).field("values", cache->values).field("bytes", cache->bytes);
+  json.field("bits_per_value", cache->bits_per_value()).end_object();
+}
+
 void write_logits(JsonWriter& json, const std::optional<LogitFigures>& logits) {
   json.key("logits");
   if (!logits) {
@@ -199,6 +209,7 @@ std::string report_json(const Report& report) {
     json.end_object();
   }
   json.end_array();
+  write_kv_cache(json, report.kv_cache);
   write_logits(json, report.logits);
   write_names(json, "notes", report.notes);
   json.key("sources").begin_object();

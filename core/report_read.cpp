@@ -168,6 +168,15 @@ void read_other_members(const Reader& document, Report& report) {
   }
 }
 
+/// Of a run of a model; `value`: the member, if there is one.
+std::optional<KvCacheFigures> kv_cache_from(const Reader& document, const JsonValue* value) {
+  if (value == nullptr || value->kind == JsonValue::Kind::null) return std::nullopt;
+  const Reader entry = document.object("kv_cache");
+  const KvCacheFigures cache{entry.count("tokens"), entry.count("values"), entry.count("bytes")};
+  if (cache.values == 0) entry.fail("values", "must be above 0");
+  return cache;
+}
+
 /// Of a run with data; `value`: the member, if there is one.
 std::optional<LogitFigures> logits_from(const Reader& document, const JsonValue* value) {
   if (value == nullptr || value->kind == JsonValue::Kind::null) return std::nullopt;
@@ -213,6 +222,7 @@ Report read_report(const std::string& text, const std::string& origin) {
   if (index.size() != report.activities.size()) document.fail("prices", "names an activity twice");
   document.for_each("operators", [&](const Reader& entry) { report.operators.push_back(operator_from(entry, index)); });
   document.for_each("statistics", [&](const Reader& entry) { report.statistics.push_back(statistic_from(entry)); });
+  report.kv_cache = kv_cache_from(document, parsed.find("kv_cache"));
   report.logits = logits_from(document, parsed.find("logits"));
   for (const JsonValue& note : document.at("notes").items)
     report.notes.push_back(note.string);

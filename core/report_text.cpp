@@ -168,6 +168,13 @@ std::string title(const Report& report) {
   return text;
 }
 
+std::string kv_cache_line(const KvCacheFigures& cache) {
+  const double bits = cache.bits_per_value();
+  return "KV cache, " + with_separators(cache.tokens) +
+         " tokens: " + with_prefix(static_cast<double>(cache.bytes), "B") + ", " + fixed(bits, 2) +
+         " bits per value, " + fixed(16 / bits, 2) + "x below FP16";
+}
+
 std::string logits_line(const LogitFigures& logits) {
   return "logits, seed " + std::to_string(logits.seed) + ": " + std::to_string(logits.rows) + " rows of " +
          std::to_string(logits.columns) + ", error " + fixed(100 * logits.relative_error, 2) +
@@ -231,6 +238,7 @@ std::string report_text(const Report& report) {
     text += energy_table(report, prices).text() + "\n";
   for (const auto& line : binding_lines(report))
     text += "roofline, " + line + "\n";
+  if (report.kv_cache) text += kv_cache_line(*report.kv_cache) + "\n";
   if (report.logits) text += logits_line(*report.logits) + "\n";
   const ReportFigures totals = report.totals();
   text += "\n" + activity_text(report, totals) + "\n" + area_text(report.prices) + "\n" + sources_text(report, totals);

@@ -24,8 +24,8 @@ const char* to_string(OutputOrder order) {
 }
 
 std::uint64_t pass_group(const OperandLayout& activation, const OperandLayout& weight) {
-  const std::uint64_t a = activation.metadata_bytes != 0 ? activation.group : 0;
-  const std::uint64_t w = weight.metadata_bytes != 0 ? weight.group : 0;
+  const std::uint64_t a = activation.metadata_bits != 0 ? activation.group : 0;
+  const std::uint64_t w = weight.metadata_bits != 0 ? weight.group : 0;
   return std::gcd(a, w);
 }
 

@@ -148,9 +148,11 @@ ScheduleModel::ScheduleModel(const ScheduleProblem& problem) : problem_(problem)
   n_step_ = std::min(problem.output.group, shape.n);
   n_needed_ = shape.columns_needed(0, shape.m);
   k_needed_ = shape.reduction_needed(0, shape.m);
-  activation_row_ = problem.activation.tile_bytes(1, 0, shape.k);
-  weight_row_ = problem.weight.tile_bytes(1, 0, shape.k);
-  output_row_ = problem.output.tile_bytes(1, 0, shape.n);
+}
+
+/// Of a whole row that moves in so many tiles; each brings the row's entry of a side table.
+std::uint64_t ScheduleModel::row_bits(const OperandLayout& layout, std::uint64_t columns, std::uint64_t steps) const {
+  return layout.bits_before(columns) + steps * layout.side_bits();
 }
 
 std::uint64_t ScheduleModel::activation_tile_bytes(std::uint64_t m, std::uint64_t k) const {
@@ -251,10 +253,10 @@ MaskSums ScheduleModel::mask_sums(std::uint64_t m, std::uint64_t x) const {
   sums.m_tiles = ceil_div(shape.m, m);
   // Measures of [0, position) along x; additive over tiles because tiles cut no group.
   const auto weight_measure = [&](std::uint64_t position) {
-    return along_k ? problem_.weight.tile_bytes(1, 0, position) : position;
+    return along_k ? row_bits(problem_.weight, position, ceil_div(position, x)) : position;
   };
   const auto area_measure = [&](std::uint64_t position) {
-    return along_k ? problem_.activation.tile_bytes(1, 0, position) : position;
+    return along_k ? row_bits(problem_.activation, position, ceil_div(position, x)) : position;
   };
   const auto work_of = [&](std::uint64_t extent) {
     if (extent == 0) return std::uint64_t{0};
@@ -292,8 +294,7 @@ MaskSums ScheduleModel::mask_sums(std::uint64_t m, std::uint64_t x) const {
     sums.area.all += times * area;
     if (tiles == 1) sums.area.single += times * area;
     if (!along_k) {
-      sums.output_bytes +=
-          times * rows * (problem_.output.tile_bytes(1, 0, needed) - problem_.output.tile_bytes(1, 0, begin));
+      sums.output_bits += times * rows * (problem_.output.bits_before(needed) - problem_.output.bits_before(begin));
     }
     sums.weight_all += times * weight;
     // A whole repetition stays when one tile of x serves it; so does the first when it continues the tile above.
@@ -344,14 +345,14 @@ Traffic ScheduleModel::loads(LoopOrder order, std::uint64_t steps, const MaskSum
   Traffic traffic;
   std::uint64_t spilled = 0;
   if (masked_along_k()) {
-    traffic.activation = pairs * shape.count;
-    traffic.weight = weights * shape.n * shape.count;
-    traffic.output = shape.m * output_row_ * shape.count;
+    traffic.activation = ceil_div(pairs * shape.count, 8);
+    traffic.weight = ceil_div(weights * shape.n * shape.count, 8);
+    traffic.output = ceil_div(shape.m * problem_.output.bits_before(shape.n) * shape.count, 8);
     spilled = (rows - shape.m) * shape.n;
   } else {
-    traffic.activation = rows * activation_row_ * shape.count;
-    traffic.weight = weights * weight_row_ * shape.count;
-    traffic.output = sums.output_bytes * shape.count;
+    traffic.activation = ceil_div(rows * row_bits(problem_.activation, shape.k, steps) * shape.count, 8);
+    traffic.weight = ceil_div(weights * row_bits(problem_.weight, shape.k, steps) * shape.count, 8);
+    traffic.output = ceil_div(sums.output_bits * shape.count, 8);
     spilled = pairs - sums.area.all;
   }
   traffic.partial_write = traffic.partial_read = spilled * problem_.partial_bytes * shape.count;

@@ -45,12 +45,12 @@ struct MaskSums {
   struct Area {
     std::uint64_t all = 0, single = 0, tail = 0;
   };
-  Area area;                       ///< output elements (scores, none) or activation bytes (context)
-  std::uint64_t output_bytes = 0;  ///< scores and none: sum of rows x bytes of an output row
+  Area area;                      ///< output elements (scores, none) or activation bits (context)
+  std::uint64_t output_bits = 0;  ///< scores and none: sum of rows x bits of an output row
 
   /// A measure of the weight tiles, whose clipped extent along x depends on m: over all pairs; what stays from one m
   /// tile to the next when x is the innermost of the two; the distinct ones per tile of x. Weight rows (scores, none)
-  /// or bytes of a weight row (context).
+  /// or bits of a weight row (context).
   std::uint64_t weight_all = 0, weight_staying = 0, weight_distinct = 0;
 };
 
@@ -100,8 +100,8 @@ class ScheduleModel {
   ScheduleProblem problem_;
   std::uint64_t group_;  ///< pass_group
   std::uint64_t k_step_ = 0, n_step_ = 0;
-  std::uint64_t n_needed_ = 0, k_needed_ = 0;                           ///< by all rows
-  std::uint64_t activation_row_ = 0, weight_row_ = 0, output_row_ = 0;  ///< bytes of whole rows
+  std::uint64_t n_needed_ = 0, k_needed_ = 0;  ///< by all rows
+  std::uint64_t row_bits(const OperandLayout& layout, std::uint64_t columns, std::uint64_t steps) const;
   std::uint64_t cycles_of_m(std::uint64_t m) const;
   std::uint64_t cycles_of_n(std::uint64_t n) const;
   std::uint64_t cycles_of_k(std::uint64_t k) const;

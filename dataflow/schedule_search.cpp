@@ -172,18 +172,21 @@ const Candidate& choose(const std::vector<Candidate>& candidates) {
   return *chosen;
 }
 
-/// Bytes of what each row of an operand needs along its columns, group by group; `first_row(position)` is the first row
+/// Bits of what each row of an operand needs along its columns, group by group; `first_row(position)` is the first row
 /// that needs a position.
 template <class FirstRow>
-std::uint64_t needed_bytes(const OperandLayout& layout, const GemmShape& shape, std::uint64_t extent,
-                           FirstRow first_row) {
-  std::uint64_t bytes = 0;
+std::uint64_t needed_bits(const OperandLayout& layout, const GemmShape& shape, std::uint64_t extent,
+                          FirstRow first_row) {
+  OperandLayout one_tile = layout;  // entries of rows come once
+  one_tile.row_bits = 0;
+  std::uint64_t bits = layout.tile_bits(shape.m, 0, 1) - one_tile.tile_bits(shape.m, 0, 1);
   for (std::uint64_t g = 0; g * layout.group < extent; ++g) {
-    const std::uint64_t end = shape.rows_seeing_before(std::min(extent, (g + 1) * layout.group));
-    const std::uint64_t first = first_row(g * layout.group);
-    if (end > first) bytes += (end - first) * layout.row_bytes(g, g + 1);
+    const std::uint64_t position = g * layout.group;
+    const std::uint64_t end = shape.rows_seeing_before(std::min(extent, position + layout.group));
+    const std::uint64_t first = first_row(position);
+    if (end > first) bits += one_tile.tile_bits(end - first, position, 1);
   }
-  return bytes;
+  return bits;
 }
 
 /// The choice under a policy of output orders.
@@ -224,14 +227,16 @@ Traffic compulsory_traffic(const GemmShape& shape, const OperandLayout& activati
   };
   const std::uint64_t k = shape.reduction_needed(0, shape.m), n = shape.columns_needed(0, shape.m);
   const std::uint64_t k0 = shape.reduction_skipped(0), n0 = shape.columns_skipped(0);
+  // As few bits as any walk moves: tables padded to bytes are not in it.
+  const auto once_each = [&](const OperandLayout& layout, CausalMask cut, std::uint64_t extent) {
+    return (shape.causal == cut ? needed_bits(layout, shape, extent, first_row)
+                                : layout.tile_bits(shape.m, 0, extent)) *
+           shape.count / 8;
+  };
   Traffic once;
-  once.weight = weight.tile_bytes(n - n0, k0, k - k0) * shape.count;
-  once.activation = (shape.causal == CausalMask::context ? needed_bytes(activation, shape, k, first_row)
-                                                         : activation.tile_bytes(shape.m, 0, k)) *
-                    shape.count;
-  once.output = (shape.causal == CausalMask::scores ? needed_bytes(output, shape, n, first_row)
-                                                    : output.tile_bytes(shape.m, 0, n)) *
-                shape.count;
+  once.weight = weight.tile_bits(n - n0, k0, k - k0) * shape.count / 8;
+  once.activation = once_each(activation, CausalMask::context, k);
+  once.output = once_each(output, CausalMask::scores, n);
   return once;
 }
 

@@ -83,13 +83,13 @@ std::uint64_t stored_bits(const QuantizedTensor& tensor) {
 
 std::uint64_t stored_bytes(const QuantizedTensor& tensor) {
   const Format& format = tensor.format;
-  if (format.grouping != Grouping::group) {
-    return tensor.rows() * code_bytes(format, tensor.columns()) +
-           std::uint64_t{tensor.groups()} * metadata_bytes(format);
-  }
+  // Records follow one another without gaps in the table of their group.
+  const std::size_t per_row = format.grouping == Grouping::none ? 1 : tensor.groups_per_row();
+  const std::uint64_t table = (tensor.groups() / per_row * format.metadata_bits() + 7) / 8;
+  const std::uint64_t tables = format.grouping == Grouping::none ? 0 : per_row * table;
+  if (format.grouping != Grouping::group) return tensor.rows() * code_bytes(format, tensor.columns()) + tables;
   const std::size_t whole = tensor.columns() / format.group_k, rest = tensor.columns() % format.group_k;
-  const std::size_t codes = whole * code_bytes(format, format.group_k) + code_bytes(format, rest);
-  return tensor.rows() * codes + std::uint64_t{tensor.groups()} * metadata_bytes(format);
+  return tensor.rows() * (whole * code_bytes(format, format.group_k) + code_bytes(format, rest)) + tables;
 }
 
 Tensor transposed(const Tensor& tensor) {

@@ -263,26 +263,6 @@ void unpack_metadata(const std::uint8_t* in, std::size_t row, std::size_t g, Qua
   }
 }
 
-SideTable side_table(const Format& format, std::size_t rows, std::size_t columns) {
-  SideTable table;
-  if (format.row_bits() > 0) {
-    table.bits = static_cast<unsigned>(format.row_bits());
-    table.lines = 1;
-    table.entries = rows;
-    table.by_row = true;
-  } else if (format.column_bits() > 0) {
-    table.bits = static_cast<unsigned>(format.column_bits());
-    table.lines = (rows + tender_chunk_rows - 1) / tender_chunk_rows;
-    table.entries = columns;
-  }
-  return table;
-}
-
-std::uint32_t side_field(const QuantizedTensor& tensor, std::size_t line, std::size_t entry) {
-  if (tensor.format.row_bits() > 0) return fp16_bits(tensor.row_scales[entry]);
-  return tensor.column_groups[line * tensor.columns() + entry];
-}
-
 QuantizedTensor blank_tensor(const Format& format, std::vector<std::size_t> shape, std::string name) {
   QuantizedTensor tensor;
   tensor.format = format;

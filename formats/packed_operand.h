@@ -15,13 +15,14 @@
 /// Metadata of one group, little endian:
 ///   int, tender             FP16 scale
 ///   mant4, ant4, olive4     FP16 scale, type byte
-///   bfp, anda               shared exponent in the low 5 bits of a byte
+///   bfp, anda               shared exponent in the low 5 bits
 ///   amove                   S, R (E4M3), cluster codes of 2 bits, cluster 0 in the low bits
 ///   bitmod                  the integer c of the scale; bitmod4, bitmod3: type byte
 ///   mx                      X + 127 (E8M0)
 ///   nvfp4                   block scale (E4M3)
-/// What a row has once (bitmod's S), and what the columns of 256 rows share (tender's groups), is a side table, not
-/// part of any record. Metadata of a whole tensor (amove's p, nvfp4's t) travels with its shape.
+/// The bits of a record that the format does not need are its highest; in memory (dataflow/operand_layout.h) the next
+/// record has them. What a row has once beside its records (bitmod's S in FP16), and what the columns of 256 rows share
+/// (tender's groups), is not part of any record. Metadata of a whole tensor (amove's p, nvfp4's t) travels with its shape.
 #pragma once
 
 #include <cstddef>
@@ -58,18 +59,6 @@ void unpack_codes(const std::uint8_t* in, std::size_t row, std::size_t g, Quanti
 void pack_metadata(const QuantizedTensor& tensor, std::size_t row, std::size_t g, std::uint8_t* out);
 /// bitmod: scales[] become c * row_scales[row], which must be there.
 void unpack_metadata(const std::uint8_t* in, std::size_t row, std::size_t g, QuantizedTensor& tensor);
-
-/// What many records would repeat: fields of `bits`, `entries` of them in a line.
-///   tender                  a line per 256 rows, an entry per column: the column's group
-///   bitmod                  one line, an entry per row: S in FP16
-struct SideTable {
-  unsigned bits = 0;  ///< 0: the format has no table
-  std::size_t lines = 0, entries = 0;
-  bool by_row = false;  ///< an entry belongs to a row
-};
-/// Of an operand of `rows` x `columns`.
-SideTable side_table(const Format& format, std::size_t rows, std::size_t columns);
-std::uint32_t side_field(const QuantizedTensor& tensor, std::size_t line, std::size_t entry);
 
 /// A tensor of zeros with every array that the format has, to be filled by unpacking.
 QuantizedTensor blank_tensor(const Format& format, std::vector<std::size_t> shape, std::string name);

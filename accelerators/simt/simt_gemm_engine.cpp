@@ -11,9 +11,9 @@
 namespace nibble {
 namespace {
 
-/// Weights per scale, as many bytes of metadata as the layout says, in units of 16 bits.
+/// Weights per 16 bits of metadata; 0: scales of rows are loaded with the results.
 std::uint64_t weights_per_scale(const OperandLayout& layout) {
-  return layout.metadata_bytes == 0 ? 0 : layout.group * 2 / layout.metadata_bytes;
+  return layout.metadata_bits == 0 ? 0 : layout.group * layout.metadata_rows * 16 / layout.metadata_bits;
 }
 
 std::array<std::uint64_t, 6> key_of(const GemmKernelConfig& kernel) {

@@ -18,13 +18,14 @@ using namespace nibble::test;
 namespace {
 
 OperandDescriptor operand(const std::string& format, std::uint32_t rows, std::uint32_t columns,
-                          std::uint32_t block_rows) {
+                          std::uint32_t block_rows, bool packed = false) {
   OperandDescriptor out;
   out.address = 4096;
   out.format = Format::parse(format);
   out.rows = rows;
   out.columns = columns;
   out.block_rows = block_rows;
+  out.packed = packed;
   return out;
 }
 
@@ -43,14 +44,6 @@ void for_each_byte(const OperandLayout& layout, const std::vector<MemoryRun>& ru
 std::vector<std::uint8_t> gather(const OperandLayout& layout, const TileRange& range,
                                  const std::vector<std::uint8_t>& memory) {
   const auto runs = layout.tile(range.row0, range.rows, range.column0, range.columns);
-  std::vector<std::uint8_t> bytes(layout.tile_bytes(range.rows, range.column0, range.columns));
-  for_each_byte(layout, runs, [&](std::uint64_t from, std::size_t to) { bytes.at(to) = memory.at(from); });
-  return bytes;
-}
-
-/// The bytes of `runs`, side tables included.
-std::vector<std::uint8_t> fetched(const std::vector<MemoryRun>& runs, const OperandLayout& layout,
-                                  const std::vector<std::uint8_t>& memory) {
   std::vector<std::uint8_t> bytes;
   for_each_byte(layout, runs, [&](std::uint64_t from, std::size_t) { bytes.push_back(memory.at(from)); });
   return bytes;
@@ -112,12 +105,11 @@ TEST_CASE("tiles of decomposed activations bring the groups of their columns fro
     const auto memory = pack_operand(layout, whole);
     REQUIRE(memory.size() == placed.bytes());
     const unsigned bits = static_cast<unsigned>(placed.format.column_bits());
-    // Three chunks of rows; two blocks of 64 columns and one of 22.
-    REQUIRE(placed.bytes() == layout.bytes() + 3 * (2 * 8 * bits + (22 * bits + 7) / 8));
+    // Three chunks of rows with a scale each; two blocks of 64 columns and one of 22.
+    REQUIRE(placed.bytes() == layout.block_bytes() + 3 * 2 + 3 * (2 * 8 * bits + (22 * bits + 7) / 8));
     for (const TileRange& range : {TileRange{0, 600, 0, 150}, TileRange{255, 2, 64, 64}, TileRange{300, 299, 128, 22},
                                    TileRange{599, 1, 0, 1}}) {
-      const auto bytes = fetched(tile_runs(layout, placed.format, range), layout, memory);
-      const QuantizedTensor tile = unpack_tile(layout, placed.format, range, bytes);
+      const QuantizedTensor tile = unpack_tile(layout, placed.format, range, gather(layout, range, memory));
       REQUIRE(is_encoding(tile));
       check_tile(whole, range, tile);
       for (std::uint64_t r = 0; r < range.rows; ++r) {
@@ -137,30 +129,31 @@ TEST_CASE("tiles of decomposed activations bring the groups of their columns fro
 TEST_CASE("tiles bring the scales of their rows from the table behind the operand, planes come back as elements") {
   Random random(7);
   for (const char* const format : {"bitmod4-g32", "bitmod6-g64", "anda7-g64", "anda15-g32"}) {
-    const OperandDescriptor placed = operand(format, 20, 150, 8);
-    const OperandLayout layout = placed.layout(0);
-    const QuantizedTensor whole = test::random_operand(format, 20, 150, random);
-    const auto memory = pack_operand(layout, whole);
-    const bool row_scales = !whole.row_scales.empty();
-    REQUIRE(memory.size() == placed.bytes());
-    REQUIRE(placed.bytes() == layout.bytes() + (row_scales ? 2 * 20 : 0));
-    for (const TileRange& range : {TileRange{0, 20, 0, 150}, TileRange{7, 2, 64, 64}, TileRange{3, 17, 128, 22},
-                                   TileRange{19, 1, 0, 1}, TileRange{5, 9, 64, 5}}) {
-      const QuantizedTensor tile =
-          unpack_tile(layout, placed.format, range, fetched(tile_runs(layout, placed.format, range), layout, memory));
-      CAPTURE(format, range.row0, range.rows, range.column0, range.columns);
-      REQUIRE(is_encoding(tile));
-      const std::size_t k = placed.format.group_k;
-      for (std::uint64_t r = 0; r < range.rows; ++r) {
-        const std::size_t row = range.row0 + r;
-        if (row_scales) REQUIRE(tile.row_scales[r] == whole.row_scales[row]);
-        for (std::uint64_t c = 0; c < range.columns; ++c) {
-          const std::size_t column = range.column0 + c;
-          REQUIRE(tile.codes[r * range.columns + c] == whole.codes[row * 150 + column]);
-          const std::size_t mine = tile.group_index(r, c / k), its = whole.group_index(row, column / k);
-          if (row_scales) REQUIRE(tile.scales[mine] == whole.scales[its]);
-          if (!row_scales) REQUIRE(tile.exponents[mine] == whole.exponents[its]);
-          if (!whole.types.empty()) REQUIRE(int(tile.types[mine]) == int(whole.types[its]));
+    for (const bool packed : {false, true}) {
+      const OperandDescriptor placed = operand(format, 20, 150, 8, packed);
+      const OperandLayout layout = placed.layout(0);
+      const QuantizedTensor whole = test::random_operand(format, 20, 150, random);
+      const auto memory = pack_operand(layout, whole);
+      const bool row_scales = !whole.row_scales.empty();
+      REQUIRE(memory.size() == placed.bytes());
+      REQUIRE(placed.bytes() == layout.block_bytes() + (row_scales ? 2 * 20 : 0));
+      for (const TileRange& range : {TileRange{0, 20, 0, 150}, TileRange{7, 2, 64, 64}, TileRange{3, 17, 128, 22},
+                                     TileRange{19, 1, 0, 1}, TileRange{5, 9, 64, 5}}) {
+        const QuantizedTensor tile = unpack_tile(layout, placed.format, range, gather(layout, range, memory));
+        CAPTURE(format, range.row0, range.rows, range.column0, range.columns);
+        REQUIRE(is_encoding(tile));
+        const std::size_t k = placed.format.group_k;
+        for (std::uint64_t r = 0; r < range.rows; ++r) {
+          const std::size_t row = range.row0 + r;
+          if (row_scales) REQUIRE(tile.row_scales[r] == whole.row_scales[row]);
+          for (std::uint64_t c = 0; c < range.columns; ++c) {
+            const std::size_t column = range.column0 + c;
+            REQUIRE(tile.codes[r * range.columns + c] == whole.codes[row * 150 + column]);
+            const std::size_t mine = tile.group_index(r, c / k), its = whole.group_index(row, column / k);
+            if (row_scales) REQUIRE(tile.scales[mine] == whole.scales[its]);
+            if (!row_scales) REQUIRE(tile.exponents[mine] == whole.exponents[its]);
+            if (!whole.types.empty()) REQUIRE(int(tile.types[mine]) == int(whole.types[its]));
+          }
         }
       }
     }
@@ -188,15 +181,66 @@ TEST_CASE("the open value window unpacks with one scale per channel") {
   }
 }
 
-TEST_CASE("a per-channel operand of several blocks keeps its scale with each block") {
+TEST_CASE("a per-channel operand keeps the scales of its rows behind its blocks") {
   Random random(5);
   const OperandDescriptor placed = operand("int8-channel", 6, 150, 4);
   const OperandLayout layout = placed.layout(0);
   const QuantizedTensor whole = random_coded("int8-channel", 6, 150, random);
   const auto memory = pack_operand(layout, whole);
-  REQUIRE(memory.size() == 6 * (150 + 3 * 2));
+  REQUIRE(memory.size() == 6 * (150 + 2));
   for (const TileRange& range : {TileRange{0, 6, 0, 150}, TileRange{1, 4, 64, 64}, TileRange{3, 3, 128, 22}})
     check_tile(whole, range, unpack_tile(layout, placed.format, range, gather(layout, range, memory)));
+}
+
+TEST_CASE("rows written one by one merge their packed records with those that are there") {
+  Random random(8);
+  for (const char* const format : {"bfp8-g32", "bfp4-g32", "anda7-g32"}) {
+    const OperandDescriptor placed = operand(format, 21, 100, 16, true);
+    const OperandLayout layout = placed.layout(0);
+    CHECK(layout.bytes() < operand(format, 21, 100, 16).bytes());
+    std::vector<float> values(21 * 100);
+    for (float& value : values)
+      value = static_cast<float>(random.normal());
+    const QuantizedTensor whole = encode({"whole", {21, 100}, values}, placed.format);
+    std::vector<std::uint8_t> memory(layout.bytes(), 0);
+    std::uint64_t saturated = 0;
+    for (std::uint64_t row = 0; row < 21;) {
+      const std::uint64_t count = std::min<std::uint64_t>(1 + random.below(3), 21 - row);
+      const auto cut = layout.shared_bytes(row, count, 0, 100);
+      std::vector<std::uint8_t> before;
+      for_each_byte(layout, cut, [&](std::uint64_t from, std::size_t) { before.push_back(memory.at(from)); });
+      ByteMap shared;
+      insert_bytes(cut, before, shared);
+      const auto first = values.begin() + static_cast<std::ptrdiff_t>(row * 100);
+      const auto bytes =
+          quantize_results(layout, placed.format, {row, count, 0, 100},
+                           {first, first + static_cast<std::ptrdiff_t>(count * 100)}, 0, shared, saturated);
+      for_each_byte(layout, layout.tile(row, count, 0, 100),
+                    [&](std::uint64_t to, std::size_t from) { memory.at(to) = bytes.at(from); });
+      for (const auto& [address, byte] : shared)
+        CHECK(memory.at(address - layout.base) == byte);
+      row += count;
+    }
+    CHECK((memory == pack_operand(layout, whole)));
+  }
+}
+
+TEST_CASE("rows of weights that share a scale have it once") {
+  Random random(9);
+  for (const std::uint32_t block_rows : {8u, 6u, 64u}) {
+    const OperandDescriptor placed = operand("int4-g32x4", 22, 70, block_rows, true);
+    const OperandLayout layout = placed.layout(0);
+    const QuantizedTensor whole = test::random_operand("int4-g32x4", 22, 70, random);
+    const auto memory = pack_operand(layout, whole);
+    // Scales of 4 rows and 32 columns; blocks of 6 rows keep those of 2.
+    if (block_rows == 64) REQUIRE(memory.size() == 22 * (16 + 16 + 3) + 3 * 6 * 2);
+    if (block_rows == 6) REQUIRE(memory.size() == 22 * (16 + 16 + 3) + 3 * 11 * 2);
+    for (const TileRange& range : {TileRange{0, 22, 0, 70}, TileRange{5, 6, 32, 32}, TileRange{3, 1, 64, 6}}) {
+      const QuantizedTensor tile = unpack_tile(layout, placed.format, range, gather(layout, range, memory));
+      CAPTURE(block_rows, range.row0, range.column0);
+      check_tile(whole, range, tile);
+    }
+  }
 }
 
 TEST_CASE("results stored tile by tile read back as the whole, in fp16 and fp32") {

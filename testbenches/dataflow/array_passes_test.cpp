@@ -159,9 +159,9 @@ TEST_CASE("only groups with metadata bound a pass") {
   activation.group = 64;
   weight.group = 128;
   CHECK(pass_group(activation, weight) == 0);
-  weight.metadata_bytes = 2;
+  weight.metadata_bits = 16;
   CHECK(pass_group(activation, weight) == 128);
-  activation.metadata_bytes = 1;
+  activation.metadata_bits = 5;
   CHECK(pass_group(activation, weight) == 64);
   activation.group = 48;
   CHECK(pass_group(activation, weight) == 16);

@@ -195,7 +195,7 @@ TEST_CASE("closed forms equal the walk with unequal groups, fused PEs and passes
     problem.output = operand(9, 33, 5, 16, 2, 2);
     for (const Tiling& tiling : legal_tilings(problem, 2, 6, 5))
       check_against_walk(problem, tiling);
-    problem.activation.metadata_bytes = 0;
+    problem.activation.metadata_bits = 0;
     for (const Tiling& tiling : legal_tilings(problem, 3, 6, 5))
       check_against_walk(problem, tiling);
   }

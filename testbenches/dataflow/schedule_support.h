@@ -18,7 +18,7 @@ inline OperandLayout operand(std::uint64_t rows, std::uint64_t columns, std::uin
   layout.columns = columns;
   layout.group = group;
   layout.bits = bits;
-  layout.metadata_bytes = metadata_bytes;
+  layout.metadata_bits = 8 * metadata_bytes;
   layout.block_rows = block_rows;
   return layout;
 }

@@ -151,9 +151,9 @@ class Models(program.ProgramTest):
         operators = {op["name"]: op for op in report["operators"] if op.get("layer") == 0}
         tokens = [operators[f"attention_scores{part}"]["n"] for part in ("_initial", "", "_local")]
         self.assertEqual(tokens, [32, 4000, 64])
-        # Codes and one byte of exponent per 32: two heads of 32 channels (256 / 8), batch 1.
+        # Codes and 5 bits of exponent per 32: two heads of 32 channels (256 / 8), batch 1.
         weight = operators["attention_scores"]["traffic_bytes"]["kv"]
-        self.assertEqual(weight, 2 * 4000 * (32 * 5 // 8 + 1))
+        self.assertEqual(weight, 2 * (4000 * 32 * 5 + 4000 * 5) // 8)
 
 
 if __name__ == "__main__":
