@@ -46,8 +46,8 @@ std::optional<Tiling> SystolicConfig::only_tiling(const Descriptor& command) con
   const std::uint64_t group = command.a.layout(0).group;
   tiling.k = group;
   const auto fits = [&](std::uint64_t k) {
-    bool room = command.a.layout(0).tile_bytes(tiling.m, 0, std::min(k, reduction_of(command))) <=
-                buffers.activation_bytes / 2;
+    bool room =
+        command.a.layout(0).tile_bytes(tiling.m, 0, std::min(k, reduction_of(command))) <= buffers.activation_bytes / 2;
     for (std::size_t i = 0; i <= continuation_count; ++i) {
       if (segment_extent(command, i) == 0) continue;
       const OperandLayout layout = weight_segment(command, i).layout(0);

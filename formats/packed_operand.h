@@ -22,7 +22,8 @@
 ///   nvfp4                   block scale (E4M3)
 /// The bits of a record that the format does not need are its highest; in memory (dataflow/operand_layout.h) the next
 /// record has them. What a row has once beside its records (bitmod's S in FP16), and what the columns of 256 rows share
-/// (tender's groups), is not part of any record. Metadata of a whole tensor (amove's p, nvfp4's t) travels with its shape.
+/// (tender's groups), is not part of any record. Metadata of a whole tensor (amove's p, nvfp4's t) travels with its
+/// shape.
 #pragma once
 
 #include <cstddef>

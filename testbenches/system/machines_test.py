@@ -155,6 +155,28 @@ class Models(program.ProgramTest):
         weight = operators["attention_scores"]["traffic_bytes"]["kv"]
         self.assertEqual(weight, 2 * (4000 * 32 * 5 + 4000 * 5) // 8)
 
+    def test_caches_hold_what_attention_reads(self):
+        """Decode reads every key and value once: the bytes that moved are those that the report says are held."""
+        (self.directory / "toy.yaml").write_text(program.TOY)
+        for name, model, bits in (("harmonia", "llama-2-7b", 5.25), ("mant", "toy.yaml", None), ("fp16-array", "toy.yaml", 16),
+                                  ("int8-array", "toy.yaml", None), ("amove-array", "toy.yaml", 5)):
+            with self.subTest(machine=name):
+                report = self.report("run", "--accelerator", name, "--model", model, "--decode=1", "--context=4095")
+                held = report["kv_cache"]
+                read = sum(op["traffic_bytes"]["kv"] for op in report["operators"] if op["name"].startswith("attention_")
+                           and op["kind"] == "attention")
+                # Scales of M-ANT's window are kept while it is empty; each tile of values brings the scales of its channels.
+                layers, heads, channels = 2, 2, 32
+                scales = layers * heads * channels * 2
+                more = {"mant": scales, "int8-array": -15 * scales}.get(name, 0)
+                self.assertEqual(held["bytes"] - read, more)
+                self.assertEqual(held["tokens"], 4096)
+                self.assertEqual(held["bits_per_value"], 8 * held["bytes"] / held["values"])
+                if bits is not None:
+                    self.assertAlmostEqual(held["bits_per_value"], bits, places=4)
+        shown = self.succeed("run", "--accelerator=harmonia", "--model=llama-2-7b", "--decode=1", "--context=4095").out
+        self.assertIn("KV cache, 4,096 tokens: 705 MB, 5.25 bits per value, 3.05x below FP16", shown)
+
 
 if __name__ == "__main__":
     program.main()
