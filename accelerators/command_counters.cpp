@@ -30,8 +30,10 @@ void CommandCounters::repeat_since(const CommandCounters& before, std::uint64_t 
   };
   // A new counter is to be repeated, too.
   static_assert(sizeof(CommandCounters) ==
-                    sizeof(std::uint64_t) * (2 + std::size(sums) + std::size_t{4} * stream_count + most_modes + 5),
-                "cycles, bytes read ahead, sums, arrays; status and four of the repetition itself");
+                    sizeof(std::uint64_t) * (2 + std::size(sums) + std::size_t{4} * stream_count + most_modes + 5) +
+                        sizeof(SimtWork),
+                "cycles, bytes read ahead, sums, arrays; status and four of the repetition itself; multiprocessors "
+                "simulate every slice");
   for (const auto sum : sums)
     this->*sum += times * (this->*sum - before.*sum);
   const auto repeat_all = [times](auto& now, const auto& then) {

@@ -8,11 +8,25 @@
 #include <numeric>
 
 #include "accelerators/descriptor.h"
+#include "accelerators/simt/warp_program.h"
 #include "transport/transfer_tag.h"
 
 namespace nibble {
 
 constexpr std::size_t most_modes = 16;
+
+/// What multiprocessors did besides multiplying.
+struct SimtWork {
+  std::array<std::uint64_t, warp_operation_count> instructions{};  ///< of warps, by WarpOperation
+  std::uint64_t register_reads = 0, register_writes = 0;           ///< lane registers (32 bits)
+  std::uint64_t shared_read_bytes = 0, shared_written_bytes = 0;   ///< shared memory
+  std::uint64_t l2_read_bytes = 0;                                 ///< from the L2 cache to the multiprocessors
+  std::uint64_t l2_filled_bytes = 0;                               ///< from memory to the L2 cache
+  std::uint64_t of(WarpOperation operation) const { return instructions[static_cast<std::size_t>(operation)]; }
+  std::uint64_t all_instructions() const {
+    return std::accumulate(instructions.begin(), instructions.end(), std::uint64_t{0});
+  }
+};
 
 struct CommandCounters {
   /// Products in all modes.
@@ -64,6 +78,7 @@ struct CommandCounters {
   std::uint64_t weight_buffer_read = 0, weight_buffer_write = 0;
   std::uint64_t activation_buffer_read = 0, activation_buffer_write = 0;
   std::uint64_t output_buffer_read = 0, output_buffer_write = 0;
+  SimtWork simt;
 
   /// Of the bytes read: asked for before the command began.
   std::uint64_t prefetched_bytes = 0;

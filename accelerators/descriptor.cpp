@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/units.h"
+#include "dataflow/schedule_search.h"
 #include "formats/packed_operand.h"
 #include "formats/rounding.h"
 
@@ -422,6 +423,16 @@ bool Descriptor::unpack(const std::array<std::uint8_t, descriptor_bytes>& bytes,
     out.window = unpacker.get32();
   }
   return true;
+}
+
+Traffic compulsory_traffic(const Descriptor& command) {
+  OperandLayout output = command.c.layout(0);
+  if (command.stream_bytes > 0) {
+    // A stream counts as rows of its own format.
+    output.rows = command.m;
+    output.columns = command.n;
+  }
+  return compulsory_traffic(shape_of(command), command.a.layout(0), command.w.layout(0), output);
 }
 
 }  // namespace nibble

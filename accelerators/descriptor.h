@@ -166,6 +166,8 @@ bool writes_whole_bytes(const Descriptor& command);
 
 /// The GEMM of a command, without continuations.
 GemmShape shape_of(const Descriptor& command);
+/// Every operand of a GEMM command moved once, where it meets others (dataflow/schedule_search.h).
+Traffic compulsory_traffic(const Descriptor& command);
 /// The whole reduction, continuations included.
 std::uint64_t reduction_of(const Descriptor& command);
 /// Part `segment` of W: 0 is `w`, then the continuations; its reduction extent, and where it begins.

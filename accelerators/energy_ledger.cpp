@@ -89,6 +89,20 @@ std::vector<std::uint64_t> EnergyLedger::activity(const CommandCounters& c) cons
   return counts;
 }
 
+std::uint64_t EnergyLedger::sram_read_bytes(const CommandCounters& counters) const {
+  std::uint64_t bytes = 0;
+  for (const Buffer& buffer : buffers_)
+    bytes += buffer.read(counters);
+  return bytes;
+}
+
+std::uint64_t EnergyLedger::sram_written_bytes(const CommandCounters& counters) const {
+  std::uint64_t bytes = 0;
+  for (const Buffer& buffer : buffers_)
+    bytes += buffer.written(counters);
+  return bytes;
+}
+
 void EnergyLedger::price_unit(const CostBook& book, const Unit& unit, PriceList& out) const {
   const std::size_t first = out.energy.size();
   for (const Work& work : unit.work)

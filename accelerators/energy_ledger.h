@@ -11,6 +11,10 @@
 ///   BUFFER.read .write bytes                                        x the SRAM table at the access width
 ///   BUFFER.leakage     T                                            x the SRAM table
 ///   control.cycle      T                                            x control.cycle, pJ/cycle
+/// A SIMT machine: pe.* and foot.* for the tensor cores of each mode; vector.operation for everything that the lanes
+/// compute, instructions of kernels 32 at a time; instructions that the warp schedulers issue x sm.instruction,
+/// pJ/instruction; register_file, shared_memory and l2_cache as memories.
+///
 /// Feet, quantizer and vector unit idle and leak like PEs, per foot, unit and lane. PE stands for the PE's area entry
 /// without ".area". What a book does not hold is unknown.
 #pragma once
@@ -60,6 +64,9 @@ class EnergyLedger {
   const std::vector<ActivityKind>& activities() const { return activities_; }
   /// One count per activity.
   std::vector<std::uint64_t> activity(const CommandCounters& counters) const;
+  /// Of all memories on chip.
+  std::uint64_t sram_read_bytes(const CommandCounters& counters) const;
+  std::uint64_t sram_written_bytes(const CommandCounters& counters) const;
   /// Throws InputError where a book's entry has another unit, or a buffer is smaller than the book's smallest macro.
   PriceList price(const CostBook& book) const;
 

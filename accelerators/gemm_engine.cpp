@@ -25,16 +25,6 @@ std::size_t segment_count(const Descriptor& command) {
   return count;
 }
 
-/// C is large enough; arranged as heads it takes whole groups of whole heads.
-bool holds_results(const Descriptor& command) {
-  if (command.c.arrangement == Arrangement::rows) return command.c.rows >= command.m && command.c.columns >= command.n;
-  if (command.c.arrangement != Arrangement::heads || command.m % command.rows_per_token != 0) return false;
-  const std::uint64_t width = std::uint64_t{command.rows_per_token} * command.n, heads = command.c.columns / width;
-  return heads > 0 && command.c.columns % width == 0 && command.count % heads == 0 &&
-         command.n % command.c.layout(0).group == 0 &&
-         command.c.rows >= std::uint64_t{command.count} / heads * (command.m / command.rows_per_token);
-}
-
 bool is_weight_arrangement(const OperandDescriptor& weight) {
   if (weight.arrangement == Arrangement::rows) return true;
   const Format& format = weight.format;

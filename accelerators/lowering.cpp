@@ -55,16 +55,6 @@ std::uint64_t Placement::allocate(std::uint64_t bytes, const std::string& what) 
   return address;
 }
 
-Traffic compulsory_traffic(const Descriptor& command) {
-  OperandLayout output = command.c.layout(0);
-  if (command.stream_bytes > 0) {
-    // A stream counts as rows of its own format.
-    output.rows = command.m;
-    output.columns = command.n;
-  }
-  return compulsory_traffic(shape_of(command), command.a.layout(0), command.w.layout(0), output);
-}
-
 Tiling Scheduler::schedule(const Descriptor& command) {
   if (const auto only = config_.only_tiling(command)) return *only;
   const Key key{command.m,

@@ -48,9 +48,6 @@ class Placement {
   bool wrapped_ = false;
 };
 
-/// Every operand of a GEMM command moved once, where it meets others (dataflow/schedule_search.h).
-Traffic compulsory_traffic(const Descriptor& command);
-
 /// Bytes of `rows` x `columns` elements in one block; `packed`: as in caches, records to the bit.
 std::uint64_t stream_bytes(const Format& format, std::uint64_t rows, std::uint64_t columns, bool packed = false);
 /// A field of a descriptor; InputError that names `what` beyond 32 bits.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "accelerators/descriptor.h"
+#include "accelerators/simt/simt_config.h"
 #include "accelerators/systolic_config.h"
 #include "core/error.h"
 
@@ -54,24 +55,6 @@ KvCacheConfig kv_cache_from(ConfigNode node, const FormatsConfig& formats, const
   return cache;
 }
 
-bool quantizes(const FormatsConfig& formats) {
-  for (const Format* format :
-       {&formats.activation, &formats.query, &formats.key, &formats.value, &formats.probability}) {
-    if (format->grouping != Grouping::none) return true;
-  }
-  return false;
-}
-
-QuantizerConfig quantizer_from(ConfigNode node) {
-  QuantizerConfig quantizer;
-  quantizer.present = true;
-  quantizer.pipeline_cycles = count_at(node, "pipeline_cycles", 0, 4096);
-  quantizer.elements_per_cycle = count_at(node, "elements_per_cycle", 1, 65536);
-  quantizer.cost_key = node.string("cost_key", "quantizer");
-  node.reject_unknown();
-  return quantizer;
-}
-
 IdleConfig idle_from(ConfigNode node) {
   const auto policy = [&](const char* key) {
     const std::string name = node.choice(key, {"clocked", "gated", "as_active"}, "clocked");
@@ -106,7 +89,7 @@ std::array<double, vector_function_count> vector_operations_from(ConfigNode node
 }
 
 std::unique_ptr<MachineConfig> MachineConfig::from(ConfigNode node) {
-  node.choice("kind", {"systolic"});
+  if (node.choice("kind", {"systolic", "simt"}) == "simt") return std::make_unique<SimtConfig>(SimtConfig::from(node));
   return std::make_unique<SystolicConfig>(SystolicConfig::from(node));
 }
 
@@ -135,7 +118,6 @@ void MachineConfig::read_common(ConfigNode& node, const PairCheck& check, std::u
   weight_block_rows = count_at(layout, "weight_block_rows", 1, 65536, weight_blocks);
   output_block_columns = count_at(layout, "output_block_columns", 1, 65536, column_blocking);
   layout.reject_unknown();
-  if (quantizes(formats)) quantizer = quantizer_from(node.child("quantizer"));
   kv_cache = kv_cache_from(node.child_or_empty("kv_cache"), formats, check);
   idle = idle_from(node.child_or_empty("idle"));
   ConfigNode transfers = node.child("dma");
@@ -143,6 +125,24 @@ void MachineConfig::read_common(ConfigNode& node, const PairCheck& check, std::u
   prefetch_next = transfers.boolean("prefetch_next", true);
   fidelity = node.choice("fidelity", {"transaction", "cycle"}, "transaction") == "cycle" ? Fidelity::cycle
                                                                                          : Fidelity::transaction;
+}
+
+std::uint64_t sum_extent(const Format& activations, const Format& weights) {
+  std::uint64_t extent = 0;
+  for (const Format* format : {&activations, &weights}) {
+    if (format->grouping != Grouping::group) continue;
+    const std::uint64_t own = format->cluster != 0 ? format->cluster : format->group_k;
+    extent = extent == 0 ? own : std::min(extent, own);
+  }
+  return extent;
+}
+
+bool MachineConfig::quantizes() const {
+  for (const Format* format :
+       {&formats.activation, &formats.query, &formats.key, &formats.value, &formats.probability}) {
+    if (format->grouping != Grouping::none) return true;
+  }
+  return false;
 }
 
 bool MachineConfig::encodes(const Format& format) const {

@@ -139,11 +139,17 @@ struct MachineConfig {
   void read_name(ConfigNode& node);
   /// Formats that meet: linear layers, scores, context.
   void read_formats(ConfigNode node, const PairCheck& check);
-  /// Everything else that is common but the vector unit; `blocks`: rows of a block unless configured, activations and
-  /// weights.
+  /// Some tensor that the machine writes is in a quantized format.
+  bool quantizes() const;
+  /// Everything else that is common but vector unit and quantizer; `blocks`: rows of a block unless configured,
+  /// activations and weights.
   void read_common(ConfigNode& node, const PairCheck& check, std::uint64_t activation_blocks,
                    std::uint64_t weight_blocks);
 };
+
+/// Reduction extent that one sum of the PE spans before it is scaled: the group, or an Amove cluster, of the operand
+/// that has the smaller ones; 0: the whole reduction.
+std::uint64_t sum_extent(const Format& activations, const Format& weights);
 
 /// Integer at a key, with a default or without.
 std::uint64_t count_at(ConfigNode& node, const std::string& key, std::int64_t min, std::int64_t max);

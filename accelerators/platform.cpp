@@ -72,8 +72,8 @@ ReportFigures figures_of(const CommandCounters& c, const LoweredCommand& command
   f.traffic = by_stream(bytes);
   f.prefetched_bytes = c.prefetched_bytes;
   f.compulsory_bytes = command.compulsory_bytes;
-  f.sram_read_bytes = c.weight_buffer_read + c.activation_buffer_read + c.output_buffer_read;
-  f.sram_write_bytes = c.weight_buffer_write + c.activation_buffer_write + c.output_buffer_write;
+  f.sram_read_bytes = ledger.sram_read_bytes(c);
+  f.sram_write_bytes = ledger.sram_written_bytes(c);
   f.overflows = c.overflows;
   f.activity = ledger.activity(c);
   return f;

@@ -25,6 +25,16 @@ BufferCapacity buffers_from(ConfigNode node, std::uint64_t& access_bits) {
   return buffers;
 }
 
+QuantizerConfig quantizer_from(ConfigNode node) {
+  QuantizerConfig quantizer;
+  quantizer.present = true;
+  quantizer.pipeline_cycles = count_at(node, "pipeline_cycles", 0, 4096);
+  quantizer.elements_per_cycle = count_at(node, "elements_per_cycle", 1, 65536);
+  quantizer.cost_key = node.string("cost_key", "quantizer");
+  node.reject_unknown();
+  return quantizer;
+}
+
 /// The array is modelled register by register. Sums that enter it again must have left it, and the unit behind it.
 bool stepped(const PeUnit& pe, Dataflow dataflow) {
   if (pe.datapath == nullptr) return false;
@@ -97,6 +107,7 @@ SystolicConfig SystolicConfig::from(ConfigNode node) {
   config.vector_unit.latency_cycles = count_at(unit, "latency_cycles", 0, 4096);
   config.vector_unit.operations_per_element = vector_operations_from(unit.child("operations_per_element"));
   unit.reject_unknown();
+  if (config.quantizes()) config.quantizer = quantizer_from(node.child("quantizer"));
   // Tiles are contiguous in memory when their rows are whole blocks. Sums that stay cut tiles to passes of the array;
   // else [D] as in configuration mant.
   const bool stay = config.array.dataflow == Dataflow::output_stationary;
@@ -165,16 +176,6 @@ double SystolicConfig::macs_per_cycle_in_mode(std::size_t index) const {
 std::unique_ptr<MatrixEngine> SystolicConfig::make_engine(DmaEngine& dma_engine, ResultWriter& writer,
                                                           const MachineClock& clock) const {
   return std::make_unique<GemmEngine>(*this, dma_engine, writer, clock);
-}
-
-std::uint64_t sum_extent(const Format& activations, const Format& weights) {
-  std::uint64_t extent = 0;
-  for (const Format* format : {&activations, &weights}) {
-    if (format->grouping != Grouping::group) continue;
-    const std::uint64_t own = format->cluster != 0 ? format->cluster : format->group_k;
-    extent = extent == 0 ? own : std::min(extent, own);
-  }
-  return extent;
 }
 
 }  // namespace nibble

@@ -63,8 +63,4 @@ struct SystolicConfig : MachineConfig {
 /// The schedule search's view of a command: shapes, layouts, buffers.
 ScheduleProblem schedule_problem(const SystolicConfig& config, const MemoryRate& memory, const Descriptor& command);
 
-/// Reduction extent that one sum of the PE spans before it is scaled: the group, or an Amove cluster, of the operand
-/// that has the smaller ones; 0: the whole reduction.
-std::uint64_t sum_extent(const Format& activations, const Format& weights);
-
 }  // namespace nibble

@@ -221,4 +221,13 @@ std::vector<std::uint8_t> encode_results(const Descriptor& command, std::uint64_
   return bytes;
 }
 
+bool holds_results(const Descriptor& command) {
+  if (command.c.arrangement == Arrangement::rows) return command.c.rows >= command.m && command.c.columns >= command.n;
+  if (command.c.arrangement != Arrangement::heads || command.m % command.rows_per_token != 0) return false;
+  const std::uint64_t width = std::uint64_t{command.rows_per_token} * command.n, heads = command.c.columns / width;
+  return heads > 0 && command.c.columns % width == 0 && command.count % heads == 0 &&
+         command.n % command.c.layout(0).group == 0 &&
+         command.c.rows >= std::uint64_t{command.count} / heads * (command.m / command.rows_per_token);
+}
+
 }  // namespace nibble

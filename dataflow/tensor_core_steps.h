@@ -42,9 +42,12 @@ struct TensorCoreGeometry {
   unsigned adder_trees = 1;  ///< per dot-product unit (PacQ: the duplication d)
   unsigned a_bits = 16, w_bits = 16, c_bits = 32;
   WeightPacking packing = WeightPacking::none;
-  unsigned a_buffer_bits = 128;  ///< per thread group; PacQ, Volta: 2 x 4 FP16
-  unsigned w_buffer_bits = 256;  ///< per w_sharers thread groups: 4 x 4 words of 16 bits
-  unsigned c_buffer_bits = 256;  ///< per thread group: 2 x 4 FP32
+  /// Products that one integer sum spans before scales apply to it (an Amove cluster, a scale group); 0: never.
+  unsigned scale_extent = 0;
+  unsigned scaled_sums_per_cycle = 0;  ///< sums of a thread group that are scaled in a cycle; 0: as many as come
+  unsigned a_buffer_bits = 128;        ///< per thread group; PacQ, Volta: 2 x 4 FP16
+  unsigned w_buffer_bits = 256;        ///< per w_sharers thread groups: 4 x 4 words of 16 bits
+  unsigned c_buffer_bits = 256;        ///< per thread group: 2 x 4 FP32
 
   /// Weights of a 16-bit word, 1 without packing.
   unsigned word_lanes() const { return packing == WeightPacking::none ? 1 : 16 / w_bits; }
@@ -73,7 +76,8 @@ class TensorCoreSteps {
   const TensorCoreGeometry& geometry() const { return geometry_; }
   /// Steps of every thread group, each issued as one HMMA to the warp.
   const std::vector<TensorCoreStep>& steps() const { return steps_; }
-  /// Cycles that a step occupies the dot-product units: its products over those of a thread group per cycle.
+  /// Cycles that a step occupies the dot-product units: its products over those of a thread group per cycle, and no
+  /// fewer than its sums need to be scaled, groups that span several steps counted in proportion.
   unsigned cycles_per_step() const { return cycles_per_step_; }
   std::uint64_t cycles() const { return steps_.size() * std::uint64_t{cycles_per_step_}; }
   const OperandAccesses& accesses() const { return accesses_; }

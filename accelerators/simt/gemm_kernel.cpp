@@ -2,6 +2,7 @@
 #include "accelerators/simt/gemm_kernel.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "core/error.h"
@@ -52,9 +53,16 @@ class KernelBuilder {
   std::uint64_t slice_bytes(unsigned rows, unsigned bits) const {
     return ceil_div(std::uint64_t{rows} * config_.tile_k * bits, 8);
   }
+  static std::uint64_t metadata_bytes(std::uint64_t elements, std::uint64_t group) {
+    return group == 0 ? 0 : 2 * ceil_div(elements, group);
+  }
+  /// An activation's metadata travels with it, a weight's by itself.
+  std::uint64_t a_slice_bytes() const {
+    return slice_bytes(config_.tile_m, config_.a_bits) +
+           metadata_bytes(std::uint64_t{config_.tile_m} * config_.tile_k, config_.a_scale_group);
+  }
   std::uint64_t scale_bytes() const {
-    return config_.scale_group == 0 ? 0
-                                    : 2 * ceil_div(std::uint64_t{config_.tile_n} * config_.tile_k, config_.scale_group);
+    return metadata_bytes(std::uint64_t{config_.tile_n} * config_.tile_k, config_.scale_group);
   }
   /// Fragments of one k-step: an octet holds its rows of A and its columns of W, however many octets share them.
   std::uint64_t a_fragment_bytes() const;
@@ -130,7 +138,7 @@ void KernelBuilder::load_global(Code& code, GlobalOperand operand, std::uint64_t
 }
 
 void KernelBuilder::load_slice(Code& code) const {
-  load_global(code, GlobalOperand::a, slice_bytes(config_.tile_m, config_.a_bits));
+  load_global(code, GlobalOperand::a, a_slice_bytes());
   load_global(code, GlobalOperand::w, slice_bytes(config_.tile_n, config_.w_bits));
   load_global(code, GlobalOperand::scales, scale_bytes());
 }
@@ -149,8 +157,8 @@ void KernelBuilder::unpack(Code& code, std::uint64_t packed_bytes, std::int16_t 
 void KernelBuilder::store_slice(Code& code) const {
   const bool unpacks = config_.unpack == UnpackPlace::before_shared;
   if (unpacks) unpack(code, ceil_div(slice_bytes(config_.tile_n, config_.w_bits), warps()), staged, unpacked);
-  const std::uint64_t bytes = slice_bytes(config_.tile_m, config_.a_bits) +
-                              slice_bytes(config_.tile_n, shared_w_bits()) + (unpacks ? 0 : scale_bytes());
+  const std::uint64_t bytes =
+      a_slice_bytes() + slice_bytes(config_.tile_n, shared_w_bits()) + (unpacks ? 0 : scale_bytes());
   WarpInstruction store;
   store.operation = WarpOperation::store_shared;
   store.waits_for[0] = staged;
@@ -164,7 +172,10 @@ void KernelBuilder::store_slice(Code& code) const {
 
 KernelBuilder::Code KernelBuilder::fragment_loads(unsigned buffer) const {
   Code code;
-  const std::uint64_t bytes = a_fragment_bytes() + w_fragment_bytes();
+  const std::uint64_t k = geometry_.mma_k;
+  const std::uint64_t bytes =
+      a_fragment_bytes() + w_fragment_bytes() + metadata_bytes(warp_m() * k, config_.a_scale_group) +
+      metadata_bytes(config_.unpack == UnpackPlace::before_shared ? 0 : warp_n() * k, config_.scale_group);
   const unsigned steps = config_.order == KernelOrder::k_inner ? k_steps() : 1;
   WarpInstruction load;
   load.operation = WarpOperation::load_shared;
@@ -249,9 +260,10 @@ void KernelBuilder::epilogue(Code& code) const {
   convert.operation = WarpOperation::convert;
   convert.register_reads[0] = convert.register_reads[1] = lanes;
   convert.register_writes = lanes;
-  for (std::uint64_t i = 0; i < ceil_div(results, 2 * lanes); ++i) {
-    convert.waits_for[0] =
-        static_cast<std::int16_t>(first_accumulator + static_cast<int>(i * 2 * lanes * tiles() / results));
+  const auto conversions = std::max<std::uint64_t>(
+      1, static_cast<std::uint64_t>(std::ceil(static_cast<double>(results) * config_.result_operations / lanes)));
+  for (std::uint64_t i = 0; i < conversions; ++i) {
+    convert.waits_for[0] = static_cast<std::int16_t>(first_accumulator + static_cast<int>(i * tiles() / conversions));
     convert.produces = unpacked;
     code.push_back(convert);
   }
@@ -266,12 +278,12 @@ void KernelBuilder::epilogue(Code& code) const {
 GemmKernel KernelBuilder::build(std::uint64_t slices) {
   GemmKernel kernel;
   kernel.warps = warps();
-  kernel.shared_bytes =
-      2 * (slice_bytes(config_.tile_m, config_.a_bits) + slice_bytes(config_.tile_n, shared_w_bits()));
+  kernel.shared_bytes = 2 * (a_slice_bytes() + slice_bytes(config_.tile_n, shared_w_bits()) +
+                             (config_.unpack == UnpackPlace::before_shared ? 0 : scale_bytes()));
   kernel.mmas = slices * k_steps() * tiles() * warps();
   const std::uint64_t fragment_buffers = config_.order == KernelOrder::k_inner ? k_steps() : 2;
   const std::uint64_t staged_bytes =
-      ceil_div(slice_bytes(config_.tile_m, config_.a_bits) + slice_bytes(config_.tile_n, config_.w_bits), warps());
+      ceil_div(a_slice_bytes() + slice_bytes(config_.tile_n, config_.w_bits) + scale_bytes(), warps());
   const std::uint64_t unpacked_bytes =
       config_.unpack == UnpackPlace::before_tensor ? w_fragment_bytes() * geometry_.w_bits / config_.w_bits : 0;
   const std::uint64_t per_lane = std::uint64_t{warp_m()} * warp_n() / lanes +
@@ -311,6 +323,10 @@ const char* to_string(UnpackPlace place) {
 
 const char* to_string(KernelOrder order) {
   return order == KernelOrder::k_inner ? "k_inner" : "k_outer";
+}
+
+std::string tile_name(const GemmKernelConfig& config) {
+  return std::to_string(config.tile_m) + " x " + std::to_string(config.tile_n) + " x " + std::to_string(config.tile_k);
 }
 
 GemmKernel make_gemm_kernel(const GemmKernelConfig& config, const TensorCoreSteps& steps, std::uint64_t k) {

@@ -8,10 +8,11 @@
 /// Per warp and slice: 128-bit loads of its share of A, W and scales from global memory; unpacking, where a machine
 /// needs FP16 weights; 128-bit stores to shared memory; a barrier; per k-step the fragments of the warp's tile
 /// (fragments are copied to all octets that need them), one HMMA per step of every m16n16k16; integer instructions for
-/// addresses and the loop. At the end accumulators are converted, two per instruction, and stored.
+/// addresses and the loop. At the end accumulators are converted and stored.
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "accelerators/simt/warp_program.h"
 #include "dataflow/tensor_core_steps.h"
@@ -38,14 +39,21 @@ struct GemmKernelConfig {
   unsigned a_bits = 16;               ///< of an activation in memory, metadata not counted
   unsigned w_bits = 16;               ///< of a weight in memory
   unsigned result_bits = 16;
-  std::uint64_t scale_group = 0;  ///< weights per scale of 16 bits; 0: none travel
+  std::uint64_t a_scale_group = 0;  ///< activations per 16 bits of metadata; 0: none travel
+  std::uint64_t scale_group = 0;    ///< weights per 16 bits of metadata (a scale, say); 0: none travel
   UnpackPlace unpack = UnpackPlace::never;
   /// Arithmetic instructions that turn 32 bits of packed weights into scaled FP16.
   unsigned unpack_instructions = 0;
   /// Per warp and slice [D]: two 64-bit pointers advance (4), both halves of shared memory swap (2), count, branch.
   unsigned integer_instructions = 8;
+  /// Arithmetic operations that make a result of an accumulator: half an instruction of a lane where two are converted
+  /// at once, more where results are quantized.
+  double result_operations = 0.5;
   KernelOrder order = KernelOrder::k_outer;
 };
+
+/// "128 x 128 x 32": m, n, k
+std::string tile_name(const GemmKernelConfig& config);
 
 /// A thread block's program and what it occupies.
 struct GemmKernel {

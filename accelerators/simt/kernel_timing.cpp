@@ -47,7 +47,8 @@ SmCounters combine_work(const SmCounters& a, const SmCounters& b, const Combine&
     out.instructions[i] = combine(a.instructions[i], b.instructions[i]);
   out.register_reads = combine(a.register_reads, b.register_reads);
   out.register_writes = combine(a.register_writes, b.register_writes);
-  out.shared_bytes = combine(a.shared_bytes, b.shared_bytes);
+  out.shared_read_bytes = combine(a.shared_read_bytes, b.shared_read_bytes);
+  out.shared_written_bytes = combine(a.shared_written_bytes, b.shared_written_bytes);
   out.shared_cycles = combine(a.shared_cycles, b.shared_cycles);
   out.global_read_bytes = combine(a.global_read_bytes, b.global_read_bytes);
   out.global_written_bytes = combine(a.global_written_bytes, b.global_written_bytes);

@@ -5,55 +5,42 @@
 #include <utility>
 
 #include "accelerators/tile_buffers.h"
+#include "accelerators/vector_view.h"
 #include "core/error.h"
 #include "core/units.h"
 
 namespace nibble {
 namespace {
 
-/// Weights per 16 bits of metadata; 0: scales of rows are loaded with the results.
-std::uint64_t weights_per_scale(const OperandLayout& layout) {
-  return layout.metadata_bits == 0 ? 0 : layout.group * layout.metadata_rows * 16 / layout.metadata_bits;
-}
-
-std::array<std::uint64_t, 6> key_of(const GemmKernelConfig& kernel) {
-  return {kernel.tile_m, kernel.tile_n, kernel.tile_k, kernel.a_bits, kernel.w_bits, kernel.scale_group};
+std::array<std::uint64_t, 9> key_of(const GemmKernelConfig& kernel) {
+  return {kernel.tile_m,      kernel.tile_n,        kernel.tile_k,
+          kernel.a_bits,      kernel.w_bits,        kernel.result_bits,
+          kernel.scale_group, kernel.a_scale_group, static_cast<std::uint64_t>(kernel.result_operations * 1024)};
 }
 
 }  // namespace
 
-const TensorCoreMode* SimtConfig::mode_for(const Format& activations, const Format& weights) const {
-  const auto found = std::find_if(modes.begin(), modes.end(),
-                                  [&](const TensorCoreMode& mode) { return mode.pe->supports(activations, weights); });
-  return found == modes.end() ? nullptr : &*found;
-}
-
 SimtGemmEngine::SimtGemmEngine(const SimtConfig& config, DmaEngine& dma, ResultWriter& writer,
                                const MachineClock& clock)
     : config_(config), writer_(writer), clock_(clock), l2_(config.l2, dma, clock) {
-  for (unsigned i = 0; i < config.multiprocessors; ++i) {
+  const unsigned simulated = config.representatives == 0 ? config.multiprocessors : config.representatives;
+  for (unsigned i = 0; i < simulated; ++i) {
     multiprocessors_.push_back(
         make_multiprocessor(("sm" + std::to_string(i)).c_str(), config.fidelity, config.multiprocessor, clock, l2_));
   }
 }
 
-/// The mode's kernel whose tile the command's tiling names.
-const GemmKernelConfig* SimtGemmEngine::kernel_for(const Descriptor& command) const {
-  const TensorCoreMode* mode = config_.mode_for(command.a.format, command.w.format);
-  if (mode == nullptr) return nullptr;
-  const Tiling& tiling = command.tiling;
-  const auto found = std::find_if(mode->kernels.begin(), mode->kernels.end(), [&](const GemmKernelConfig& kernel) {
-    return kernel.tile_m == tiling.m && kernel.tile_n == tiling.n && kernel.tile_k == tiling.k;
-  });
-  return found == mode->kernels.end() ? nullptr : &*found;
-}
-
 CommandStatus SimtGemmEngine::check(const Descriptor& command) const {
+  const TensorCoreMode* mode = config_.mode_for(command.a.format, command.w.format);
   const FormatFamily result = command.c.format.family;
-  if (config_.mode_for(command.a.format, command.w.format) == nullptr ||
-      (result != FormatFamily::fp16 && result != FormatFamily::fp32))
+  const GemmOptions& options = command.options;
+  if (mode == nullptr ||
+      (result != FormatFamily::fp16 && result != FormatFamily::fp32 && !config_.encodes(command.c.format)) ||
+      (options.accumulate_fp32 && !mode->pe->has_option("accumulate")) ||
+      (options.product_fp16 && !mode->pe->has_option("product")) ||
+      (options.aligned_bits != 0 && !mode->pe->has_option("aligned_bits")))
     return CommandStatus::bad_format;
-  const GemmKernelConfig* kernel = kernel_for(command);
+  const GemmKernelConfig* kernel = config_.kernel_for(command);
   if (kernel == nullptr || command.rows_per_token == 0) return CommandStatus::bad_shape;
   try {
     check_shape(shape_of(command));
@@ -63,16 +50,14 @@ CommandStatus SimtGemmEngine::check(const Descriptor& command) const {
   for (const OperandDescriptor* operand : {&command.a, &command.w, &command.c}) {
     if (operand->block_rows == 0) return CommandStatus::bad_shape;
   }
-  if (command.a.rows < command.m || command.a.columns < command.k || command.w.rows < command.n ||
-      command.w.columns < command.k || command.c.rows < command.m || command.c.columns < command.n)
+  if (command.a.arrangement != Arrangement::rows || command.w.arrangement != Arrangement::rows ||
+      command.a.rows < command.m || command.a.columns < command.k || command.w.rows < command.n ||
+      command.w.columns < command.k || command.continuations[0].k != 0)
     return CommandStatus::bad_shape;
-  // Slices and groups meet: one is a multiple of the other.
-  for (const OperandDescriptor* operand : {&command.a, &command.w}) {
-    const std::uint64_t group = operand->layout(0).group;
-    if (group % kernel->tile_k != 0 && kernel->tile_k % group != 0) return CommandStatus::bad_shape;
-  }
-  const bool extra_parts = command.continuations[0].k != 0 || command.stream_bytes != 0;
-  return extra_parts || command.n % command.c.layout(0).group != 0 ? CommandStatus::bad_shape : CommandStatus::pending;
+  if (command.a.on_chip || command.c.on_chip || (!command.timing_only && command.stream_bytes != 0))
+    return CommandStatus::no_data_path;
+  if (command.stream_bytes == 0 && !holds_results(command)) return CommandStatus::bad_shape;
+  return fits(*kernel, command) ? CommandStatus::pending : CommandStatus::bad_shape;
 }
 
 const SimtGemmEngine::MeasuredKernel& SimtGemmEngine::measured(const Descriptor& command,
@@ -99,27 +84,32 @@ const GemmKernel& SimtGemmEngine::program(const GemmKernelConfig& kernel, std::u
   return programs_.emplace(slices, make_gemm_kernel(kernel, *steps_, slices * kernel.tile_k)).first->second;
 }
 
-CommandStatus SimtGemmEngine::run(const Descriptor& command, CommandCounters& counters, const bool& abort) {
+void SimtGemmEngine::begin(const Descriptor& command, CommandCounters& counters) {
   command_ = command;
   counters_ = &counters;
   shape_ = shape_of(command);
   mode_ = config_.mode_for(command.a.format, command.w.format);
-  kernel_ = *kernel_for(command);
-  kernel_.a_bits = command.a.layout(0).bits;
-  kernel_.w_bits = command.w.layout(0).bits;
-  kernel_.scale_group = weights_per_scale(command.w.layout(0));
+  kernel_ = config_.adapted(*config_.kernel_for(command), command);
   steps_ = std::make_unique<TensorCoreSteps>(mode_->geometry);
   programs_.clear();
   operands_.clear();
-  instance_ = m0_ = n0_ = next_id_ = 0;
+  instance_ = band0_ = m0_ = n0_ = next_id_ = elements_done_ = stream_written_ = 0;
   exhausted_ = bad_operand_ = false;
-  const MeasuredKernel& kernel = measured(command, kernel_);
-  const std::uint64_t begin = clock_.now();
-  const L2Counters l2_before = l2_.counters();
   writer_.start(counters);
+  // Others write to memory between commands: the vector unit, the host.
+  l2_.clear();
   l2_.start(counters, command.timing_only);
+}
+
+CommandStatus SimtGemmEngine::run(const Descriptor& command, CommandCounters& counters, const bool& abort) {
+  begin(command, counters);
+  const MeasuredKernel& kernel = measured(command, kernel_);
+  const std::uint64_t first = clock_.now();
+  const L2Counters l2_before = l2_.counters();
+  band_rows_ = choose_band(config_, kernel_, command, kernel.resident).tiles * kernel_.tile_m;
+  const unsigned copies = config_.multiprocessors / static_cast<unsigned>(multiprocessors_.size());
   for (auto& multiprocessor : multiprocessors_)
-    multiprocessor->start(*this, kernel.resident, kernel.timing);
+    multiprocessor->start(*this, kernel.resident, copies, kernel.timing);
   for (auto& multiprocessor : multiprocessors_) {
     while (!multiprocessor->idle()) {
       sc_core::wait(multiprocessor->changed() | l2_.changed());
@@ -135,36 +125,61 @@ CommandStatus SimtGemmEngine::run(const Descriptor& command, CommandCounters& co
     sc_core::wait(writer_.changed());
   const std::uint64_t end = clock_.now();
   clock_.wait_until(end);
-  counters.output_stall_cycles += end - computed;
-  account(counters, computed - begin);
-  simt_.l2 = l2_.counters();
-  simt_.l2.reads -= l2_before.reads;
-  simt_.l2.hits -= l2_before.hits;
-  simt_.l2.merged -= l2_before.merged;
-  simt_.l2.misses -= l2_before.misses;
-  simt_.l2.read_bytes -= l2_before.read_bytes;
-  simt_.l2.evictions -= l2_before.evictions;
-  counters.cycles += end - begin;
+  counters.output_stall(writer_.last_stream(), end - computed);
+  account(counters, computed - first);
+  account_work(counters, l2_before);
+  counters.cycles += end - first;
   if (bad_operand_) return CommandStatus::bad_operand;
   return l2_.failed() || writer_.failed() ? CommandStatus::bus_error : CommandStatus::done;
 }
 
-/// Cycles up to the last result, averaged over the multiprocessors: multiplying, waiting for memory, and the rest.
-void SimtGemmEngine::account(CommandCounters& counters, std::uint64_t cycles) const {
-  std::uint64_t multiply = 0, memory = 0;
-  for (const auto& multiprocessor : multiprocessors_) {
-    multiply += multiprocessor->cycles().multiply;
-    memory += multiprocessor->cycles().memory;
-  }
-  const std::uint64_t count = multiprocessors_.size();
-  counters.compute_cycles += std::min(cycles, multiply / count);
-  const std::uint64_t stall = std::min(cycles - std::min(cycles, multiply / count), memory / count);
-  counters.memory_stall_cycles += stall;
-  counters.stall_by_stream[static_cast<unsigned>(Stream::weight)] += stall;
-  counters.fill_drain_cycles += cycles - std::min(cycles, multiply / count) - stall;
+Stream SimtGemmEngine::stream_of(GlobalOperand operand) const {
+  if (operand == GlobalOperand::a) return Stream::activation;
+  return command_.w.cache ? Stream::key_value : Stream::weight;
 }
 
-/// Along m first, so that thread blocks that run side by side share the weights; a mask skips what no row sees.
+/// Cycles up to the last result, averaged over the multiprocessors: multiplying, waiting for memory, and the rest.
+void SimtGemmEngine::account(CommandCounters& counters, std::uint64_t cycles) const {
+  std::uint64_t multiply = 0;
+  std::array<std::uint64_t, 2> awaited{};
+  for (const auto& multiprocessor : multiprocessors_) {
+    multiply += multiprocessor->cycles().multiply;
+    for (std::size_t i = 0; i < awaited.size(); ++i)
+      awaited[i] += multiprocessor->cycles().awaited[i];
+  }
+  const std::uint64_t count = multiprocessors_.size();
+  std::uint64_t left = cycles;
+  const auto take = [&](std::uint64_t sum) {
+    const std::uint64_t taken = std::min(left, sum / count);
+    left -= taken;
+    return taken;
+  };
+  counters.compute_cycles += take(multiply);
+  counters.memory_stall(stream_of(GlobalOperand::w), take(awaited[1]));
+  counters.memory_stall(stream_of(GlobalOperand::a), take(awaited[0]));
+  counters.fill_drain_cycles += left;
+}
+
+void SimtGemmEngine::account_work(CommandCounters& counters, const L2Counters& before) {
+  for (const auto& multiprocessor : multiprocessors_) {
+    const SmCounters work = multiprocessor->work();
+    for (std::size_t i = 0; i < warp_operation_count; ++i)
+      counters.simt.instructions[i] += work.instructions[i];
+    counters.simt.register_reads += work.register_reads;
+    counters.simt.register_writes += work.register_writes;
+    counters.simt.shared_read_bytes += work.shared_read_bytes;
+    counters.simt.shared_written_bytes += work.shared_written_bytes;
+  }
+  const L2Counters& now = l2_.counters();
+  last_l2_ = {now.reads - before.reads,           now.hits - before.hits,
+              now.merged - before.merged,         now.misses - before.misses,
+              now.read_bytes - before.read_bytes, now.evictions - before.evictions};
+  counters.simt.l2_read_bytes += last_l2_.read_bytes;
+  counters.simt.l2_filled_bytes += counters.read_bytes[static_cast<unsigned>(Stream::activation)] +
+                                   counters.read_bytes[static_cast<unsigned>(stream_of(GlobalOperand::w))];
+}
+
+/// Band by band; a mask skips what no row sees.
 std::optional<ThreadBlock> SimtGemmEngine::next_thread_block() {
   while (!exhausted_) {
     ThreadBlock block;
@@ -176,12 +191,16 @@ std::optional<ThreadBlock> SimtGemmEngine::next_thread_block() {
     const bool seen = n0_ < shape_.columns_needed(m0_, block.m);
     const std::uint64_t k = shape_.reduction_needed(m0_, block.m);
     m0_ += kernel_.tile_m;
-    if (m0_ >= shape_.m) {
-      m0_ = 0;
+    if (m0_ >= std::min(shape_.m, band0_ + band_rows_)) {
+      m0_ = band0_;
       n0_ += kernel_.tile_n;
     }
     if (n0_ >= shape_.n) {
       n0_ = 0;
+      m0_ = band0_ += band_rows_;
+    }
+    if (band0_ >= shape_.m) {
+      m0_ = band0_ = 0;
       ++instance_;
     }
     exhausted_ = instance_ == shape_.count;
@@ -189,12 +208,20 @@ std::optional<ThreadBlock> SimtGemmEngine::next_thread_block() {
     block.id = next_id_++;
     block.slices = ceil_div(k, kernel_.tile_k);
     block.kernel = &program(kernel_, block.slices);
-    ++counters_->jobs;
-    const std::size_t mode = mode_index(*mode_->pe, command_.a.format, command_.w.format);
-    counters_->macs_by_mode.at(mode) += block.m * block.n * k;
+    count_results(block, k);
     return block;
   }
   return std::nullopt;
+}
+
+void SimtGemmEngine::count_results(const ThreadBlock& block, std::uint64_t k) {
+  const std::uint64_t elements = block.m * block.n;
+  ++counters_->jobs;
+  const std::size_t mode = config_.first_pe_mode(*mode_) + mode_index(*mode_->pe, command_.a.format, command_.w.format);
+  counters_->macs_by_mode.at(mode) += elements * k;
+  const std::uint64_t extent = sum_extent(command_.a.format, command_.w.format);
+  counters_->group_results += elements * (extent == 0 ? 1 : ceil_div(k, extent));
+  if (command_.c.format.grouping != Grouping::none) counters_->quantized_elements += elements;
 }
 
 std::uint64_t SimtGemmEngine::segment_extent_of(const OperandLayout& layout) const {
@@ -214,7 +241,7 @@ L2Segment SimtGemmEngine::segment(const ThreadBlock& block, GlobalOperand operan
   const TileRange range = range_of(block, operand, round_down(slice * kernel_.tile_k, extent), extent);
   L2Segment out;
   out.runs = layout.tile(range.row0, range.rows, range.column0, range.columns);
-  out.stream = a ? Stream::activation : Stream::weight;
+  out.stream = stream_of(operand);
   return out;
 }
 
@@ -253,7 +280,6 @@ QuantizedTensor SimtGemmEngine::operand(const ThreadBlock& block, GlobalOperand 
 std::vector<std::uint8_t> SimtGemmEngine::results(const ThreadBlock& block) {
   const Operands operands = std::move(operands_[block.id]);
   operands_.erase(block.id);
-  const OperandLayout layout = command_.c.layout(block.instance);
   const TileRange range{block.m0, block.m, block.n0, block.n};
   try {
     const QuantizedTensor a = operand(block, GlobalOperand::a, operands.a);
@@ -262,20 +288,38 @@ std::vector<std::uint8_t> SimtGemmEngine::results(const ThreadBlock& block) {
     bad_operand_ = bad_operand_ || !is_encoding(a) || !is_encoding(w);
     if (!bad_operand_) {
       gemm_tile(*mode_->pe, a, w, whole_gemm(a, w), accumulators.data(), block.n, command_.options);
-      return pack_results(layout, command_.c.format, range, accumulators, counters_->overflows);
+      return encode_results(command_, block.instance, range, accumulators, *counters_);
     }
   } catch (const InputError&) {
     bad_operand_ = true;  // a weight that overflows where it is dequantized
   }
-  return std::vector<std::uint8_t>(layout.tile_bytes(range.rows, range.column0, range.columns));
+  std::vector<std::uint8_t> nothing;  // the write is not worth its bytes; the status says why
+  for (const MemoryRun& run : result_runs(command_, block.instance, range))
+    nothing.resize(nothing.size() + run.bytes());
+  return nothing;
+}
+
+/// Where the results go: into C, or behind those before them in a stream.
+std::vector<MemoryRun> SimtGemmEngine::result_place(const ThreadBlock& block) {
+  if (command_.stream_bytes == 0) return result_runs(command_, block.instance, {block.m0, block.m, block.n0, block.n});
+  elements_done_ += block.m * block.n;
+  const auto all = static_cast<double>(shape_.m * shape_.n * shape_.count);
+  const auto share = static_cast<std::uint64_t>(static_cast<double>(command_.stream_bytes) *
+                                                static_cast<double>(elements_done_) / all);
+  MemoryRun run;
+  run.address = command_.c.address + stream_written_;
+  run.row_bytes = run.stride = share - stream_written_;
+  stream_written_ = share;
+  return run.row_bytes == 0 ? std::vector<MemoryRun>{} : std::vector<MemoryRun>{run};
 }
 
 void SimtGemmEngine::finished(const ThreadBlock& block) {
   std::vector<std::uint8_t> bytes;
   if (!command_.timing_only) bytes = results(block);
-  auto runs = command_.c.layout(block.instance).tile(block.m0, block.m, block.n0, block.n);
+  auto runs = result_place(block);
+  if (runs.empty()) return;
   l2_.invalidate(runs);
-  writer_.write(clock_.now(), std::move(runs), std::move(bytes), Stream::output);
+  writer_.write(clock_.now(), std::move(runs), std::move(bytes), command_.c.cache ? Stream::key_value : Stream::output);
 }
 
 }  // namespace nibble

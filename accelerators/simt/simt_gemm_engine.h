@@ -19,68 +19,38 @@
 #include "accelerators/command_counters.h"
 #include "accelerators/descriptor.h"
 #include "accelerators/machine_clock.h"
-#include "accelerators/machine_config.h"
+#include "accelerators/matrix_engine.h"
 #include "accelerators/result_writer.h"
 #include "accelerators/simt/gemm_kernel.h"
 #include "accelerators/simt/l2_cache.h"
+#include "accelerators/simt/simt_config.h"
 #include "accelerators/simt/streaming_multiprocessor.h"
 #include "accelerators/simt/thread_block_grid.h"
 #include "accelerators/tile_buffers.h"
 
 namespace nibble {
 
-/// What the tensor cores do with one kind of operands.
-struct TensorCoreMode {
-  const PeUnit* pe = nullptr;
-  TensorCoreGeometry geometry;
-  std::vector<GemmKernelConfig> kernels;  ///< by preference; bits of the operands are set by the command's formats
-};
-
-struct SimtConfig {
-  std::string name;
-  double clock_mhz = 0;
-  unsigned multiprocessors = 1;
-  MultiprocessorConfig multiprocessor;
-  L2Config l2;
-  std::vector<TensorCoreMode> modes;  ///< the first that supports a pair of formats computes it
-  Fidelity fidelity = Fidelity::transaction;
-
-  /// nullptr: no mode multiplies these formats.
-  const TensorCoreMode* mode_for(const Format& activations, const Format& weights) const;
-};
-
-/// Counted beside CommandCounters: what the multiprocessors did during one command, all together.
-struct SimtCounters {
-  SmCounters work;
-  L2Counters l2;
-  std::uint64_t multiply_cycles = 0, memory_cycles = 0, multiprocessor_cycles = 0;
-};
-
-class SimtGemmEngine final : private ThreadBlockGrid {
+class SimtGemmEngine final : public MatrixEngine, private ThreadBlockGrid {
  public:
   SimtGemmEngine(const SimtConfig& config, DmaEngine& dma, ResultWriter& writer, const MachineClock& clock);
 
-  /// Checks shapes, formats and the kernel; pending when the command may run.
-  CommandStatus check(const Descriptor& command) const;
-  /// Runs a checked command from the calling SC_THREAD until its last result is in memory.
-  CommandStatus run(const Descriptor& command, CommandCounters& counters, const bool& abort);
-  /// Of the last command.
-  const SimtCounters& simt_counters() const { return simt_; }
-  /// Memory may have changed by other hands: what the L2 cache holds is forgotten.
-  void host_wrote_memory() { l2_.clear(); }
+  CommandStatus check(const Descriptor& command) const override;
+  CommandStatus run(const Descriptor& command, CommandCounters& counters, const bool& abort) override;
+  const sc_core::sc_event& changed() const override { return l2_.changed(); }
+  /// Accesses of the last command.
+  const L2Counters& l2_counters() const { return last_l2_; }
 
  private:
   /// Segments that a thread block has received: bytes by the first column of their groups.
   struct Operands {
     std::map<std::uint64_t, std::vector<std::uint8_t>> a, w;
   };
-  using TimingKey = std::pair<const TensorCoreMode*, std::array<std::uint64_t, 6>>;
+  using TimingKey = std::pair<const TensorCoreMode*, std::array<std::uint64_t, 9>>;
   struct MeasuredKernel {
     KernelTiming timing;
     unsigned resident = 1;
   };
 
-  const GemmKernelConfig* kernel_for(const Descriptor& command) const;
   const MeasuredKernel& measured(const Descriptor& command, const GemmKernelConfig& kernel);
   const GemmKernel& program(const GemmKernelConfig& kernel, std::uint64_t slices);
   bool advance_grid();
@@ -89,7 +59,12 @@ class SimtGemmEngine final : private ThreadBlockGrid {
   QuantizedTensor operand(const ThreadBlock& block, GlobalOperand which,
                           const std::map<std::uint64_t, std::vector<std::uint8_t>>& parts) const;
   std::vector<std::uint8_t> results(const ThreadBlock& block);
+  std::vector<MemoryRun> result_place(const ThreadBlock& block);
+  void begin(const Descriptor& command, CommandCounters& counters);
+  void count_results(const ThreadBlock& block, std::uint64_t k);
   void account(CommandCounters& counters, std::uint64_t cycles) const;
+  void account_work(CommandCounters& counters, const L2Counters& before);
+  Stream stream_of(GlobalOperand operand) const;
 
   // ThreadBlockGrid
   std::optional<ThreadBlock> next_thread_block() override;
@@ -99,7 +74,7 @@ class SimtGemmEngine final : private ThreadBlockGrid {
                const std::vector<std::uint8_t>& bytes) override;
   void finished(const ThreadBlock& block) override;
 
-  const SimtConfig config_;
+  const SimtConfig& config_;
   ResultWriter& writer_;
   const MachineClock& clock_;
   L2Cache l2_;
@@ -113,11 +88,13 @@ class SimtGemmEngine final : private ThreadBlockGrid {
   GemmKernelConfig kernel_;
   std::unique_ptr<TensorCoreSteps> steps_;
   GemmShape shape_;
-  std::map<std::uint64_t, GemmKernel> programs_;  ///< by slices
-  std::uint64_t instance_ = 0, m0_ = 0, n0_ = 0, next_id_ = 0;
+  std::map<std::uint64_t, GemmKernel> programs_;          ///< by slices
+  std::uint64_t elements_done_ = 0, stream_written_ = 0;  ///< results in a stream: elements, bytes
+  std::uint64_t band_rows_ = 0;                           ///< of a band of C (choose_band)
+  std::uint64_t instance_ = 0, band0_ = 0, m0_ = 0, n0_ = 0, next_id_ = 0;
   bool exhausted_ = false, bad_operand_ = false;
   std::map<std::uint64_t, Operands> operands_;  ///< functional commands, by thread block
-  SimtCounters simt_;
+  L2Counters last_l2_;
 };
 
 }  // namespace nibble

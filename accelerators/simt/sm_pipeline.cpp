@@ -187,7 +187,8 @@ void SmPipeline::use_memory_path(std::size_t index, const WarpInstruction& instr
       memory_.store(path_free_, access);
       break;
     default:
-      counters_.shared_bytes += instruction.bytes;
+      (instruction.operation == WarpOperation::store_shared ? counters_.shared_written_bytes
+                                                            : counters_.shared_read_bytes) += instruction.bytes;
       counters_.shared_cycles += passes;
       produce(path_free_ + config_.shared_latency, SmCause::shared_memory);
   }

@@ -61,7 +61,7 @@ struct SmCounters {
   std::array<std::uint64_t, sm_cause_count> block_cycles{};
   std::array<std::uint64_t, warp_operation_count> instructions{};
   std::uint64_t register_reads = 0, register_writes = 0;  ///< lane registers (32 bits)
-  std::uint64_t shared_bytes = 0, shared_cycles = 0;
+  std::uint64_t shared_read_bytes = 0, shared_written_bytes = 0, shared_cycles = 0;
   std::uint64_t global_read_bytes = 0, global_written_bytes = 0;
   std::uint64_t thread_blocks = 0;
   std::uint64_t first_multiplication = 0;  ///< cycle in which the tensor cores first multiplied; 0: not yet

@@ -27,15 +27,18 @@ class SliceMultiprocessor final : public StreamingMultiprocessor {
   void run_grid() override;
 
  private:
-  /// A place for one thread block.
+  /// A place for one thread block, and its copies.
   struct Place {
-    std::optional<ThreadBlock> block;
+    std::vector<ThreadBlock> bundle;
+    const ThreadBlock& block() const { return bundle.front(); }
+    bool occupied() const { return !bundle.empty(); }
     std::uint64_t slice = 0;       ///< multiplied next
     std::uint64_t data_cycle = 0;  ///< its data are here
     std::uint64_t busy_until = 0;  ///< its last slice, or the thread block before it
     std::array<std::uint64_t, 2> bytes{};
+    std::size_t last_operand = 0;  ///< of the two, the one that came last
     unsigned pending = 0;
-    bool multiplied() const { return slice == block->slices; }
+    bool multiplied() const { return slice == block().slices; }
   };
   void take_thread_block(Place& place);
   void request(Place& place);
@@ -60,24 +63,25 @@ class SliceMultiprocessor final : public StreamingMultiprocessor {
   SmCounters work_;
 };
 
-void add_work(SmCounters& sum, const SmCounters& part) {
+void add_work(SmCounters& sum, const SmCounters& part, std::uint64_t times) {
   for (std::size_t i = 0; i < warp_operation_count; ++i)
-    sum.instructions[i] += part.instructions[i];
-  sum.register_reads += part.register_reads;
-  sum.register_writes += part.register_writes;
-  sum.shared_bytes += part.shared_bytes;
-  sum.shared_cycles += part.shared_cycles;
-  sum.global_read_bytes += part.global_read_bytes;
-  sum.global_written_bytes += part.global_written_bytes;
+    sum.instructions[i] += times * part.instructions[i];
+  sum.register_reads += times * part.register_reads;
+  sum.register_writes += times * part.register_writes;
+  sum.shared_read_bytes += times * part.shared_read_bytes;
+  sum.shared_written_bytes += times * part.shared_written_bytes;
+  sum.shared_cycles += times * part.shared_cycles;
+  sum.global_read_bytes += times * part.global_read_bytes;
+  sum.global_written_bytes += times * part.global_written_bytes;
 }
 
 void SliceMultiprocessor::take_thread_block(Place& place) {
   if (grid_empty_ || cancelled_) return;
-  auto block = grid_->next_thread_block();
-  grid_empty_ = !block;
-  if (!block) return;
+  std::vector<ThreadBlock> bundle = take_thread_blocks();
+  grid_empty_ = bundle.empty();
+  if (grid_empty_) return;
   place = {};
-  place.block = block;
+  place.bundle = std::move(bundle);
   place.busy_until = clock_.now();
   request(place);
 }
@@ -88,23 +92,26 @@ void SliceMultiprocessor::request(Place& place) {
   const auto index = static_cast<std::size_t>(&place - places_.data());
   for (const GlobalOperand operand : {GlobalOperand::a, GlobalOperand::w}) {
     const auto which = static_cast<std::size_t>(operand);
-    place.bytes[which] = grid_->slice_bytes(*place.block, operand, place.slice);
-    l2_.read(clock_.now(), grid_->segment(*place.block, operand, place.slice), place.bytes[which], *this,
+    place.bytes[which] = grid_->slice_bytes(place.block(), operand, place.slice);
+    l2_.read(clock_.now(), grid_->segment(place.block(), operand, place.slice), place.bytes[which], *this,
              index * 2 + which);
+    read_for_copies(place.bundle, operand, place.slice, place.bytes[which], clock_.now());
   }
 }
 
 void SliceMultiprocessor::l2_answer(std::uint64_t token, std::uint64_t cycle, const std::vector<std::uint8_t>* data) {
   Place& place = places_[token / 2];
   const auto operand = token % 2 == 0 ? GlobalOperand::a : GlobalOperand::w;
-  place.data_cycle = std::max(place.data_cycle, through_port(cycle, place.bytes[token % 2]));
+  const std::uint64_t arrival = through_port(cycle, place.bytes[token % 2]);
+  if (arrival >= place.data_cycle) place.last_operand = token % 2;
+  place.data_cycle = std::max(place.data_cycle, arrival);
   --place.pending;
-  if (data != nullptr) grid_->deliver(*place.block, operand, place.slice, *data);
+  if (data != nullptr) grid_->deliver(place.block(), operand, place.slice, *data);
   answered_.notify(sc_core::SC_ZERO_TIME);
 }
 
 std::size_t SliceMultiprocessor::active() const {
-  const auto occupied = [](const Place& place) { return place.block.has_value(); };
+  const auto occupied = [](const Place& place) { return place.occupied(); };
   return static_cast<std::size_t>(std::count_if(places_.begin(), places_.end(), occupied));
 }
 
@@ -112,10 +119,11 @@ void SliceMultiprocessor::multiply(Place& place, std::uint64_t start) {
   const double length = timing_->slice.at(active() - 1) + fraction_;
   const auto whole = static_cast<std::uint64_t>(std::floor(length));
   fraction_ = length - static_cast<double>(whole);
-  if (start > unit_free_ && start == place.data_cycle + timing_->lead) cycles_.memory += start - unit_free_;
+  if (start > unit_free_ && start == place.data_cycle + timing_->lead)
+    cycles_.awaited[place.last_operand] += start - unit_free_;
   unit_free_ = start + whole;
   cycles_.multiply += timing_->multiply;
-  add_work(work_, timing_->per_slice);
+  add_work(work_, timing_->per_slice, place.bundle.size());
   ++place.slice;
   if (place.multiplied()) {
     place.busy_until = unit_free_ + timing_->tail;
@@ -126,13 +134,13 @@ void SliceMultiprocessor::multiply(Place& place, std::uint64_t start) {
 }
 
 void SliceMultiprocessor::finish(Place& place) {
-  add_work(work_, timing_->per_block);
-  ++work_.thread_blocks;
-  grid_->finished(*place.block);
-  place.block.reset();
+  add_work(work_, timing_->per_block, place.bundle.size());
+  work_.thread_blocks += place.bundle.size();
+  finish_all(place.bundle);
+  place.bundle.clear();
   take_thread_block(place);
   // Its prologue and the epilogue before it take turns with the others' slices.
-  if (place.block) unit_free_ = std::max(unit_free_, clock_.now()) + turnover();
+  if (place.occupied()) unit_free_ = std::max(unit_free_, clock_.now()) + turnover();
 }
 
 std::uint64_t SliceMultiprocessor::turnover() const {
@@ -143,7 +151,8 @@ std::uint64_t SliceMultiprocessor::turnover() const {
 SliceMultiprocessor::Place* SliceMultiprocessor::earliest() {
   Place* first = nullptr;
   for (Place& place : places_) {
-    if (!place.block || (place.pending > 0 && !place.multiplied())) continue;
+    if (!place.occupied() || (place.pending > 0 && !place.multiplied())) continue;
+    if (place.multiplied() && !copies_served(place.bundle)) continue;
     if (first == nullptr || next_step(place) < next_step(*first)) first = &place;
   }
   return first;
@@ -163,7 +172,7 @@ void SliceMultiprocessor::run_grid() {
   while (active() > 0 && !(cancelled_ && l2_.failed())) {
     Place* place = earliest();
     if (place == nullptr) {
-      sc_core::wait(answered_);
+      sc_core::wait(answered_ | copy_answered());
       continue;
     }
     const std::uint64_t step = next_step(*place);
@@ -187,7 +196,7 @@ class WarpMultiprocessor final : public StreamingMultiprocessor, private GlobalM
 
   void l2_answer(std::uint64_t token, std::uint64_t cycle, const std::vector<std::uint8_t>* data) override;
   MultiprocessorCycles cycles() const override { return cycles_; }
-  SmCounters work() const override { return pipeline_ ? pipeline_->counters() : SmCounters{}; }
+  SmCounters work() const override;
 
  protected:
   void run_grid() override;
@@ -210,17 +219,20 @@ class WarpMultiprocessor final : public StreamingMultiprocessor, private GlobalM
   std::unique_ptr<SmPipeline> pipeline_;
   std::uint64_t begin_ = 0;
   std::deque<Issued> issued_;
-  std::map<std::uint64_t, ThreadBlock> resident_blocks_;  ///< by id
-  std::map<std::uint64_t, Issued> loads_;                 ///< by ticket
+  std::map<std::uint64_t, std::vector<ThreadBlock>> resident_blocks_;  ///< bundles by the id of their first
+  std::uint64_t simulated_slices_ = 0, all_slices_ = 0;                ///< of the thread blocks begun, with copies
+  std::map<std::uint64_t, Issued> loads_;                              ///< by ticket
   MultiprocessorCycles cycles_;
 };
 
 void WarpMultiprocessor::send(const Issued& issued) {
   clock_.wait_until(begin_ + issued.cycle);
-  const ThreadBlock& block = resident_blocks_.at(issued.access.thread_block);
+  const std::vector<ThreadBlock>& bundle = resident_blocks_.at(issued.access.thread_block);
+  const GlobalAccess& access = issued.access;
   loads_[issued.ticket] = issued;
-  l2_.read(begin_ + issued.cycle, grid_->segment(block, issued.access.operand, issued.access.slice),
-           issued.access.bytes, *this, issued.ticket);
+  l2_.read(begin_ + issued.cycle, grid_->segment(bundle.front(), access.operand, access.slice), access.bytes, *this,
+           issued.ticket);
+  read_for_copies(bundle, access.operand, access.slice, access.bytes, begin_ + issued.cycle);
 }
 
 void WarpMultiprocessor::l2_answer(std::uint64_t token, std::uint64_t cycle, const std::vector<std::uint8_t>* data) {
@@ -228,16 +240,37 @@ void WarpMultiprocessor::l2_answer(std::uint64_t token, std::uint64_t cycle, con
   const GlobalAccess access = load->second.access;
   loads_.erase(load);
   if (data != nullptr && access.operand != GlobalOperand::scales)
-    grid_->deliver(resident_blocks_.at(access.thread_block), access.operand, access.slice, *data);
+    grid_->deliver(resident_blocks_.at(access.thread_block).front(), access.operand, access.slice, *data);
   const std::uint64_t arrival = through_port(cycle, access.bytes) - begin_;
   pipeline_->complete(token, std::max(arrival, pipeline_->now()));
 }
 
+/// What the copies did in proportion to their slices.
+SmCounters WarpMultiprocessor::work() const {
+  if (!pipeline_ || simulated_slices_ == 0) return {};
+  SmCounters sum = pipeline_->counters();
+  if (all_slices_ == simulated_slices_) return sum;
+  const double factor = static_cast<double>(all_slices_) / static_cast<double>(simulated_slices_);
+  const auto scale = [factor](std::uint64_t& count) {
+    count = static_cast<std::uint64_t>(std::llround(static_cast<double>(count) * factor));
+  };
+  for (std::uint64_t& count : sum.instructions)
+    scale(count);
+  for (std::uint64_t SmCounters::*count :
+       {&SmCounters::register_reads, &SmCounters::register_writes, &SmCounters::shared_read_bytes,
+        &SmCounters::shared_written_bytes, &SmCounters::shared_cycles, &SmCounters::global_read_bytes,
+        &SmCounters::global_written_bytes, &SmCounters::thread_blocks})
+    scale(sum.*count);
+  return sum;
+}
+
 void WarpMultiprocessor::finish_thread_blocks() {
   for (const std::uint64_t id : pipeline_->take_finished()) {
-    const auto block = resident_blocks_.find(id);
-    grid_->finished(block->second);
-    resident_blocks_.erase(block);
+    const auto bundle = resident_blocks_.find(id);
+    while (!copies_served(bundle->second) && !l2_.failed())
+      sc_core::wait(copy_answered() | l2_.changed());
+    finish_all(bundle->second);
+    resident_blocks_.erase(bundle);
   }
 }
 
@@ -248,14 +281,19 @@ void WarpMultiprocessor::run_grid() {
   issued_.clear();
   resident_blocks_.clear();
   loads_.clear();
+  simulated_slices_ = all_slices_ = 0;
   bool grid_empty = false;
   while (!(cancelled_ && l2_.failed())) {
     while (!grid_empty && !cancelled_ && resident_blocks_.size() < resident_) {
-      const auto block = grid_->next_thread_block();
-      grid_empty = !block;
-      if (!block) break;
-      resident_blocks_.emplace(block->id, *block);
-      pipeline_->launch(block->id, block->kernel->program, block->kernel->warps);
+      std::vector<ThreadBlock> bundle = take_thread_blocks();
+      grid_empty = bundle.empty();
+      if (grid_empty) break;
+      const ThreadBlock block = bundle.front();
+      simulated_slices_ += block.slices;
+      for (const ThreadBlock& copy : bundle)
+        all_slices_ += copy.slices;
+      resident_blocks_.emplace(block.id, std::move(bundle));
+      pipeline_->launch(block.id, block.kernel->program, block.kernel->warps);
       if (clock_.now() == begin_) sc_core::wait(sc_core::SC_ZERO_TIME);  // see SliceMultiprocessor::run_grid
     }
     if (resident_blocks_.empty()) break;
@@ -271,7 +309,8 @@ void WarpMultiprocessor::run_grid() {
   const SmCounters& counters = pipeline_->counters();
   const std::uint64_t blocks = config_.pipeline.blocks;
   cycles_.multiply = counters.block_cycles[static_cast<std::size_t>(SmCause::tensor)] / blocks;
-  cycles_.memory = counters.block_cycles[static_cast<std::size_t>(SmCause::global_memory)] / blocks;
+  // Which operand came last the warps do not tell; weights are asked for last.
+  cycles_.awaited[1] = counters.block_cycles[static_cast<std::size_t>(SmCause::global_memory)] / blocks;
 }
 
 }  // namespace
@@ -282,9 +321,13 @@ StreamingMultiprocessor::StreamingMultiprocessor(sc_core::sc_module_name name, c
   SC_THREAD(process);
 }
 
-void StreamingMultiprocessor::start(ThreadBlockGrid& grid, unsigned resident, const KernelTiming& timing) {
+void StreamingMultiprocessor::start(ThreadBlockGrid& grid, unsigned resident, unsigned copies,
+                                    const KernelTiming& timing) {
   grid_ = &grid;
   resident_ = resident;
+  copies_ = copies;
+  copy_reads_.clear();
+  copies_pending_.clear();
   timing_ = &timing;
   cancelled_ = false;
   idle_ = false;
@@ -293,6 +336,47 @@ void StreamingMultiprocessor::start(ThreadBlockGrid& grid, unsigned resident, co
 
 void StreamingMultiprocessor::cancel() {
   cancelled_ = true;
+}
+
+std::vector<ThreadBlock> StreamingMultiprocessor::take_thread_blocks() {
+  std::vector<ThreadBlock> bundle;
+  while (bundle.size() < copies_) {
+    auto block = grid_->next_thread_block();
+    if (!block) break;
+    bundle.push_back(*block);
+  }
+  return bundle;
+}
+
+void StreamingMultiprocessor::read_for_copies(const std::vector<ThreadBlock>& bundle, GlobalOperand operand,
+                                              std::uint64_t slice, std::uint64_t bytes, std::uint64_t cycle) {
+  for (std::size_t i = 1; i < bundle.size(); ++i) {
+    const ThreadBlock& copy = bundle[i];
+    if (slice >= copy.slices) continue;
+    const std::uint64_t token = next_copy_read_++;
+    copy_reads_[token] = {copy, bundle.front().id, operand, slice};
+    ++copies_pending_[bundle.front().id];
+    l2_.read(cycle, grid_->segment(copy, operand, slice), bytes, copies_client_, token);
+  }
+}
+
+void StreamingMultiprocessor::Copies::l2_answer(std::uint64_t token, std::uint64_t,
+                                                const std::vector<std::uint8_t>* data) {
+  const auto found = owner_.copy_reads_.find(token);
+  if (found == owner_.copy_reads_.end()) return;  // of a command that was cancelled
+  const CopyRead read = found->second;
+  owner_.copy_reads_.erase(found);
+  if (data != nullptr && read.operand != GlobalOperand::scales)
+    owner_.grid_->deliver(read.block, read.operand, read.slice, *data);
+  const auto pending = owner_.copies_pending_.find(read.bundle);
+  if (--pending->second > 0) return;
+  owner_.copies_pending_.erase(pending);
+  owner_.copy_answered_.notify(sc_core::SC_ZERO_TIME);
+}
+
+void StreamingMultiprocessor::finish_all(const std::vector<ThreadBlock>& bundle) {
+  for (const ThreadBlock& block : bundle)
+    grid_->finished(block);
 }
 
 std::uint64_t StreamingMultiprocessor::through_port(std::uint64_t cycle, std::uint64_t bytes) {

@@ -43,14 +43,18 @@ SimtConfig volta(unsigned multiprocessors, Fidelity fidelity) {
 }
 
 class SimtBench : public sc_core::sc_module {
+ private:
+  const SimtConfig config_;
+
  public:
   SimtBench(sc_core::sc_module_name name, const SimtConfig& config, const std::string& memory_yaml)
       : sc_module(name),
+        config_(config),
         clock(config.clock_mhz),
         memory(make_memory("memory", ConfigNode::parse(memory_yaml, "memory"), nullptr)),
         dma("dma", dma_config()),
         writer("writer", dma, clock),
-        engine(config, dma, writer, clock) {
+        engine(config_, dma, writer, clock) {
     dma.memory.bind(memory->target);
     SC_THREAD(run);
   }
@@ -177,7 +181,6 @@ TEST_CASE("results are those of the PE to the bit, whatever computes the time", 
       const QuantizedTensor w = random_operand(weights, command.n, command.k, 8);
       bench->put(command.a.address, pack_operand(command.a.layout(0), a));
       bench->put(command.w.address, pack_operand(command.w.layout(0), w));
-      bench->engine.host_wrote_memory();
       REQUIRE(bench->perform(command) == CommandStatus::done);
       std::vector<float> expected;
       gemm(find_pe(weights == "fp16" ? "fp16" : "fp_int"), a, w, expected);
@@ -203,7 +206,7 @@ TEST_CASE("every cycle has a cause and every byte is moved", "[simt]") {
     CHECK(counters.read_bytes[static_cast<unsigned>(Stream::activation)] == command.a.layout(0).bytes());
     CHECK(counters.read_bytes[static_cast<unsigned>(Stream::weight)] == command.w.layout(0).bytes());
     CHECK(counters.write_bytes[static_cast<unsigned>(Stream::output)] == command.c.layout(0).bytes());
-    const L2Counters& l2 = bench->engine.simt_counters().l2;
+    const L2Counters& l2 = bench->engine.l2_counters();
     CHECK(l2.hits + l2.merged + l2.misses == l2.reads);
     CHECK(l2.read_bytes == 6 * command.a.layout(0).bytes() + 4 * command.w.layout(0).bytes());
     // Never faster than the tensor cores: INT4 words at 256 products per block and cycle.
@@ -218,7 +221,7 @@ TEST_CASE("what does not fit the L2 cache is fetched again", "[simt]") {
   const Descriptor command = gemm_command(512, 1024, 256, "fp16");
   REQUIRE(bench.perform(command) == CommandStatus::done);
   CHECK(bench.counters.read_bytes[static_cast<unsigned>(Stream::activation)] > 2 * command.a.layout(0).bytes());
-  CHECK(bench.engine.simt_counters().l2.evictions > 0);
+  CHECK(bench.engine.l2_counters().evictions > 0);
 }
 
 TEST_CASE("an earlier command's results are read from memory, not from a stale segment", "[simt]") {
@@ -236,7 +239,6 @@ TEST_CASE("an earlier command's results are read from memory, not from a stale s
     const QuantizedTensor w = random_operand("fp16", 128, 128, seed++);
     bench.put(first.a.address, pack_operand(first.a.layout(0), a));
     bench.put(first.w.address, pack_operand(first.w.layout(0), w));
-    bench.engine.host_wrote_memory();
     REQUIRE(bench.perform(first) == CommandStatus::done);
     REQUIRE(bench.perform(second) == CommandStatus::done);
     const std::vector<float> between = bench.halves(first.c);
@@ -279,8 +281,6 @@ TEST_CASE("transaction and cycle fidelity agree on bytes, instructions and regis
         Shape{16, 2048, 1024, "int4-g32", 64}, Shape{1024, 128, 1024, "fp16", 128}}) {
     CAPTURE(shape.m, shape.k, shape.n, shape.weights, shape.tile);
     const Descriptor command = gemm_command(shape.m, shape.k, shape.n, shape.weights, shape.tile);
-    slices.engine.host_wrote_memory();
-    warps.engine.host_wrote_memory();
     REQUIRE(slices.perform(command) == CommandStatus::done);
     REQUIRE(warps.perform(command) == CommandStatus::done);
     // Grids of several waves differ by less than 1 %; ends of grids, where few thread blocks are left, by more.
@@ -290,8 +290,11 @@ TEST_CASE("transaction and cycle fidelity agree on bytes, instructions and regis
     CHECK(transaction == Approx(cycle).epsilon(0.07));
     CHECK(slices.counters.read_bytes == warps.counters.read_bytes);
     CHECK(slices.counters.write_bytes == warps.counters.write_bytes);
-    CHECK(slices.engine.simt_counters().work.instructions == warps.engine.simt_counters().work.instructions);
-    CHECK(slices.engine.simt_counters().work.register_reads == warps.engine.simt_counters().work.register_reads);
+    CHECK(slices.counters.simt.instructions == warps.counters.simt.instructions);
+    CHECK(slices.counters.simt.register_reads == warps.counters.simt.register_reads);
+    CHECK(slices.counters.simt.register_writes == warps.counters.simt.register_writes);
+    CHECK(slices.counters.simt.shared_read_bytes == warps.counters.simt.shared_read_bytes);
+    CHECK(slices.counters.simt.shared_written_bytes == warps.counters.simt.shared_written_bytes);
   }
 }
 
