@@ -25,13 +25,6 @@ std::size_t segment_count(const Descriptor& command) {
   return count;
 }
 
-bool is_weight_arrangement(const OperandDescriptor& weight) {
-  if (weight.arrangement == Arrangement::rows) return true;
-  const Format& format = weight.format;
-  return weight.arrangement == Arrangement::token_major &&
-         (format == window_format() || format == Format::parse("fp16"));
-}
-
 }  // namespace
 
 GemmEngine::GemmEngine(const SystolicConfig& config, DmaEngine& dma, ResultWriter& writer, const MachineClock& clock)

@@ -230,4 +230,11 @@ bool holds_results(const Descriptor& command) {
          command.c.rows >= std::uint64_t{command.count} / heads * (command.m / command.rows_per_token);
 }
 
+bool is_weight_arrangement(const OperandDescriptor& weight) {
+  if (weight.arrangement == Arrangement::rows) return true;
+  const Format& format = weight.format;
+  return weight.arrangement == Arrangement::token_major &&
+         (format == window_format() || format == Format::parse("fp16"));
+}
+
 }  // namespace nibble

@@ -41,6 +41,8 @@ std::vector<std::uint8_t> write_view(const Descriptor& command, const OperandDes
 std::vector<std::uint8_t> encode_tile(const OperandDescriptor& operand, std::uint64_t instance, const TileRange& range,
                                       const std::vector<float>& values, ByteMap& shared, CommandCounters& counters);
 
+/// W is arranged as rows, or by tokens in a format that allows it.
+bool is_weight_arrangement(const OperandDescriptor& weight);
 /// A GEMM's C is large enough; arranged as heads it takes whole groups of whole heads.
 bool holds_results(const Descriptor& command);
 /// A tile of a GEMM's C: where it goes, and its bytes for results row-major. Arranged as heads, a tile of an instance

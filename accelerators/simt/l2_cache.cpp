@@ -43,8 +43,8 @@ void L2Cache::read(std::uint64_t cycle, const L2Segment& segment, std::uint64_t 
   port_free_ = std::max(port_free_, cycle) + ceil_div(bytes, config_.bytes_per_cycle);
   ++statistics_.reads;
   statistics_.read_bytes += bytes;
-  const auto known = by_address_.find(segment.address());
-  if (known != by_address_.end()) {
+  const auto known = by_key_.find(segment.key);
+  if (known != by_key_.end()) {
     Entry& entry = *known->second;
     entries_.splice(entries_.end(), entries_, known->second);
     if (entry.pending == 0) {
@@ -58,14 +58,14 @@ void L2Cache::read(std::uint64_t cycle, const L2Segment& segment, std::uint64_t 
   }
   ++statistics_.misses;
   Entry entry;
-  entry.address = segment.address();
+  entry.key = segment.key;
   entry.bytes = segment.bytes();
   entry.id = next_id_++;
   entry.runs = segment.runs;
   entry.waiting.push_back({&client, token, port_free_});
   entries_.push_back(std::move(entry));
   const auto place = std::prev(entries_.end());
-  by_address_[segment.address()] = place;
+  by_key_[segment.key] = place;
   by_id_[place->id] = place;
   held_bytes_ += place->bytes;
   make_room();
@@ -104,8 +104,8 @@ void L2Cache::make_room() {
 }
 
 void L2Cache::drop(Entries::iterator entry) {
-  const auto same = by_address_.find(entry->address);
-  if (same != by_address_.end() && same->second == entry) by_address_.erase(same);
+  const auto same = by_key_.find(entry->key);
+  if (same != by_key_.end() && same->second == entry) by_key_.erase(same);
   by_id_.erase(entry->id);
   held_bytes_ -= entry->bytes;
   entries_.erase(entry);
@@ -119,7 +119,7 @@ void L2Cache::invalidate(const std::vector<MemoryRun>& runs) {
         drop(entry);
       } else if (!entry->stale) {
         entry->stale = true;
-        by_address_.erase(entry->address);
+        by_key_.erase(entry->key);
       }
     }
     entry = next;

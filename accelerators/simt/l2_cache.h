@@ -30,11 +30,11 @@ struct L2Config {
   std::uint64_t hit_latency = 200;       ///< cycles, multiprocessor to multiprocessor [D]
 };
 
-/// Rows of an operand tile over whole groups, as they lie in memory. Equal first addresses are equal segments.
+/// Rows of an operand tile over whole groups, as they lie in memory. Equal keys are equal segments.
 struct L2Segment {
+  std::uint64_t key = 0;
   std::vector<MemoryRun> runs;
   Stream stream = Stream::activation;
-  std::uint64_t address() const { return runs.front().address; }
   std::uint64_t bytes() const;
 };
 
@@ -78,7 +78,7 @@ class L2Cache final : public DmaListener {
     std::uint64_t token = 0, port_cycle = 0;
   };
   struct Entry {
-    std::uint64_t address = 0, bytes = 0, id = 0;
+    std::uint64_t key = 0, bytes = 0, id = 0;
     std::vector<MemoryRun> runs;
     std::vector<std::uint8_t> data;
     unsigned pending = 0;  ///< DMA transfers on the way
@@ -95,7 +95,7 @@ class L2Cache final : public DmaListener {
   DmaEngine& dma_;
   const MachineClock& clock_;
   Entries entries_;  ///< least recently used first
-  std::unordered_map<std::uint64_t, Entries::iterator> by_address_, by_id_;
+  std::unordered_map<std::uint64_t, Entries::iterator> by_key_, by_id_;
   std::uint64_t held_bytes_ = 0, next_id_ = 0, port_free_ = 0, in_flight_ = 0;
   CommandCounters* counters_ = nullptr;
   bool timing_only_ = true, failed_ = false;

@@ -65,14 +65,19 @@ std::array<StepAxis, 3> order_from(ConfigNode& node, const std::array<StepAxis, 
 
 TensorCoreGeometry geometry_from(ConfigNode& node) {
   TensorCoreGeometry g;
-  const std::pair<const char*, unsigned*> extents[] = {
-      {"mma_m", &g.mma_m},           {"mma_n", &g.mma_n},
-      {"mma_k", &g.mma_k},           {"thread_groups", &g.thread_groups},
-      {"w_sharers", &g.w_sharers},   {"group_m", &g.group_m},
-      {"group_n", &g.group_n},       {"step_m", &g.step_m},
-      {"step_n", &g.step_n},         {"step_k", &g.step_k},
-      {"dp_units", &g.dp_units},     {"dp_width", &g.dp_width},
-      {"adder_trees", &g.adder_trees}};
+  const std::pair<const char*, unsigned*> extents[] = {{"mma_m", &g.mma_m},
+                                                       {"mma_n", &g.mma_n},
+                                                       {"mma_k", &g.mma_k},
+                                                       {"thread_groups", &g.thread_groups},
+                                                       {"w_sharers", &g.w_sharers},
+                                                       {"group_m", &g.group_m},
+                                                       {"group_n", &g.group_n},
+                                                       {"step_m", &g.step_m},
+                                                       {"step_n", &g.step_n},
+                                                       {"step_k", &g.step_k},
+                                                       {"dp_units", &g.dp_units},
+                                                       {"dp_width", &g.dp_width},
+                                                       {"adder_trees", &g.adder_trees}};
   for (const auto& [key, field] : extents)
     read(node, key, *field, 1, 4096);
   read(node, "a_buffer_bits", g.a_buffer_bits, 1, 1 << 24);
@@ -200,7 +205,8 @@ SimtConfig SimtConfig::from(ConfigNode node) {
     quantizer_node.reject_unknown();
     config.quantizer.present = true;
     config.quantizer.elements_per_cycle = std::max<std::uint64_t>(
-        1, static_cast<std::uint64_t>(static_cast<double>(config.lanes()) / std::max(config.quantizer_operations, 1.0)));
+        1,
+        static_cast<std::uint64_t>(static_cast<double>(config.lanes()) / std::max(config.quantizer_operations, 1.0)));
   }
   config.read_common(node, check, config.modes.front().kernels.front().tile_m,
                      config.modes.front().kernels.front().tile_n);

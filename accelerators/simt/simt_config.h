@@ -49,7 +49,9 @@ struct SimtConfig : MachineConfig {
   const GemmKernelConfig* kernel_for(const Descriptor& command) const;
   /// What the kernel knows of a command: widths of its operands, scales, results that are encoded.
   GemmKernelConfig adapted(const GemmKernelConfig& kernel, const Descriptor& command) const;
-  std::uint64_t lanes() const { return std::uint64_t{multiprocessors} * multiprocessor.pipeline.blocks * multiprocessor.pipeline.lanes; }
+  std::uint64_t lanes() const {
+    return std::uint64_t{multiprocessors} * multiprocessor.pipeline.blocks * multiprocessor.pipeline.lanes;
+  }
   std::uint64_t shared_bytes() const;
 
   const PeUnit* pe_for(const Format& activations, const Format& weights) const override;
@@ -78,10 +80,10 @@ struct SimtConfig : MachineConfig {
 struct KernelEstimate {
   std::uint64_t thread_blocks = 0, slices = 0;
   unsigned resident = 0;  ///< thread blocks that a multiprocessor holds
-  double issue = 0;       ///< of the multiprocessor with the most thread blocks: tensor cores, schedulers, shared memory
-  double latency = 0;     ///< slices that are asked for one after the other
-  double memory = 0;      ///< bytes beyond the L2 cache
-  double port = 0;        ///< bytes into a multiprocessor
+  double issue = 0;    ///< of the multiprocessor with the most thread blocks: tensor cores, schedulers, shared memory
+  double latency = 0;  ///< slices that are asked for one after the other
+  double memory = 0;   ///< bytes beyond the L2 cache
+  double port = 0;     ///< bytes into a multiprocessor
   double cycles = 0;
 };
 /// Throws InputError when a multiprocessor does not hold one thread block.

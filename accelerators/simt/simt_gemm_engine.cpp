@@ -50,9 +50,9 @@ CommandStatus SimtGemmEngine::check(const Descriptor& command) const {
   for (const OperandDescriptor* operand : {&command.a, &command.w, &command.c}) {
     if (operand->block_rows == 0) return CommandStatus::bad_shape;
   }
-  if (command.a.arrangement != Arrangement::rows || command.w.arrangement != Arrangement::rows ||
-      command.a.rows < command.m || command.a.columns < command.k || command.w.rows < command.n ||
-      command.w.columns < command.k || command.continuations[0].k != 0)
+  if (command.a.arrangement != Arrangement::rows || !is_weight_arrangement(command.w) || command.a.rows < command.m ||
+      command.a.columns < command.k || command.w.rows < command.n || command.w.columns < command.k ||
+      command.continuations[0].k != 0)
     return CommandStatus::bad_shape;
   if (command.a.on_chip || command.c.on_chip || (!command.timing_only && command.stream_bytes != 0))
     return CommandStatus::no_data_path;
@@ -236,23 +236,24 @@ TileRange SimtGemmEngine::range_of(const ThreadBlock& block, GlobalOperand opera
 
 L2Segment SimtGemmEngine::segment(const ThreadBlock& block, GlobalOperand operand, std::uint64_t slice) const {
   const bool a = operand == GlobalOperand::a;
-  const OperandLayout layout = (a ? command_.a : command_.w).layout(block.instance);
-  const std::uint64_t extent = segment_extent_of(layout);
+  const OperandDescriptor& descriptor = a ? command_.a : command_.w;
+  const std::uint64_t extent = segment_extent_of(descriptor.layout(block.instance));
   const TileRange range = range_of(block, operand, round_down(slice * kernel_.tile_k, extent), extent);
   L2Segment out;
-  out.runs = layout.tile(range.row0, range.rows, range.column0, range.columns);
+  const std::uint64_t rows = a ? shape_.m : shape_.n;
+  out.key = 2 * ((block.instance * rows + range.row0) * shape_.k + range.column0) + (a ? 0 : 1);
+  out.runs = tile_runs(descriptor, block.instance, range);
   out.stream = stream_of(operand);
   return out;
 }
 
 std::uint64_t SimtGemmEngine::slice_bytes(const ThreadBlock& block, GlobalOperand operand, std::uint64_t slice) const {
-  const bool a = operand == GlobalOperand::a;
-  const OperandLayout layout = (a ? command_.a : command_.w).layout(block.instance);
-  const std::uint64_t extent = segment_extent_of(layout);
+  const OperandDescriptor& descriptor = operand == GlobalOperand::a ? command_.a : command_.w;
+  const std::uint64_t extent = segment_extent_of(descriptor.layout(block.instance));
   const std::uint64_t k0 = round_down(slice * kernel_.tile_k, extent);
   const TileRange range = range_of(block, operand, k0, extent);
   const std::uint64_t own = std::min<std::uint64_t>(kernel_.tile_k, shape_.k - slice * kernel_.tile_k);
-  return ceil_div(layout.tile_bytes(range.rows, range.column0, range.columns) * own, range.columns);
+  return ceil_div(descriptor.tile_bytes(range.rows, range.column0, range.columns) * own, range.columns);
 }
 
 void SimtGemmEngine::deliver(const ThreadBlock& block, GlobalOperand operand, std::uint64_t slice,
@@ -266,11 +267,11 @@ void SimtGemmEngine::deliver(const ThreadBlock& block, GlobalOperand operand, st
 QuantizedTensor SimtGemmEngine::operand(const ThreadBlock& block, GlobalOperand which,
                                         const std::map<std::uint64_t, std::vector<std::uint8_t>>& parts) const {
   const OperandDescriptor& descriptor = which == GlobalOperand::a ? command_.a : command_.w;
-  const OperandLayout layout = descriptor.layout(block.instance);
+  const std::uint64_t extent = segment_extent_of(descriptor.layout(block.instance));
   std::vector<QuantizedTensor> tiles;
   for (const auto& [k0, bytes] : parts) {
-    const TileRange range = range_of(block, which, k0, segment_extent_of(layout));
-    tiles.push_back(unpack_tile(layout, descriptor.format, range, bytes));
+    const TileRange range = range_of(block, which, k0, extent);
+    tiles.push_back(unpack_tile(descriptor, block.instance, range, bytes));
     tiles.back().tensor_exponent = descriptor.exponent;
   }
   return join_tiles(tiles);

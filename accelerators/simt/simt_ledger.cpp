@@ -28,8 +28,8 @@ EnergyLedger::Unit tensor_core_unit(const SimtConfig& config, const TensorCoreMo
   unit.idle = config.idle.pe;
   for (const PeMode& pe_mode : timing.modes)
     unit.work.push_back({"mac." + pe_mode.name, "MAC", pe_mode.energy_key, "pJ/MAC"});
-  unit.usual_work = mode_index(*mode.pe, linear ? formats.activation : formats.query,
-                               linear ? formats.weight : formats.key);
+  unit.usual_work =
+      mode_index(*mode.pe, linear ? formats.activation : formats.query, linear ? formats.weight : formats.key);
   const PeMode& usual = timing.modes[unit.usual_work];
   unit.work_per_slot = static_cast<double>(usual.lanes) / (usual.pes_fused * usual.initiation_interval);
   const TensorCoreGeometry& g = mode.geometry;

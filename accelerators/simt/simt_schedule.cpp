@@ -121,8 +121,7 @@ KernelEstimate estimate(const SimtConfig& config, const GemmKernelConfig& kernel
   out.issue = slices * slice_cycles(sm, program);
   const double latency = memory.latency_cycles + static_cast<double>(config.l2.hit_latency);
   out.latency = slices / static_cast<double>(std::min<std::uint64_t>(out.resident, most)) * latency + latency;
-  out.memory =
-      static_cast<double>(choose_band(config, kernel, command, out.resident).traffic) / memory.bytes_per_cycle;
+  out.memory = static_cast<double>(choose_band(config, kernel, command, out.resident).traffic) / memory.bytes_per_cycle;
   const OperandLayout a = command.a.layout(0), w = command.w.layout(0);
   const double slice_bytes = static_cast<double>(a.tile_bytes(kernel.tile_m, 0, kernel.tile_k) +
                                                  w.tile_bytes(kernel.tile_n, 0, kernel.tile_k));

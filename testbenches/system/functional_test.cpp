@@ -119,6 +119,8 @@ NIBBLE_FUNCTIONAL("anda", 0.3)
 NIBBLE_FUNCTIONAL("bitmod", 0.3)
 NIBBLE_FUNCTIONAL("ant-iso-mant", 0.33)
 NIBBLE_FUNCTIONAL("olive-iso-mant", 0.33)
+NIBBLE_FUNCTIONAL("simt-fp16", 0.0012)
+NIBBLE_FUNCTIONAL("pacq", 0.25)
 
 TEST_CASE("every machine has its functional test", "[functional]") {
   std::set<std::string> machines;
