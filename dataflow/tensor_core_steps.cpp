@@ -119,8 +119,9 @@ void TensorCoreSteps::make_steps() {
     }
   }
   const std::uint64_t products = std::uint64_t{g.step_m} * g.step_n * g.step_k;
-  const std::uint64_t per_cycle = std::uint64_t{g.dp_units} * g.dp_width * g.adder_trees;
-  cycles_per_step_ = static_cast<unsigned>(ceil_div(products, per_cycle));
+  // A tree adds to one sum at a time: a width that does not divide step_k leaves products idle at the end of a sum.
+  const std::uint64_t additions = std::uint64_t{g.step_m} * g.step_n * ceil_div(g.step_k, g.dp_width);
+  cycles_per_step_ = static_cast<unsigned>(ceil_div(additions, std::uint64_t{g.dp_units} * g.adder_trees));
   if (g.scale_extent == 0 || g.scaled_sums_per_cycle == 0) return;
   const std::uint64_t scaled = ceil_div(products, std::uint64_t{g.scale_extent} * g.scaled_sums_per_cycle);
   cycles_per_step_ = std::max(cycles_per_step_, static_cast<unsigned>(scaled));

@@ -76,8 +76,8 @@ class TensorCoreSteps {
   const TensorCoreGeometry& geometry() const { return geometry_; }
   /// Steps of every thread group, each issued as one HMMA to the warp.
   const std::vector<TensorCoreStep>& steps() const { return steps_; }
-  /// Cycles that a step occupies the dot-product units: its products over those of a thread group per cycle, and no
-  /// fewer than its sums need to be scaled, groups that span several steps counted in proportion.
+  /// Cycles that a step occupies the dot-product units: each of its sums takes step_k / dp_width cycles of one adder
+  /// tree, rounded up; and no fewer than its sums need to be scaled, groups that span several steps in proportion.
   unsigned cycles_per_step() const { return cycles_per_step_; }
   std::uint64_t cycles() const { return steps_.size() * std::uint64_t{cycles_per_step_}; }
   const OperandAccesses& accesses() const { return accesses_; }

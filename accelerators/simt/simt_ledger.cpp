@@ -14,14 +14,22 @@ constexpr std::uint64_t register_bytes = 4;
 constexpr std::uint64_t warp_lanes = 32;
 constexpr std::uint64_t macro_bits = 256;  ///< [D] wide memories are rows of macros of the width of the SRAM tables
 
-/// PEs, as their timing descriptor has them, in all tensor cores.
+/// Modes on PEs with one timing descriptor run on the same hardware.
+bool same_hardware(const TensorCoreMode& left, const TensorCoreMode& right) {
+  return &left.pe->timing() == &right.pe->timing();
+}
+
+/// PEs, as their timing descriptor has them, in all tensor cores, with the work of every mode that runs on them.
 EnergyLedger::Unit tensor_core_unit(const SimtConfig& config, const TensorCoreMode& mode) {
   const PeTiming& timing = mode.pe->timing();
-  const std::size_t first = config.first_pe_mode(mode), count = timing.modes.size();
+  std::vector<std::size_t> firsts;
+  for (const TensorCoreMode& other : config.modes) {
+    if (same_hardware(mode, other)) firsts.push_back(config.first_pe_mode(other));
+  }
   const FormatsConfig& formats = config.formats;
   const bool linear = &mode == config.modes.data();
   EnergyLedger::Unit unit;
-  unit.component = config.modes.size() == 1 ? "tensor_core" : "tensor_core_" + mode.name;
+  unit.component = firsts.size() == config.modes.size() ? "tensor_core" : "tensor_core_" + mode.name;
   unit.group = "pe";
   unit.key = without_last_word(timing.area_key);
   unit.slot = "PE cycle";
@@ -36,9 +44,13 @@ EnergyLedger::Unit tensor_core_unit(const SimtConfig& config, const TensorCoreMo
   const std::uint64_t per_block = std::uint64_t{g.thread_groups} * g.dp_units * g.dp_width * g.adder_trees;
   unit.instances = std::uint64_t{config.multiprocessors} * config.multiprocessor.pipeline.blocks *
                    static_cast<std::uint64_t>(static_cast<double>(per_block) / unit.work_per_slot);
-  const auto macs = [first, count](const CommandCounters& c) {
-    const auto begin = c.macs_by_mode.begin() + static_cast<std::ptrdiff_t>(first);
-    return std::vector<std::uint64_t>(begin, begin + static_cast<std::ptrdiff_t>(count));
+  const auto macs = [firsts, count = timing.modes.size()](const CommandCounters& c) {
+    std::vector<std::uint64_t> done(count);
+    for (const std::size_t first : firsts) {
+      for (std::size_t i = 0; i < count; ++i)
+        done[i] += c.macs_by_mode[first + i];
+    }
+    return done;
   };
   unit.done = macs;
   unit.busy_slots = [macs, per_slot = unit.work_per_slot](const CommandCounters& c) {
@@ -111,7 +123,9 @@ EnergyLedger::Buffer wide_memory(const char* component, std::uint64_t bytes, std
 EnergyLedger SimtConfig::ledger() const {
   std::vector<EnergyLedger::Unit> units;
   for (const TensorCoreMode& mode : modes) {
-    units.push_back(tensor_core_unit(*this, mode));
+    const auto first = std::find_if(modes.begin(), modes.end(),
+                                    [&mode](const TensorCoreMode& other) { return same_hardware(mode, other); });
+    if (&*first == &mode) units.push_back(tensor_core_unit(*this, mode));
   }
   // Sums are counted together: one unit scales them.
   const auto scaled = std::find_if(modes.begin(), modes.end(),

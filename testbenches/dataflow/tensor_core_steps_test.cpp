@@ -107,6 +107,18 @@ TEST_CASE("k-packed words load activations again for every block of columns", "[
   CHECK(int4.accesses().c_writes == 256);
 }
 
+TEST_CASE("a width that does not divide a sum leaves products idle", "[tensor_core]") {
+  TensorCoreGeometry g = k_packed(4);
+  g.step_k = 16;
+  g.a_buffer_bits = 512;
+  g.dp_width = 3;  // six multiplications for sixteen products
+  const TensorCoreSteps steps{g};
+  CHECK(steps.steps().size() == 4);
+  CHECK(steps.cycles_per_step() == 2 * 4 * 6 / 4);
+  g.dp_width = 4;
+  CHECK(TensorCoreSteps{g}.cycles() == 32);
+}
+
 TEST_CASE("accesses by step add up", "[tensor_core]") {
   const TensorCoreGeometry geometry = GENERATE(TensorCoreGeometry{}, pacq(4), pacq(2), k_packed(4), k_packed(2));
   const TensorCoreSteps steps{geometry};

@@ -121,6 +121,10 @@ NIBBLE_FUNCTIONAL("ant-iso-mant", 0.33)
 NIBBLE_FUNCTIONAL("olive-iso-mant", 0.33)
 NIBBLE_FUNCTIONAL("simt-fp16", 0.0012)
 NIBBLE_FUNCTIONAL("pacq", 0.25)
+NIBBLE_FUNCTIONAL("pacq-int2", 1.5)
+NIBBLE_FUNCTIONAL("simt-dequant", 0.25)
+NIBBLE_FUNCTIONAL("simt-k-packed", 0.25)
+NIBBLE_FUNCTIONAL("simt-mix-gemm", 0.25)
 
 TEST_CASE("every machine has its functional test", "[functional]") {
   std::set<std::string> machines;
