@@ -2,11 +2,17 @@
 #
 # NIBBLE_RTL_SOURCES: where the SystemVerilog lies; scripts/rtl_mutations.py builds from a changed copy.
 # NIBBLE_RTL_LINT: any warning of Verilator's -Wall is an error; off, nothing warns: planted bugs shall reach the test benches.
+# NIBBLE_RTL_GATES: the gates that Yosys makes of each top, in place of its RTL: proves the netlists of scripts/synthesize.sh.
 # NIBBLE_RTL_COVERAGE: count executed lines and toggled signals; every test bench writes <test>.coverage when it ends.
 set(NIBBLE_RTL_SOURCES ${PROJECT_SOURCE_DIR}/rtl_models CACHE PATH "SystemVerilog of the PEs")
 option(NIBBLE_RTL_LINT "Check the RTL with Verilator's -Wall" ON)
 option(NIBBLE_RTL_COVERAGE "Count executed lines and toggled signals of the RTL" OFF)
 
+option(NIBBLE_RTL_GATES "Simulate synthesized gates in place of the RTL" OFF)
+
+if(NIBBLE_RTL_GATES)
+  include(NibblePython)
+endif()
 find_program(NIBBLE_VERILATOR verilator)
 set(NIBBLE_RTL OFF)
 if(NIBBLE_VERILATOR)
@@ -25,7 +31,7 @@ if(NOT NIBBLE_RTL)
 endif()
 
 set(nibble_verilator_flags -O3 --x-assign unique --x-initial unique)
-if(NIBBLE_RTL_LINT)
+if(NIBBLE_RTL_LINT AND NOT NIBBLE_RTL_GATES)
   list(APPEND nibble_verilator_flags -Wall)
 else()
   list(APPEND nibble_verilator_flags -Wno-lint -Wno-style)
@@ -51,6 +57,17 @@ function(nibble_rtl_top name)
   cmake_parse_arguments(PARSE_ARGV 1 A "" "TOP" "SOURCES;PARAMETERS")
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/${name})
   list(TRANSFORM A_SOURCES PREPEND ${NIBBLE_RTL_SOURCES}/)
+  if(NIBBLE_RTL_GATES)
+    set(gates ${CMAKE_CURRENT_BINARY_DIR}/${name}_gates)
+    set(mapper ${PROJECT_SOURCE_DIR}/rtl_models/synthesis)
+    list(TRANSFORM A_PARAMETERS PREPEND --parameter= OUTPUT_VARIABLE parameters)
+    add_custom_command(OUTPUT ${gates}/${A_TOP}_gates.v
+      COMMAND ${NIBBLE_PYTHON} -B ${mapper}/netlist.py --top ${A_TOP} ${parameters} --folder ${gates} ${A_SOURCES}
+      DEPENDS ${A_SOURCES} ${mapper}/netlist.py ${mapper}/gates.py COMMENT "Mapping ${A_TOP} to gates" VERBATIM)
+    set(A_SOURCES ${gates}/${A_TOP}_gates.v)
+    set(A_TOP ${A_TOP}_gates)
+    set(A_PARAMETERS)
+  endif()
   list(TRANSFORM A_PARAMETERS PREPEND -G)
   set(command ${NIBBLE_VERILATOR} --sc --prefix ${name} --Mdir ${folder} --top-module ${A_TOP} --no-timing
     ${nibble_verilator_flags} ${A_PARAMETERS} ${A_SOURCES})

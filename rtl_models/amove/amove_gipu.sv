@@ -22,14 +22,15 @@ module amove_gipu #(
     input  wire logic [1:0]               pe,
     input  wire logic                     output_last,
     input  wire logic signed [SUM-1:0]    sum,
-    input  wire logic [1:0][15:0]         row_scale,
-    input  wire logic [1:0][15:0]         column_scale,
+    input  wire logic [31:0]              row_scale,       // row 0 in the low 16 bits
+    input  wire logic [31:0]              column_scale,
     input  wire logic signed [9:0]        exponent,
     output logic                          accumulated,
     output logic [1:0]                    accumulated_pe,
     output logic [FIELD+FRACTION:0]       accumulator,
     output logic                          result_valid
 );
+  localparam int WIDTH = FIELD + FRACTION + 1;
   typedef struct packed {
     logic       output_last;
     logic [1:0] pe;
@@ -60,8 +61,8 @@ module amove_gipu #(
       .SCALE(10),
       .EXPONENT(12)
   ) multiply_scales (
-      .a(row_scale[control_1.pe[1]]),
-      .b(column_scale[control_1.pe[0]]),
+      .a(control_1.pe[1] ? row_scale[31:16] : row_scale[15:0]),
+      .b(control_1.pe[0] ? column_scale[31:16] : column_scale[15:0]),
       .scale(exponent),
       .product(scale)
   );
@@ -77,13 +78,13 @@ module amove_gipu #(
       .scale(1'b0),
       .product(value)
   );
-  logic [3:0][FIELD+FRACTION:0] accumulators;
+  logic [4*WIDTH-1:0] accumulators;
   logic [3:0] begun;
   fp_add #(
       .FIELD(FIELD),
       .FRACTION(FRACTION)
   ) add (
-      .a(begun[control_3.pe] ? accumulators[control_3.pe] : '0),
+      .a(begun[control_3.pe] ? accumulators[WIDTH*control_3.pe+:WIDTH] : '0),
       .b(value_3),
       .sum(next)
   );
@@ -108,13 +109,13 @@ module amove_gipu #(
       value_3 <= value;
     end
     if (valid_3) begin
-      accumulators[control_3.pe] <= next;
+      accumulators[WIDTH*control_3.pe+:WIDTH] <= next;
       accumulated_pe <= control_3.pe;
     end
     if (reset) begun <= '0;
     else if (valid_3) begun[control_3.pe] <= !control_3.output_last;
   end
-  assign accumulator = accumulators[accumulated_pe];
+  assign accumulator = accumulators[WIDTH*accumulated_pe+:WIDTH];
 endmodule
 
 `default_nettype wire

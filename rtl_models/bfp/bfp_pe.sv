@@ -24,9 +24,9 @@ module bfp_pe #(
     input  wire logic                  reset,
     input  wire logic                  valid_in,
     input  wire logic [1:0]            mode,
-    input  wire logic [LANES-1:0][7:0] a_magnitude,
+    input  wire logic [8*LANES-1:0]    a_magnitude,
     input  wire logic [LANES-1:0]      a_sign,
-    input  wire logic [LANES-1:0][3:0] b_nibble,
+    input  wire logic [4*LANES-1:0]    b_nibble,
     input  wire logic [LANES-1:0]      b_sign,
     input  wire logic                  group_last,
     input  wire logic [4:0]            a_exponent,
@@ -57,31 +57,36 @@ module bfp_pe #(
 
   // Stage 1
   logic valid_1;
-  logic [LANES-1:0][12:0] product_1;
+  logic [13*LANES-1:0] product, product_1;
+  always_comb begin
+    for (int lane = 0; lane < LANES; lane++) begin
+      product[13*lane+:13] = 13'(a_magnitude[8*lane+:8]) * 13'(b_nibble[4*lane+:4]);
+      if (a_sign[lane] ^ b_sign[lane]) product[13*lane+:13] = -product[13*lane+:13];
+    end
+  end
   always_ff @(posedge clk) begin
     valid_1 <= valid_in && !reset;
     if (valid_in) begin
       control_1 <= control_0;
-      for (int lane = 0; lane < LANES; lane++) begin
-        if (a_sign[lane] ^ b_sign[lane]) product_1[lane] <= -(13'(a_magnitude[lane]) * 13'(b_nibble[lane]));
-        else product_1[lane] <= 13'(a_magnitude[lane]) * 13'(b_nibble[lane]);
-      end
+      product_1 <= product;
     end
   end
 
   // Stage 2: eight lanes give at most 8 * 3825, in m8m8 4 * 65025.
   logic valid_2;
-  logic signed [PARTS-1:0][18:0] part, part_2;
-  logic signed [18:0] odd_lane;
+  logic [19*PARTS-1:0] part, part_2;
+  logic signed [18:0] eight, odd_lane;
   always_comb begin
+    eight = '0;
     odd_lane = '0;
     for (int i = 0; i < PARTS; i++) begin
-      part[i] = '0;
+      eight = '0;
       for (int lane = 8 * i; lane < 8 * i + 8; lane += 2) begin
-        odd_lane = 19'($signed(product_1[lane+1]));
+        odd_lane = 19'($signed(product_1[13*lane+13+:13]));
         if (control_1.mode == M8M8) odd_lane = odd_lane <<< 4;
-        part[i] = part[i] + 19'($signed(product_1[lane])) + odd_lane;
+        eight = eight + 19'($signed(product_1[13*lane+:13])) + odd_lane;
       end
+      part[19*i+:19] = eight;
     end
   end
   always_ff @(posedge clk) begin
@@ -101,7 +106,7 @@ module bfp_pe #(
   logic [15:0] weight_scale_3;
   always_comb begin
     sum_next = group_fresh ? '0 : sum_3;
-    for (int i = 0; i < PARTS; i++) sum_next = sum_next + 24'($signed(part_2[i]));
+    for (int i = 0; i < PARTS; i++) sum_next = sum_next + 24'($signed(part_2[19*i+:19]));
   end
   always_ff @(posedge clk) begin
     ended_3 <= valid_2 && control_2.group_last && !reset;

@@ -18,7 +18,7 @@ module bfp_converter_lane #(
     input  wire logic                    valid_in,
     input  wire logic                    narrow,
     input  wire logic                    nearest,
-    input  wire logic [GROUP-1:0][15:0]  values,
+    input  wire logic [16*GROUP-1:0]     values,    // value i in bits 16 * i and up
     output logic                         valid_out,
     output logic                         narrow_out,
     output logic [9*GROUP+4:0]           record
@@ -27,19 +27,17 @@ module bfp_converter_lane #(
 
   // Stage 1
   logic valid_1, narrow_1, nearest_1;
-  logic [GROUP-1:0][15:0] values_1;
-  logic [GROUP-1:0][4:0] field, field_1;
-  logic [LEVELS:0][GROUP-1:0][4:0] level;
+  logic [16*GROUP-1:0] values_1;
+  logic [5*GROUP-1:0] field, field_1, greatest;
   logic [4:0] shared_1;
   always_comb begin
-    level = '0;
     for (int i = 0; i < GROUP; i++) begin
-      field[i] = values[i][14:10] == '0 ? 5'd1 : values[i][14:10];
-      level[0][i] = field[i];
+      field[5*i+:5] = values[16*i+10+:5] == '0 ? 5'd1 : values[16*i+10+:5];
     end
+    greatest = field;
     for (int l = 0; l < LEVELS; l++) begin
       for (int i = 0; i < (GROUP >> (l + 1)); i++) begin
-        level[l+1][i] = level[l][2*i] > level[l][2*i+1] ? level[l][2*i] : level[l][2*i+1];
+        greatest[5*i+:5] = greatest[10*i+:5] > greatest[10*i+5+:5] ? greatest[10*i+:5] : greatest[10*i+5+:5];
       end
     end
   end
@@ -50,7 +48,7 @@ module bfp_converter_lane #(
       nearest_1 <= nearest;
       values_1 <= values;
       field_1 <= field;
-      shared_1 <= level[LEVELS][0];
+      shared_1 <= greatest[4:0];
     end
   end
 
@@ -58,15 +56,15 @@ module bfp_converter_lane #(
   logic valid_2, narrow_2, nearest_2;
   logic [4:0] shared_2;
   logic [GROUP-1:0] sign_2, dropped, dropped_2;
-  logic [GROUP-1:0][10:0] shifted, shifted_2;
+  logic [11*GROUP-1:0] shifted, shifted_2;
   logic [10:0] significand;
   logic [4:0] distance;
   always_comb begin
     for (int i = 0; i < GROUP; i++) begin
-      significand = {values_1[i][14:10] != '0, values_1[i][9:0]};
-      distance = shared_1 - field_1[i];
-      shifted[i] = significand >> distance;
-      dropped[i] = (shifted[i] << distance) != significand;
+      significand = {values_1[16*i+10+:5] != '0, values_1[16*i+:10]};
+      distance = shared_1 - field_1[5*i+:5];
+      shifted[11*i+:11] = significand >> distance;
+      dropped[i] = (shifted[11*i+:11] << distance) != significand;
     end
   end
   always_ff @(posedge clk) begin
@@ -77,24 +75,26 @@ module bfp_converter_lane #(
       shared_2 <= shared_1;
       shifted_2 <= shifted;
       dropped_2 <= dropped;
-      for (int i = 0; i < GROUP; i++) sign_2[i] <= values_1[i][15];
+      for (int i = 0; i < GROUP; i++) sign_2[i] <= values_1[16*i+15];
     end
   end
 
   // Stage 3
-  logic [GROUP-1:0][8:0] wide_elements;
-  logic [GROUP-1:0][4:0] narrow_elements;
+  logic [9*GROUP-1:0] wide_elements;
+  logic [5*GROUP-1:0] narrow_elements;
+  logic [10:0] place;
   logic [8:0] wide_mantissa;    // one bit more than kept: rounding up may carry out
   logic [4:0] narrow_mantissa;
   logic up;
   always_comb begin
     for (int i = 0; i < GROUP; i++) begin
-      up = nearest_2 & shifted_2[i][2] & ((|shifted_2[i][1:0]) | dropped_2[i] | shifted_2[i][3]);
-      wide_mantissa = {1'b0, shifted_2[i][10:3]} + 9'(up);
-      wide_elements[i] = {sign_2[i] & (wide_mantissa != '0), wide_mantissa[8] ? 8'd255 : wide_mantissa[7:0]};
-      up = nearest_2 & shifted_2[i][6] & ((|shifted_2[i][5:0]) | dropped_2[i] | shifted_2[i][7]);
-      narrow_mantissa = {1'b0, shifted_2[i][10:7]} + 5'(up);
-      narrow_elements[i] = {sign_2[i] & (narrow_mantissa != '0), narrow_mantissa[4] ? 4'd15 : narrow_mantissa[3:0]};
+      place = shifted_2[11*i+:11];
+      up = nearest_2 & place[2] & ((|place[1:0]) | dropped_2[i] | place[3]);
+      wide_mantissa = {1'b0, place[10:3]} + 9'(up);
+      wide_elements[9*i+:9] = {sign_2[i] & (wide_mantissa != '0), wide_mantissa[8] ? 8'd255 : wide_mantissa[7:0]};
+      up = nearest_2 & place[6] & ((|place[5:0]) | dropped_2[i] | place[7]);
+      narrow_mantissa = {1'b0, place[10:7]} + 5'(up);
+      narrow_elements[5*i+:5] = {sign_2[i] & (narrow_mantissa != '0), narrow_mantissa[4] ? 4'd15 : narrow_mantissa[3:0]};
     end
   end
   always_ff @(posedge clk) begin

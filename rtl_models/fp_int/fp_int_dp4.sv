@@ -29,19 +29,19 @@ module fp_int_dp4 (
     input  wire logic             int2,
     input  wire logic             k_packed,
     input  wire logic             upper_half,
-    input  wire logic [3:0][15:0] activation,
-    input  wire logic [3:0][15:0] word,
+    input  wire logic [63:0] activation,    // four of 16 bits, the first in the low bits
+    input  wire logic [63:0] word,
     input  wire logic             group_last,
     input  wire logic             output_last,
     output logic                  sum_valid,
     output logic [1:0]            sum_pair,
-    output logic [1:0][31:0]      sum,
+    output logic [63:0]      sum,           // the pair's first output in the low 32 bits
     output logic                  scale_take,
     output logic [1:0]            scale_pair,
-    input  wire logic [1:0][15:0] scale,
+    input  wire logic [31:0] scale,
     output logic                  result_valid,
     output logic [1:0]            result_pair,
-    output logic [1:0][31:0]      result
+    output logic [63:0]      result
 );
   // What accompanies a pair of outputs down the stages.
   typedef struct packed {
@@ -65,20 +65,20 @@ module fp_int_dp4 (
   logic [1:0] pair_1, last_pair_1;
   control_t control_1;
   logic [3:0] sign, sign_1;
-  logic [3:0][4:0] field, field_1;
-  logic [3:0][10:0] significand, significand_1;
-  logic [3:0][7:0][21:0] lane, lane_1;
+  logic [4*5-1:0] field, field_1;
+  logic [4*11-1:0] significand, significand_1;
+  logic [4*176-1:0] lane, lane_1;
   logic [15:0] rest_of_word;
-  assign rest_of_word = int2 && upper_half ? word[0] >> 8 : word[0];
+  assign rest_of_word = int2 && upper_half ? word[15:0] >> 8 : word[15:0];
   for (genvar i = 0; i < 4; i++) begin : g_multiplier
     fp_int_multiplier multiplier (
-        .activation(activation[i]),
-        .word(k_packed ? (int2 ? rest_of_word >> (2 * i) : rest_of_word >> (4 * i)) : word[i]),
+        .activation(activation[16*i+:16]),
+        .word(k_packed ? (int2 ? rest_of_word >> (2 * i) : rest_of_word >> (4 * i)) : word[16*i+:16]),
         .int2(int2),
         .sign(sign[i]),
-        .field(field[i]),
-        .significand(significand[i]),
-        .lane(lane[i])
+        .field(field[5*i+:5]),
+        .significand(significand[11*i+:11]),
+        .lane(lane[176*i+:176])
     );
   end
   assign control_1 = {int2_1, k_packed_1, group_last_1, output_last_1, pair_1, pair_1 == last_pair_1};
@@ -107,21 +107,30 @@ module fp_int_dp4 (
   // Stage 2: units of 2^-24. 22 bits shifted by at most 29, four of them, and a sign.
   logic valid_2;
   control_t control_2;
-  logic signed [1:0][53:0] tree, tree_2;
+  logic [107:0] tree, tree_2;    // two of 54 bits
   logic signed [42:0] activation_tree, activation_2;
-  logic [53:0] aligned;
+  logic [53:0] total, aligned;
   logic [42:0] aligned_activation;
+  logic [4*44-1:0] lanes_of_pair;
+  for (genvar i = 0; i < 4; i++) begin : g_pair
+    logic [175:0] lanes;
+    assign lanes = lane_1[176*i+:176];
+    assign lanes_of_pair[44*i+:44] = lanes[44*pair_1+:44];
+  end
   always_comb begin
-    tree = '0;
     activation_tree = '0;
     aligned = '0;
     aligned_activation = '0;
-    for (int i = 0; i < 4; i++) begin
-      for (int t = 0; t < 2; t++) begin
-        aligned = 54'(lane_1[i][{pair_1, t[0]}]) << (field_1[i] - 5'd1);
-        tree[t] = sign_1[i] ? tree[t] - aligned : tree[t] + aligned;
+    for (int t = 0; t < 2; t++) begin
+      total = '0;
+      for (int i = 0; i < 4; i++) begin
+        aligned = 54'(lanes_of_pair[44*i+22*t+:22]) << (field_1[5*i+:5] - 5'd1);
+        total = sign_1[i] ? total - aligned : total + aligned;
       end
-      aligned_activation = 43'(significand_1[i]) << (field_1[i] - 5'd1);
+      tree[54*t+:54] = total;
+    end
+    for (int i = 0; i < 4; i++) begin
+      aligned_activation = 43'(significand_1[11*i+:11]) << (field_1[5*i+:5] - 5'd1);
       activation_tree = sign_1[i] ? activation_tree - aligned_activation : activation_tree + aligned_activation;
     end
   end
@@ -137,18 +146,18 @@ module fp_int_dp4 (
   // Stage 3
   logic valid_3;
   control_t control_3;
-  logic [1:0][31:0] rounded, value_3;
+  logic [63:0] rounded, value_3;
   logic [31:0] rounded_activation, activation_3;
   for (genvar t = 0; t < 2; t++) begin : g_round
     fp_round #(
         .SIGNIFICAND(54),
         .EXPONENT(10)
     ) round (
-        .sign(tree_2[t][53]),
+        .sign(tree_2[54*t+53]),
         .exponent(-10'sd24),
-        .significand(tree_2[t][53] ? -tree_2[t] : tree_2[t]),
+        .significand(tree_2[54*t+53] ? -tree_2[54*t+:54] : tree_2[54*t+:54]),
         .sticky(1'b0),
-        .value(rounded[t])
+        .value(rounded[32*t+:32])
     );
   end
   fp_round #(
@@ -173,14 +182,15 @@ module fp_int_dp4 (
   // Stage 4: a pair comes back after a whole step at the earliest.
   logic fresh;
   control_t control_4;
-  logic [3:0][1:0][31:0] accumulator;
-  logic [1:0][31:0] accumulator_next;
+  logic [4*64-1:0] accumulator;    // of four pairs
+  logic [63:0] accumulator_pair, accumulator_next;
   logic [31:0] activation_sum, activation_sum_next;
+  assign accumulator_pair = fresh ? '0 : accumulator[64*control_3.pair+:64];
   for (genvar t = 0; t < 2; t++) begin : g_accumulate
     fp_add add (
-        .a(fresh ? 32'b0 : accumulator[control_3.pair][t]),
-        .b(value_3[t]),
-        .sum(accumulator_next[t])
+        .a(accumulator_pair[32*t+:32]),
+        .b(value_3[32*t+:32]),
+        .sum(accumulator_next[32*t+:32])
     );
   end
   fp_add add_activation (
@@ -194,19 +204,19 @@ module fp_int_dp4 (
     else if (valid_3 && control_3.last_pair) fresh <= control_3.group_last;
     if (valid_3) begin
       control_4 <= control_3;
-      accumulator[control_3.pair][0] <= accumulator_next[0];
-      if (!control_3.k_packed) accumulator[control_3.pair][1] <= accumulator_next[1];
+      accumulator[64*control_3.pair+:32] <= accumulator_next[31:0];
+      if (!control_3.k_packed) accumulator[64*control_3.pair+32+:32] <= accumulator_next[63:32];
       if (control_3.pair == '0) activation_sum <= activation_sum_next;
     end
   end
   assign sum_pair = control_4.pair;
-  assign sum = accumulator[control_4.pair];
+  assign sum = accumulator[64*control_4.pair+:64];
 
   // Stage 5: the offsets 1032 and 1026 are binary16 numbers.
   logic valid_5;
   tail_t tail_5;
   logic [31:0] offset, offset_5;
-  logic [1:0][31:0] minuend_5;
+  logic [63:0] minuend_5;
   fp_mul #(
       .A_FIELD(8),
       .A_FRACTION(23),
@@ -229,28 +239,29 @@ module fp_int_dp4 (
   // Stages 6 to 8
   logic valid_7, output_fresh;
   tail_t tail_6, tail_7;
-  logic [1:0][31:0] difference, difference_6, scaled, scaled_7, output_next;
-  logic [3:0][1:0][31:0] outputs;
+  logic [63:0] difference, difference_6, scaled, scaled_7, output_pair, output_next;
+  logic [4*64-1:0] outputs;
+  assign output_pair = output_fresh ? '0 : outputs[64*tail_7.pair+:64];
   for (genvar t = 0; t < 2; t++) begin : g_foot
     fp_add add_negative (
-        .a(minuend_5[t]),
+        .a(minuend_5[32*t+:32]),
         .b({~offset_5[31], offset_5[30:0]}),
-        .sum(difference[t])
+        .sum(difference[32*t+:32])
     );
     fp_mul #(
         .A_FIELD(8),
         .A_FRACTION(23),
         .EXPONENT(10)
     ) multiply (
-        .a(difference_6[t]),
-        .b(scale[t]),
+        .a(difference_6[32*t+:32]),
+        .b(scale[16*t+:16]),
         .scale(1'b0),
-        .product(scaled[t])
+        .product(scaled[32*t+:32])
     );
     fp_add add (
-        .a(output_fresh ? 32'b0 : outputs[tail_7.pair][t]),
-        .b(scaled_7[t]),
-        .sum(output_next[t])
+        .a(output_pair[32*t+:32]),
+        .b(scaled_7[32*t+:32]),
+        .sum(output_next[32*t+:32])
     );
   end
   always_ff @(posedge clk) begin
@@ -269,12 +280,12 @@ module fp_int_dp4 (
     else if (valid_7 && tail_7.last_pair) output_fresh <= tail_7.output_last;
     if (valid_7) begin
       result_pair <= tail_7.pair;
-      outputs[tail_7.pair][0] <= output_next[0];
-      if (!tail_7.k_packed) outputs[tail_7.pair][1] <= output_next[1];
+      outputs[64*tail_7.pair+:32] <= output_next[31:0];
+      if (!tail_7.k_packed) outputs[64*tail_7.pair+32+:32] <= output_next[63:32];
     end
   end
   assign scale_pair = tail_6.pair;
-  assign result = outputs[result_pair];
+  assign result = outputs[64*result_pair+:64];
 endmodule
 
 `default_nettype wire

@@ -14,7 +14,7 @@ module fp_int_multiplier (
     output logic                sign,
     output logic [4:0]          field,
     output logic [10:0]         significand,
-    output logic [7:0][21:0]    lane
+    output logic [8*22-1:0]     lane    // lane l in bits 22 * l and up
 );
   logic [3:0] weight;
   always_comb begin
@@ -23,7 +23,7 @@ module fp_int_multiplier (
     significand = {activation[14:10] != '0, activation[9:0]};
     for (int l = 0; l < 8; l++) begin
       weight = l < 4 && !int2 ? word[4*(l%4)+:4] : int2 ? {2'b00, word[2*l+:2]} : 4'b0000;
-      lane[l] = {1'b0, significand, 10'b0} + 22'(significand) * 22'(weight);
+      lane[22*l+:22] = {1'b0, significand, 10'b0} + 22'(significand) * 22'(weight);
     end
   end
 endmodule

@@ -88,7 +88,7 @@ module mant_pe #(
     p1_addend = wide_in && HIGH ? '0 : 18'(product);
     if (wide_in) p2_addend = HIGH ? 22'(product) : '0;
     else if (int4) p2_addend = '0;
-    else p2_addend = code[3] ? -22'(shifted) : 22'(shifted);
+    else p2_addend = code[3] ? -(22'(shifted)) : 22'(shifted);
   end
 
   always_ff @(posedge clk) begin

@@ -132,5 +132,45 @@ class Variants(program.ProgramTest):
         self.assertEqual(pes["instances"], 46 * 64)
 
 
+
+class Synthesized(program.ProgramTest):
+    """The books from the PEs' own RTL."""
+    BOOKS = ("osu018", "synthesized-45nm", "synthesized-28nm", "synthesized-16nm")
+
+    def test_every_machine_runs_with_every_book(self):
+        machines = json.loads(self.succeed("list", "accelerators", "--json").out)["names"]
+        self.assertGreater(len(machines), 10)
+        books = [f"--technology={book}" for book in self.BOOKS]
+        for name in machines:
+            with self.subTest(name):
+                # What is computed from areas asks the first book of the configuration, which stays.
+                report = self.report("gemm", f"--accelerator={name}", "--m=8", "--k=128", "--n=64", *books)
+                self.assertEqual([p["node_nm"] for p in report["prices"]], [180, 45, 28, 16])
+                report_checks.check(self, report)
+                self.succeed("show", "area", name, *books)
+
+    def test_no_entry_of_the_main_machines_is_missing(self):
+        for name, components in {"mant": ("pe", "foot"), "harmonia": ("pe", "quantizer"), "amove-array": ("pe",),
+                                 "int8-array": ("pe", "foot"), "fp16-array": ("pe",)}.items():
+            with self.subTest(name):
+                prices = self.report("gemm", f"--accelerator={name}", "--m=8", "--k=128", "--n=64",
+                                     "--technology=synthesized-28nm")["prices"][0]
+                for unknown in prices["energy_pj"]["unknown"]:
+                    component, what = unknown.split(".", 1)
+                    if component in components:
+                        self.assertEqual(what, "leakage", unknown)
+
+    def test_areas_decide_variants(self):
+        shown = self.succeed("show", "accelerator", "int8-array", "--set=technology=synthesized-28nm",
+                             "--set=iso.area_of=mant").out
+        self.assertIn("synthesized-28nm", shown)
+        self.assertIn("computed: ", shown)
+
+    def test_numbers_are_printed_with_their_origin(self):
+        text = self.succeed("show", "technology", "synthesized-28nm").out
+        for part in ("pe.mant.w4a8.mac", "Stillmaker and Baas 2017", "Yosys", "scripts/synthesize.sh"):
+            self.assertIn(part, text)
+
+
 if __name__ == "__main__":
     program.main()

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+/// adaptive_quad.sv against the steps of pe/ant_pe.h and pe/olive_pe.h: runs in four ways to fuse, types, outliers, stalls,
+/// resets; every code with every partner.
+#include <array>
+#include <deque>
+
+#include "formats/adaptive_types.h"
+#include "pe/ant_pe.h"
+#include "pe/olive_pe.h"
+#include "rtl_ant_quad.h"
+#include "rtl_bench.h"
+#include "rtl_olive_quad.h"
+
+using namespace nibble;
+
+namespace {
+
+/// What one row or column gets in a cycle.
+struct Operand {
+  std::uint32_t part = 0, kind = 0, code = 0, partner = 0;
+};
+/// Operands of two rows and two columns, of which row 1 and column 1 enter a cycle later.
+struct Step {
+  bool valid = false, last = false;
+  std::uint32_t fuse = 0;
+  std::array<Operand, 2> x{}, w{};
+};
+
+template <class Module, bool olive>
+class QuadBench : public RtlBench {
+ public:
+  Pin<2> valid_in{"valid_in"}, last_in{"last_in"}, fuse{"fuse"}, total_valid{"total_valid"};
+  Pin<4> x_part{"x_part"}, x_kind{"x_kind"}, w_part{"w_part"}, w_kind{"w_kind"}, done{"done"};
+  Pin<8> x_code{"x_code"}, x_partner{"x_partner"}, w_code{"w_code"}, w_partner{"w_partner"};
+  Pin<128> sum{"sum"};
+  Pin<64> total{"total"};
+
+  QuadBench(const char* name, std::uint64_t seed) : RtlBench(name, seed) {
+    NIBBLE_BIND(dut, clk);
+    NIBBLE_BIND(dut, reset);
+    NIBBLE_BIND(dut, valid_in);
+    NIBBLE_BIND(dut, last_in);
+    NIBBLE_BIND(dut, fuse);
+    NIBBLE_BIND(dut, x_part);
+    NIBBLE_BIND(dut, x_kind);
+    NIBBLE_BIND(dut, x_code);
+    NIBBLE_BIND(dut, x_partner);
+    NIBBLE_BIND(dut, w_part);
+    NIBBLE_BIND(dut, w_kind);
+    NIBBLE_BIND(dut, w_code);
+    NIBBLE_BIND(dut, w_partner);
+    NIBBLE_BIND(dut, done);
+    NIBBLE_BIND(dut, sum);
+    NIBBLE_BIND(dut, total_valid);
+    NIBBLE_BIND(dut, total);
+  }
+
+ private:
+  struct Due {
+    std::uint64_t cycle = 0;
+    std::int32_t value = 0;
+  };
+
+  static ExponentInteger decoded(const Operand& operand) {
+    const auto code = static_cast<std::uint8_t>(operand.code), partner = static_cast<std::uint8_t>(operand.partner);
+    const auto wide = static_cast<std::int8_t>(operand.part == 1 ? (code >= 8 ? code - 16 : code) * 16 : code);
+    if (operand.part == 1) return high_nibble(wide);
+    if (operand.part == 2) return low_nibble(wide);
+    const auto kind = static_cast<std::uint8_t>(operand.kind);
+    return olive ? olive_decode(kind, code, partner).first : ant_decode(kind, code);
+  }
+
+  Operand random_operand(std::uint32_t part, std::uint32_t kind) {
+    Operand operand{part, kind, static_cast<std::uint32_t>(random.below(16)), static_cast<std::uint32_t>(random.below(16))};
+    if (extreme_) operand.code = part == 1 ? 8 : part == 2 ? 15 : olive ? 7 : 15;
+    if (extreme_ || once_in(4)) operand.partner = olive_victim;
+    return operand;
+  }
+
+  /// What fused PEs see belongs together: rows the halves of one INT8 activation, columns those of one weight.
+  Step draw() {
+    Step step;
+    if (fresh_) {
+      fuse_ = static_cast<std::uint32_t>(random.below(4));
+      extreme_ = once_in(10);
+      for (std::uint32_t& kind : kinds_)
+        kind = static_cast<std::uint32_t>(random.below(olive ? olive_type_count : ant_type_count));
+    }
+    step.valid = !once_in(4);
+    step.last = once_in(6);
+    step.fuse = fuse_;
+    const bool x_wide = (fuse_ & 1) != 0, w_wide = (fuse_ & 2) != 0;
+    for (unsigned i = 0; i < 2; ++i) {
+      step.x[i] = random_operand(x_wide ? 1 + i : 0, kinds_[i]);
+      step.w[i] = random_operand(w_wide ? 1 + i : 0, kinds_[2 + i]);
+    }
+    return step;
+  }
+
+  void cycle() override {
+    if (now() > 0) compare();
+    const bool restart = now() < 1 || once_in(1000);
+    reset.write(restart);
+    const Step step = draw();
+    write(step);
+    if (restart) {
+      previous_ = Step();
+      sums_ = {};
+      fresh_ = true;
+      for (auto& due : due_)
+        due.clear();
+      return;
+    }
+    previous_ = step;
+    if (step.valid) accumulate(step);
+  }
+
+  void write(const Step& step) {
+    const Step& late = previous_;
+    const auto both = [](std::uint32_t low, std::uint32_t high, unsigned width) { return low | high << width; };
+    valid_in.write(both(step.valid, late.valid, 1));
+    last_in.write(both(step.last, late.last, 1));
+    fuse.write(step.fuse);
+    x_part.write(both(step.x[0].part, late.x[1].part, 2));
+    x_kind.write(both(step.x[0].kind, late.x[1].kind, 2));
+    x_code.write(both(step.x[0].code, late.x[1].code, 4));
+    x_partner.write(both(step.x[0].partner, late.x[1].partner, 4));
+    w_part.write(both(step.w[0].part, late.w[1].part, 2));
+    w_kind.write(both(step.w[0].kind, late.w[1].kind, 2));
+    w_code.write(both(step.w[0].code, late.w[1].code, 4));
+    w_partner.write(both(step.w[0].partner, late.w[1].partner, 4));
+  }
+
+  void accumulate(const Step& step) {
+    for (unsigned pe = 0; pe < 4; ++pe) {
+      const ExponentInteger x = decoded(step.x[pe / 2]), w = decoded(step.w[pe % 2]);
+      sums_[pe] = olive ? olive_step(sums_[pe], x, w) : ant_step(sums_[pe], x, w);
+    }
+    fresh_ = step.last;
+    if (!step.last) return;
+    const PeTiming& timing = olive ? olive_pe_timing() : ant_pe_timing();
+    const std::uint64_t first = now() + timing.mode("w4a4").latency;
+    for (unsigned pe = 0; pe < 4; ++pe)
+      due_[pe].push_back({first + pe / 2 + pe % 2, sums_[pe]});
+    if (step.fuse == 1) {
+      due_[4].push_back({first + 2, sums_[0] + sums_[2]});
+      due_[5].push_back({first + 3, sums_[1] + sums_[3]});
+    } else if (step.fuse == 2) {
+      due_[4].push_back({first + 2, sums_[0] + sums_[1]});
+      due_[5].push_back({first + 3, sums_[2] + sums_[3]});
+    } else if (step.fuse == 3) {
+      due_[5].push_back({first + 3, sums_[0] + sums_[1] + sums_[2] + sums_[3]});
+    }
+    sums_ = {};
+  }
+
+  void compare() {
+    for (unsigned i = 0; i < 6; ++i) {
+      const bool expected = !due_[i].empty() && due_[i].front().cycle == now();
+      const bool seen = pin_field(i < 4 ? done.read() : total_valid.read(), i < 4 ? i : i - 4, 1) != 0;
+      expect(i < 4 ? "done" : "total_valid", seen, expected);
+      if (!expected) continue;
+      const std::uint32_t value = i < 4 ? pin_field(sum.read(), 32 * i, 32) : pin_field(total.read(), 32 * (i - 4), 32);
+      expect(i < 4 ? "sum" : "total", sign_extended(value, 32), due_[i].front().value);
+      due_[i].pop_front();
+    }
+  }
+
+  Module dut{"dut"};
+  Step previous_;
+  std::array<std::int32_t, 4> sums_{};
+  std::array<std::deque<Due>, 6> due_;  ///< of the PEs and of the totals
+  std::array<std::uint32_t, 4> kinds_{};
+  std::uint32_t fuse_ = 0;
+  bool fresh_ = true, extreme_ = false;
+};
+
+}  // namespace
+
+TEST_CASE("ant_quad: random runs in four ways to fuse, types, stalls and resets") {
+  QuadBench<rtl_ant_quad, false> bench("ant_quad", 51);
+  bench.run(random_cycles());
+  bench.finish(6 * random_cycles());
+}
+
+TEST_CASE("olive_quad: random runs with outliers and victims in four ways to fuse, stalls and resets") {
+  QuadBench<rtl_olive_quad, true> bench("olive_quad", 52);
+  bench.run(random_cycles());
+  bench.finish(6 * random_cycles());
+}
