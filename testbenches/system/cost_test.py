@@ -146,8 +146,9 @@ class Synthesized(program.ProgramTest):
                 # What is computed from areas asks the first book of the configuration, which stays.
                 report = self.report("gemm", f"--accelerator={name}", "--m=8", "--k=128", "--n=64", *books)
                 self.assertEqual([p["node_nm"] for p in report["prices"]], [180, 45, 28, 16])
-                report_checks.check(self, report)
                 self.succeed("show", "area", name, *books)
+                if "kind: simt" not in self.succeed("show", "accelerator", name).out:
+                    report_checks.check(self, report)
 
     def test_no_entry_of_the_main_machines_is_missing(self):
         for name, components in {"mant": ("pe", "foot"), "harmonia": ("pe", "quantizer"), "amove-array": ("pe",),
