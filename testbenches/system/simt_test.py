@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The SIMT machines as the program runs them: utilisation of the FP16 baseline, and scripts/pacq_study.py."""
+import csv
+import subprocess
+import sys
+import unittest
+
+import program
+
+SCRIPT = program.SOURCE / "scripts/pacq_study.py"
+ROWS = program.SOURCE / "docs/studies/pacq.csv"
+
+
+class Utilisation(program.ProgramTest):
+    @unittest.skipIf(program.SANITIZED, "takes minutes")
+    def test_large_square_products_keep_the_tensor_cores_as_busy_as_real_kernels_do(self):
+        for size in (4096, 8192):
+            with self.subTest(size):
+                words = (f"--{extent}={size}" for extent in "mkn")
+                used = self.report("gemm", "--accelerator=simt-fp16", *words)["totals"]["utilization"]
+                self.assertTrue(0.85 < used < 1, used)
+
+
+class PacqStudy(program.ProgramTest):
+    def study(self, *arguments):
+        done = subprocess.run([sys.executable, "-B", SCRIPT, "--nibble", program.PROGRAM, *arguments],
+                              cwd=self.directory, capture_output=True, text=True, timeout=300, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout
+
+    @staticmethod
+    def rows(file):
+        with open(file, newline="", encoding="utf-8") as lines:
+            return {(row["case"], row["gemm"], row["m"]): row for row in csv.DictReader(lines)}
+
+    def test_the_page_holds_what_the_program_counts(self):
+        self.study("--csv=rows.csv", "--case=simt-dequant", "--case=pacq", "--case=pacq-int2, d = 8", "--m=16")
+        fresh, kept = self.rows(self.directory / "rows.csv"), self.rows(ROWS)
+        self.assertEqual(len(fresh), 6)
+        for key, row in fresh.items():
+            self.assertEqual(row, kept[key])
+
+    def test_only_the_points_asked_for_are_replaced(self):
+        self.study("--csv=rows.csv", "--case=pacq", "--m=16,32")
+        before = self.rows(self.directory / "rows.csv")
+        self.study("--csv=rows.csv", "--case=pacq-int2", "--m=16")
+        after = self.rows(self.directory / "rows.csv")
+        self.assertEqual(len(after), 6)
+        self.assertEqual({key: after[key] for key in before}, before)
+
+    def test_every_point_of_the_study_is_there(self):
+        kept = self.rows(ROWS)
+        self.assertEqual(len(kept), 12 * 2 * 5)
+        for (case, gemm, m), row in kept.items():
+            k, n = (4096, 11008) if gemm == "gate/up" else (11008, 4096)
+            # A step is an instruction: HMMA follow from tiles of whole m16n16 and the steps of docs/simt.md.
+            tile_m, _, tile_n = map(int, row["schedule"].split()[0].split("x"))
+            rows, columns = -(-int(m) // tile_m) * tile_m, -(-n // tile_n) * tile_n
+            steps = {"pacq": 8, "pacq-int2": 4, "simt-mix-gemm": 4}.get(case.split(",")[0], 16)
+            self.assertEqual(int(row["hmma"]), rows * columns * k // 4096 * steps, (case, gemm, m))
+            self.assertGreaterEqual(int(row["cycles"]), int(row["ideal_cycles"]))
+            self.assertEqual(int(row["unpack"]) > 0, case.startswith("simt-dequant"))
+
+    def test_sections(self):
+        for section, part in (("time", "| gate/up | 256 |"), ("instructions", "| hmma |"), ("traffic", "l2 fills"),
+                              ("energy", "EDP"), ("trees", "d = 8"), ("packing", "along k"), ("published", "1.99x")):
+            self.assertIn(part, self.study("--tables", section))
+
+
+if __name__ == "__main__":
+    program.main()
