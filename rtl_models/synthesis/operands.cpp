@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// rtl_operands MODULE MODE CYCLES SEED: prints the stream of realistic operands that scripts/synthesize.sh measures a module with.
+/// rtl_operands MODULE MODE CYCLES SEED: prints the stream of realistic operands that scripts/synthesize.sh measures a
+/// module with.
 #include "rtl_models/synthesis/operands.h"
 
 #include <cstdio>

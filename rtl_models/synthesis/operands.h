@@ -18,7 +18,8 @@ std::uint16_t gaussian_fp16(Random& random, double deviation = 1.0);
 /// A scale as quantizers store it: binary16, positive, within a factor of two of `middle`.
 std::uint16_t some_scale(Random& random, double middle);
 
-constexpr std::uint64_t warm_up = 64;  ///< cycles before the measured ones: a pass of the M-ANT array, a full pipeline elsewhere
+constexpr std::uint64_t warm_up =
+    64;  ///< cycles before the measured ones: a pass of the M-ANT array, a full pipeline elsewhere
 
 /// One stretch of the long stream of a mode. Stretches of different seeds are different operands at different places of
 /// their reductions, but each starts with empty accumulators.

@@ -36,8 +36,18 @@ constexpr unsigned clusters_of_output = 32;
 }  // namespace
 
 void amove_tile_stream(const StreamRequest& request) {
-  PinStream pins({{"reset", 1}, {"valid_in", 2}, {"last_in", 2}, {"output_last_in", 2}, {"x_in", 8}, {"w_in", 8},
-                  {"scale_valid", 1}, {"slot", 2}, {"base", 7}, {"residual", 7}, {"code", 2}, {"exponent", 10}});
+  PinStream pins({{"reset", 1},
+                  {"valid_in", 2},
+                  {"last_in", 2},
+                  {"output_last_in", 2},
+                  {"x_in", 8},
+                  {"w_in", 8},
+                  {"scale_valid", 1},
+                  {"slot", 2},
+                  {"base", 7},
+                  {"residual", 7},
+                  {"code", 2},
+                  {"exponent", 10}});
   Random random(11 + 100 * request.seed);
   const unsigned cluster = cluster_of(request.mode), cycles = cluster < 4 ? 4 : cluster;
   pins.set("reset", 1);
@@ -57,7 +67,8 @@ void amove_tile_stream(const StreamRequest& request) {
         lane.resize(cycles);
       }
     const std::int64_t now = !idle, ends = at == cycles - 1;
-    const std::int64_t whole = ends != 0 && (request.place() + i) / cycles % clusters_of_output == clusters_of_output - 1;
+    const std::int64_t whole =
+        ends != 0 && (request.place() + i) / cycles % clusters_of_output == clusters_of_output - 1;
     pins.set("valid_in", now | valid << 1);
     if (!idle) {
       pins.set("last_in", ends | last << 1);
@@ -124,8 +135,14 @@ void amove_decoder_stream(const StreamRequest& request) {
 }
 
 void amove_gipu_stream(const StreamRequest& request) {
-  PinStream pins({{"reset", 1}, {"valid_in", 1}, {"pe", 2}, {"output_last", 1}, {"sum", 12}, {"row_scale", 32},
-                  {"column_scale", 32}, {"exponent", 10}});
+  PinStream pins({{"reset", 1},
+                  {"valid_in", 1},
+                  {"pe", 2},
+                  {"output_last", 1},
+                  {"sum", 12},
+                  {"row_scale", 32},
+                  {"column_scale", 32},
+                  {"exponent", 10}});
   Random random(14 + 100 * request.seed);
   pins.set("reset", 1);
   pins.cycle();

@@ -69,7 +69,12 @@ void aligned_pe_stream(const StreamRequest& request) {
 }
 
 void aligned_foot_stream(const StreamRequest& request) {
-  PinStream pins({{"reset", 1}, {"valid_in", 1}, {"sum", 29}, {"largest", 5}, {"scale_last", 1}, {"weight_scale", 16},
+  PinStream pins({{"reset", 1},
+                  {"valid_in", 1},
+                  {"sum", 29},
+                  {"largest", 5},
+                  {"scale_last", 1},
+                  {"weight_scale", 16},
                   {"output_last", 1}});
   Random random(16 + 100 * request.seed);
   pins.set("reset", 1);
@@ -98,8 +103,18 @@ void aligned_foot_stream(const StreamRequest& request) {
 
 /// Fused PEs hold the nibbles of INT8 operands; alone they hold codes, of OliVe one in sixteen pairs with an outlier.
 void adaptive_quad_stream(const StreamRequest& request, bool olive) {
-  PinStream pins({{"reset", 1}, {"valid_in", 2}, {"last_in", 2}, {"fuse", 2}, {"x_part", 4}, {"x_kind", 4},
-                  {"x_code", 8}, {"x_partner", 8}, {"w_part", 4}, {"w_kind", 4}, {"w_code", 8}, {"w_partner", 8}});
+  PinStream pins({{"reset", 1},
+                  {"valid_in", 2},
+                  {"last_in", 2},
+                  {"fuse", 2},
+                  {"x_part", 4},
+                  {"x_kind", 4},
+                  {"x_code", 8},
+                  {"x_partner", 8},
+                  {"w_part", 4},
+                  {"w_kind", 4},
+                  {"w_code", 8},
+                  {"w_partner", 8}});
   Random random(17 + 100 * request.seed);
   constexpr std::uint64_t run = 1024;
   const unsigned fuse = request.mode == "w4a8" ? 1 : request.mode == "w8a8" ? 3 : 0;

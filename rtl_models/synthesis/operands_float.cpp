@@ -12,7 +12,7 @@
 namespace nibble {
 namespace {
 
-constexpr unsigned group = 32;           // elements of a BFP group, lanes of the PE
+constexpr unsigned group = 32;             // elements of a BFP group, lanes of the PE
 constexpr std::uint64_t reduction = 1024;  // of an output
 
 BfpGroup gaussian_group(Random& random, unsigned bits) {
@@ -44,13 +44,21 @@ void set_step(PinStream& pins, const BfpGroup& a, const BfpGroup& b, BfpMode mod
 }  // namespace
 
 void bfp_pe_stream(const StreamRequest& request) {
-  PinStream pins({{"reset", 1}, {"valid_in", 1}, {"mode", 2}, {"a_magnitude", 8 * group}, {"a_sign", group},
-                  {"b_nibble", 4 * group}, {"b_sign", group}, {"group_last", 1}, {"a_exponent", 5}, {"b_exponent", 5},
-                  {"weight_last", 1}, {"weight_scale", 16}, {"output_last", 1}});
+  PinStream pins({{"reset", 1},
+                  {"valid_in", 1},
+                  {"mode", 2},
+                  {"a_magnitude", 8 * group},
+                  {"a_sign", group},
+                  {"b_nibble", 4 * group},
+                  {"b_sign", group},
+                  {"group_last", 1},
+                  {"a_exponent", 5},
+                  {"b_exponent", 5},
+                  {"weight_last", 1},
+                  {"weight_scale", 16},
+                  {"output_last", 1}});
   Random random(5 + 100 * request.seed);
-  const BfpMode mode = request.mode == "m8m4"   ? BfpMode::m8m4
-                       : request.mode == "m8m8" ? BfpMode::m8m8
-                                                : BfpMode::m8w4;
+  const BfpMode mode = request.mode == "m8m4" ? BfpMode::m8m4 : request.mode == "m8m8" ? BfpMode::m8m8 : BfpMode::m8w4;
   pins.set("reset", 1);
   pins.cycle();
   pins.set("reset", 0);
@@ -106,8 +114,16 @@ void bfp_converter_stream(const StreamRequest& request) {
 }
 
 void fp_int_dp4_stream(const StreamRequest& request) {
-  PinStream pins({{"reset", 1}, {"valid_in", 1}, {"int2", 1}, {"k_packed", 1}, {"upper_half", 1}, {"activation", 64},
-                  {"word", 64}, {"group_last", 1}, {"output_last", 1}, {"scale", 32}});
+  PinStream pins({{"reset", 1},
+                  {"valid_in", 1},
+                  {"int2", 1},
+                  {"k_packed", 1},
+                  {"upper_half", 1},
+                  {"activation", 64},
+                  {"word", 64},
+                  {"group_last", 1},
+                  {"output_last", 1},
+                  {"scale", 32}});
   Random random(7 + 100 * request.seed);
   const std::string& mode = request.mode;
   const bool int2 = mode.substr(0, 4) == "int2", k_packed = mode.size() > 4 && mode.substr(4) == "-k";

@@ -91,8 +91,17 @@ std::uint8_t mant_stored_code(const MantWeights& weights, unsigned row, bool wid
 }  // namespace
 
 void mant_pe_stream(const StreamRequest& request, unsigned row) {
-  PinStream pins({{"reset", 1}, {"valid_in", 1}, {"first_in", 1}, {"wide_in", 1}, {"x_in", 8}, {"p1_in", 18},
-                  {"p2_in", 22}, {"weight_in", 1}, {"weight_row_in", 6}, {"weight_code_in", 4}, {"weight_int4_in", 1}});
+  PinStream pins({{"reset", 1},
+                  {"valid_in", 1},
+                  {"first_in", 1},
+                  {"wide_in", 1},
+                  {"x_in", 8},
+                  {"p1_in", 18},
+                  {"p2_in", 22},
+                  {"weight_in", 1},
+                  {"weight_row_in", 6},
+                  {"weight_code_in", 4},
+                  {"weight_int4_in", 1}});
   Random random(1 + 100 * request.seed);
   const bool wide = request.mode == "w8a8";
   pins.set("reset", 1);
@@ -134,8 +143,16 @@ void mant_pe_stream(const StreamRequest& request, unsigned row) {
 }
 
 void mant_foot_stream(const StreamRequest& request) {
-  PinStream pins({{"reset", 1}, {"valid_in", 1}, {"last_in", 1}, {"wide_in", 1}, {"p1_in", 18}, {"p2_in", 22},
-                  {"group_sum_in", 26}, {"group_type", 8}, {"activation_scale", 16}, {"weight_scale", 16},
+  PinStream pins({{"reset", 1},
+                  {"valid_in", 1},
+                  {"last_in", 1},
+                  {"wide_in", 1},
+                  {"p1_in", 18},
+                  {"p2_in", 22},
+                  {"group_sum_in", 26},
+                  {"group_type", 8},
+                  {"activation_scale", 16},
+                  {"weight_scale", 16},
                   {"accumulator_in", 32}});
   Random random(2 + 100 * request.seed);
   pins.set("reset", 1);
@@ -164,8 +181,8 @@ void mant_foot_stream(const StreamRequest& request) {
       pins.set("activation_scale", activation_scale);
       pins.set("weight_scale", weight_scale);
       returning[3] = accumulators[row];
-      accumulators[row] = mant_foot(accumulators[row], mant_group_sum(sums, weights.type),
-                                    fp16_value(activation_scale), fp16_value(weight_scale));
+      accumulators[row] = mant_foot(accumulators[row], mant_group_sum(sums, weights.type), fp16_value(activation_scale),
+                                    fp16_value(weight_scale));
       pins.set("accumulator_in", float_bits(returning[0]));
     } else {
       pins.set("valid_in", 0);
@@ -203,7 +220,11 @@ void integer_pe_stream(const StreamRequest& request, unsigned bits) {
 }
 
 void integer_foot_stream(const StreamRequest& request) {
-  PinStream pins({{"reset", 1}, {"valid_in", 1}, {"sum", 32}, {"activation_scale", 16}, {"weight_scale", 16},
+  PinStream pins({{"reset", 1},
+                  {"valid_in", 1},
+                  {"sum", 32},
+                  {"activation_scale", 16},
+                  {"weight_scale", 16},
                   {"accumulator_in", 32}});
   Random random(4 + 100 * request.seed);
   constexpr std::uint64_t outputs = 64;

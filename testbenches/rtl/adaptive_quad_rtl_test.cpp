@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// adaptive_quad.sv against the steps of pe/ant_pe.h and pe/olive_pe.h: runs in four ways to fuse, types, outliers, stalls,
-/// resets; every code with every partner.
+/// adaptive_quad.sv against the steps of pe/ant_pe.h and pe/olive_pe.h: runs in four ways to fuse, types, outliers,
+/// stalls, resets; every code with every partner.
 #include <array>
 #include <deque>
 
@@ -71,7 +71,8 @@ class QuadBench : public RtlBench {
   }
 
   Operand random_operand(std::uint32_t part, std::uint32_t kind) {
-    Operand operand{part, kind, static_cast<std::uint32_t>(random.below(16)), static_cast<std::uint32_t>(random.below(16))};
+    Operand operand{part, kind, static_cast<std::uint32_t>(random.below(16)),
+                    static_cast<std::uint32_t>(random.below(16))};
     if (extreme_) operand.code = part == 1 ? 8 : part == 2 ? 15 : olive ? 7 : 15;
     if (extreme_ || once_in(4)) operand.partner = olive_victim;
     return operand;

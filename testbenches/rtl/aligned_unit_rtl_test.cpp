@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// aligned_unit.sv against the steps of pe/fp_int_aligned_pe.h: groups of 1 to 64 elements, scale groups, stalls, resets.
+/// aligned_unit.sv against the steps of pe/fp_int_aligned_pe.h: groups of 1 to 64 elements, scale groups, stalls,
+/// resets.
 #include <algorithm>
 #include <deque>
 
@@ -52,7 +53,8 @@ class AlignedBench : public RtlBench {
   void plan() {
     values_.resize(once_in(6) ? aligned_group : 1 + random.below(8));
     const bool extreme = once_in(8);
-    const auto top = static_cast<std::uint32_t>(random.below(31)), spread = static_cast<std::uint32_t>(random.below(31));
+    const auto top = static_cast<std::uint32_t>(random.below(31)),
+               spread = static_cast<std::uint32_t>(random.below(31));
     for (std::uint16_t& element : values_) {
       const auto field = top - std::min(top, static_cast<std::uint32_t>(random.below(spread + 1)));
       element = static_cast<std::uint16_t>(field << 10 | random.below(1024) | random.below(2) << 15);

@@ -68,7 +68,9 @@ struct Fp16Arithmetic {
 constexpr unsigned lanes = 8;  // of the 32 of Harmonia's PE: sixteen PEs compile in a minute
 
 /// Products of a step.
-unsigned products_of(BfpMode mode) { return mode == BfpMode::m8m8 ? lanes / 2 : lanes; }
+unsigned products_of(BfpMode mode) {
+  return mode == BfpMode::m8m8 ? lanes / 2 : lanes;
+}
 
 struct BfpLeft {
   std::uint32_t mode = 0, exponent = 1, signs = 0;

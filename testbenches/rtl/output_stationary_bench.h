@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Bench of an output-stationary 4 x 4 array against accelerators/output_stationary_array_cycle.h, cycle for cycle, for any
-/// arithmetic: passes over any part of the array, back to back and apart, stalls, resets.
+/// Bench of an output-stationary 4 x 4 array against accelerators/output_stationary_array_cycle.h, cycle for cycle, for
+/// any arithmetic: passes over any part of the array, back to back and apart, stalls, resets.
 #pragma once
 
 #include <array>

@@ -54,10 +54,10 @@ class PacqStudy(program.ProgramTest):
         for (case, gemm, m), row in kept.items():
             k, n = (4096, 11008) if gemm == "gate/up" else (11008, 4096)
             # A step is an instruction: HMMA follow from tiles of whole m16n16 and the steps of docs/simt.md.
-            tile_m, _, tile_n = map(int, row["schedule"].split()[0].split("x"))
-            rows, columns = -(-int(m) // tile_m) * tile_m, -(-n // tile_n) * tile_n
+            tile_m, tile_k, tile_n = map(int, row["schedule"].split()[0].split("x"))
+            whole = -(-int(m) // tile_m) * tile_m * (-(-n // tile_n) * tile_n) * (-(-k // tile_k) * tile_k)
             steps = {"pacq": 8, "pacq-int2": 4, "simt-mix-gemm": 4}.get(case.split(",")[0], 16)
-            self.assertEqual(int(row["hmma"]), rows * columns * k // 4096 * steps, (case, gemm, m))
+            self.assertEqual(int(row["hmma"]), whole // 4096 * steps, (case, gemm, m))
             self.assertGreaterEqual(int(row["cycles"]), int(row["ideal_cycles"]))
             self.assertEqual(int(row["unpack"]) > 0, case.startswith("simt-dequant"))
 
