@@ -21,6 +21,7 @@ struct SimtWork {
   std::uint64_t register_reads = 0, register_writes = 0;           ///< lane registers (32 bits)
   std::uint64_t shared_read_bytes = 0, shared_written_bytes = 0;   ///< shared memory
   std::uint64_t l2_read_bytes = 0;                                 ///< from the L2 cache to the multiprocessors
+  std::uint64_t decoded_scales = 0;                                ///< by decoders beside the dot-product units
   std::uint64_t l2_filled_bytes = 0;                               ///< from memory to the L2 cache
   std::uint64_t of(WarpOperation operation) const { return instructions[static_cast<std::size_t>(operation)]; }
   std::uint64_t all_instructions() const {

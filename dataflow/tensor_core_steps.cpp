@@ -127,6 +127,14 @@ void TensorCoreSteps::make_steps() {
   cycles_per_step_ = std::max(cycles_per_step_, static_cast<unsigned>(scaled));
 }
 
+std::uint64_t TensorCoreSteps::decoded_scales() const {
+  const TensorCoreGeometry& g = geometry_;
+  if (!g.decodes_scales || g.scale_extent == 0) return 0;
+  const std::uint64_t rows = std::uint64_t{g.thread_groups} * g.group_m;
+  const std::uint64_t columns = std::uint64_t{g.thread_groups / g.w_sharers} * g.group_n;
+  return (rows + columns) * ceil_div(g.mma_k, g.scale_extent);
+}
+
 void TensorCoreSteps::count_accesses() {
   const TensorCoreGeometry& g = geometry_;
   const unsigned w_k = g.packing == WeightPacking::along_k ? std::max(g.step_k, g.word_lanes()) : g.step_k;

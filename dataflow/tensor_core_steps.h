@@ -45,6 +45,7 @@ struct TensorCoreGeometry {
   /// Products that one integer sum spans before scales apply to it (an Amove cluster, a scale group); 0: never.
   unsigned scale_extent = 0;
   unsigned scaled_sums_per_cycle = 0;  ///< sums of a thread group that are scaled in a cycle; 0: as many as come
+  bool decodes_scales = false;         ///< decoders beside the dot-product units rebuild the scales of clusters (Amove)
   unsigned a_buffer_bits = 128;        ///< per thread group; PacQ, Volta: 2 x 4 FP16
   unsigned w_buffer_bits = 256;        ///< per w_sharers thread groups: 4 x 4 words of 16 bits
   unsigned c_buffer_bits = 256;        ///< per thread group: 2 x 4 FP32
@@ -81,6 +82,9 @@ class TensorCoreSteps {
   unsigned cycles_per_step() const { return cycles_per_step_; }
   std::uint64_t cycles() const { return steps_.size() * std::uint64_t{cycles_per_step_}; }
   const OperandAccesses& accesses() const { return accesses_; }
+  /// Scales that decoders rebuild for one instruction, 0 without decoders: those of A in every thread group, those of W
+  /// once per w_sharers of them, as the operands reach them. They are ready with the sums that they scale.
+  std::uint64_t decoded_scales() const;
   /// The buffers of C hold all outputs of their thread groups: consecutive instructions on the same accumulators need
   /// them read before the first and written after the last only (output stationary).
   bool holds_accumulators() const { return holds_accumulators_; }

@@ -77,6 +77,11 @@ class KernelBuilder {
   Code fragment_loads(unsigned buffer) const;
   void unpack(Code& code, std::uint64_t packed_bytes, std::int16_t waits_for, std::int16_t produces) const;
   Code multiply(unsigned first_k_step, unsigned count, unsigned buffer) const;
+  /// Registers of metadata that decoders are loaded with for one instruction.
+  std::uint16_t preloaded(unsigned rows, std::uint64_t group) const {
+    if (!geometry_.decodes_scales) return 0;
+    return static_cast<std::uint16_t>(ceil_div(metadata_bytes(std::uint64_t{rows} * geometry_.mma_k, group), 4));
+  }
   void multiply_one(Code& code, unsigned tile, bool loads_c, bool stores_c, std::int16_t fragment) const;
   void slice(Code& code, bool more) const;
   void epilogue(Code& code) const;
@@ -200,6 +205,10 @@ void KernelBuilder::multiply_one(Code& code, unsigned tile, bool loads_c, bool s
     hmma.register_reads[0] = static_cast<std::uint16_t>(by_step[i].a_reads + c_reads / 2);
     hmma.register_reads[1] = static_cast<std::uint16_t>(by_step[i].w_reads + c_reads - c_reads / 2);
     hmma.register_writes = static_cast<std::uint16_t>(stores_c ? by_step[i].c_writes : 0);
+    if (i == 0) {
+      hmma.register_reads[0] += preloaded(geometry_.mma_m, config_.a_scale_group);
+      hmma.register_reads[1] += preloaded(geometry_.mma_n, config_.scale_group);
+    }
     code.push_back(hmma);
   }
 }

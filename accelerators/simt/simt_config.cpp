@@ -84,6 +84,7 @@ TensorCoreGeometry geometry_from(ConfigNode& node) {
   read(node, "w_buffer_bits", g.w_buffer_bits, 1, 1 << 24);
   read(node, "c_buffer_bits", g.c_buffer_bits, 1, 1 << 24);
   read(node, "scaled_sums_per_cycle", g.scaled_sums_per_cycle, 0, 4096);
+  g.decodes_scales = node.boolean("decodes_scales", g.decodes_scales);
   g.order = order_from(node, g.order);
   const std::string packing = node.choice("packing", {"none", "along_n", "along_k"}, "none");
   g.packing = packing == "along_n"   ? WeightPacking::along_n
@@ -219,8 +220,15 @@ const TensorCoreMode* SimtConfig::mode_for(const Format& activations, const Form
     return mode.pe->supports(activations, weights) && element_bits(activations) == mode.geometry.a_bits &&
            (unpacked || element_bits(weights) == mode.geometry.w_bits);
   };
-  const auto found = std::find_if(modes.begin(), modes.end(), multiplies);
-  return found == modes.end() ? nullptr : &*found;
+  const std::uint64_t extent = sum_extent(activations, weights);
+  const TensorCoreMode* any = nullptr;
+  for (const TensorCoreMode& mode : modes) {
+    if (!multiplies(mode)) continue;
+    if (mode.geometry.scale_extent == extent) return &mode;
+    const bool paced = mode.geometry.scaled_sums_per_cycle != 0 || mode.geometry.decodes_scales;
+    if (any == nullptr && !paced) any = &mode;
+  }
+  return any;
 }
 
 std::size_t SimtConfig::first_pe_mode(const TensorCoreMode& mode) const {

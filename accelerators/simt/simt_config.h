@@ -34,14 +34,16 @@ struct SimtConfig : MachineConfig {
   unsigned representatives = 0;
   MultiprocessorConfig multiprocessor;
   L2Config l2;
-  std::vector<TensorCoreMode> modes;       ///< the first that multiplies a pair of formats computes it
+  /// A pair of formats is computed by the first that multiplies it with sums as long as the pair's; else by the first
+  /// that multiplies it and whose sums cost nothing to scale.
+  std::vector<TensorCoreMode> modes;
   double quantizer_operations = 0;         ///< arithmetic operations that encode one result
   std::uint64_t conversions_per_lane = 2;  ///< results that a lane converts with one instruction
 
   /// Reads and checks `node` except the sections `memory` and `technology`, which the platform reads.
   static SimtConfig from(ConfigNode node);
 
-  /// nullptr: no mode multiplies these formats.
+  /// nullptr: no mode multiplies these formats, or none whose clusters they have.
   const TensorCoreMode* mode_for(const Format& activations, const Format& weights) const;
   /// Index of a mode's first PE mode in CommandCounters::macs_by_mode; modes follow one another.
   std::size_t first_pe_mode(const TensorCoreMode& mode) const;

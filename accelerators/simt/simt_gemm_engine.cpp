@@ -222,6 +222,7 @@ void SimtGemmEngine::count_results(const ThreadBlock& block, std::uint64_t k) {
   const std::uint64_t extent = sum_extent(command_.a.format, command_.w.format);
   counters_->group_results += elements * (extent == 0 ? 1 : ceil_div(k, extent));
   if (command_.c.format.grouping != Grouping::none) counters_->quantized_elements += elements;
+  counters_->simt.decoded_scales += block.kernel->mmas * steps_->decoded_scales();
 }
 
 std::uint64_t SimtGemmEngine::segment_extent_of(const OperandLayout& layout) const {

@@ -61,6 +61,22 @@ EnergyLedger::Unit tensor_core_unit(const SimtConfig& config, const TensorCoreMo
   return unit;
 }
 
+/// Scale-factor decoders: one per dot-product unit, so that as many scales are ready as a step has rows and columns.
+EnergyLedger::Unit decoder_unit(const SimtConfig& config, const TensorCoreMode& mode) {
+  const TensorCoreGeometry& g = mode.geometry;
+  EnergyLedger::Unit unit;
+  unit.component = unit.group = "scale_decoder";
+  unit.key = "scale_decoder." + mode.pe->name;
+  unit.slot = "decoder cycle";
+  unit.instances =
+      std::uint64_t{config.multiprocessors} * config.multiprocessor.pipeline.blocks * g.thread_groups * g.dp_units;
+  unit.idle = config.idle.foot;
+  unit.work = {{"scale", "scale", unit.key + ".scale", "pJ/scale"}};
+  unit.done = [](const CommandCounters& c) { return std::vector<std::uint64_t>{c.simt.decoded_scales}; };
+  unit.busy_slots = [](const CommandCounters& c) { return c.simt.decoded_scales; };
+  return unit;
+}
+
 EnergyLedger::Unit foot_unit(const SimtConfig& config, const TensorCoreMode& mode) {
   const TensorCoreGeometry& g = mode.geometry;
   EnergyLedger::Unit unit;
@@ -131,6 +147,9 @@ EnergyLedger SimtConfig::ledger() const {
   const auto scaled = std::find_if(modes.begin(), modes.end(),
                                    [](const TensorCoreMode& mode) { return !mode.pe->timing().foot_key.empty(); });
   if (scaled != modes.end()) units.push_back(foot_unit(*this, *scaled));
+  const auto decoding =
+      std::find_if(modes.begin(), modes.end(), [](const TensorCoreMode& mode) { return mode.geometry.decodes_scales; });
+  if (decoding != modes.end()) units.push_back(decoder_unit(*this, *decoding));
   units.push_back(lane_unit(*this));
   units.push_back(scheduler_unit(*this));
   const SmConfig& sm = multiprocessor.pipeline;

@@ -123,7 +123,9 @@ void SliceMultiprocessor::multiply(Place& place, std::uint64_t start) {
     cycles_.awaited[place.last_operand] += start - unit_free_;
   unit_free_ = start + whole;
   cycles_.multiply += timing_->multiply;
-  add_work(work_, timing_->per_slice, place.bundle.size());
+  const auto has_slice = [&place](const ThreadBlock& block) { return place.slice < block.slices; };
+  const auto working = std::count_if(place.bundle.begin(), place.bundle.end(), has_slice);
+  add_work(work_, timing_->per_slice, static_cast<std::uint64_t>(working));
   ++place.slice;
   if (place.multiplied()) {
     place.busy_until = unit_free_ + timing_->tail;
@@ -345,6 +347,9 @@ std::vector<ThreadBlock> StreamingMultiprocessor::take_thread_blocks() {
     if (!block) break;
     bundle.push_back(*block);
   }
+  // The longest reduction is simulated: its slices bring those of all others.
+  const auto shorter = [](const ThreadBlock& a, const ThreadBlock& b) { return a.slices < b.slices; };
+  if (!bundle.empty()) std::iter_swap(bundle.begin(), std::max_element(bundle.begin(), bundle.end(), shorter));
   return bundle;
 }
 

@@ -259,3 +259,28 @@ TEST_CASE("kernels that a multiprocessor cannot hold are refused", "[sm]") {
   FixedLatencyMemory memory(1);
   CHECK_THROWS_AS(SmPipeline(none, memory), InputError);
 }
+
+TEST_CASE("one matrix instruction of Amove: five stages by hand") {
+  // Operands and metadata in registers; preload 1, dispatch, compute and write back 8, dequantize 4.
+  SmConfig config;
+  config.tensor_latency = 1 + 8 + 4;
+  WarpInstruction multiply = instruction(WarpOperation::hmma, no_entry, 0, 128);
+  multiply.unit_cycles = 8;
+  Bench alone(config);
+  // 128 registers of a bank that reads 64 per cycle: 2 cycles; the units are busy for 8; the accumulators follow.
+  const WarpInstruction user = instruction(WarpOperation::integer, 0);
+  const std::uint64_t amove = alone.run(program_of({multiply, user}));
+  config.tensor_latency = 8;
+  Bench integer(config);
+  CHECK(amove - integer.run(program_of({multiply, user})) == 5);
+  Bench without(config);
+  const std::uint64_t user_alone = without.run(program_of({instruction(WarpOperation::integer)}));
+  CHECK(amove == 2 + 8 + 13 + user_alone);
+  // Independent instructions hide the latency: 8 cycles each.
+  config.tensor_latency = 13;
+  Bench many(config);
+  WarpInstruction other = multiply;
+  other.produces = 1;
+  Bench two(config);
+  CHECK(two.run(program_of({multiply, other})) - many.run(program_of({multiply})) == 8);
+}

@@ -164,3 +164,57 @@ TEST_CASE("impossible tensor cores are refused with the rule", "[tensor_core]") 
   g.step_k = 0;
   CHECK_THAT(message(g), Catch::Contains("step_k = 0"));
 }
+
+namespace {
+
+/// One processing block as Amove has it: 16 thread groups of four units, m16n8k64 in one step.
+TensorCoreGeometry amove(unsigned cluster, unsigned dp_width) {
+  TensorCoreGeometry g;
+  g.mma_n = g.group_n = g.step_n = 8;
+  g.mma_k = g.step_k = 64;
+  g.thread_groups = g.w_sharers = 16;
+  g.group_m = g.step_m = 1;
+  g.dp_width = dp_width;
+  g.a_bits = g.w_bits = 4;
+  g.scale_extent = cluster;
+  g.decodes_scales = true;
+  g.a_buffer_bits = g.c_buffer_bits = 256;
+  g.w_buffer_bits = 2048;
+  return g;
+}
+
+}  // namespace
+
+TEST_CASE("Amove: 4- against 16-wide units, and dequantization that takes fewer sums than come") {
+  // 16 x 8 x 64 products over 16 groups x 4 units x width.
+  CHECK(TensorCoreSteps{amove(16, 16)}.cycles() == 8);
+  CHECK(TensorCoreSteps{amove(16, 8)}.cycles() == 16);
+  CHECK(TensorCoreSteps{amove(16, 4)}.cycles() == 32);
+  // A thread group has 512 products: 128 sums of clusters of 4, 32 of clusters of 16.
+  TensorCoreGeometry paced = amove(4, 16);
+  paced.scaled_sums_per_cycle = 4;
+  CHECK(TensorCoreSteps{paced}.cycles() == 32);
+  paced.dp_width = 4;
+  CHECK(TensorCoreSteps{paced}.cycles() == 32);  // one sum of a unit and cycle: matched
+  paced = amove(16, 16);
+  paced.scaled_sums_per_cycle = 4;
+  CHECK(TensorCoreSteps{paced}.cycles() == 8);
+}
+
+TEST_CASE("Amove: registers of one m16n8k64 and scales that its decoders rebuild") {
+  // As the fragments of the instruction hold them: 16 x 64 and 8 x 64 elements of 4 bits, 16 x 8 sums of 32.
+  const TensorCoreSteps steps{amove(16, 16)};
+  CHECK(steps.steps().size() == 1);
+  CHECK(steps.accesses().a_reads == 128);
+  CHECK(steps.accesses().w_reads == 64);
+  CHECK(steps.accesses().c_reads == 128);
+  CHECK(steps.accesses().c_writes == 128);
+  // 16 rows and 8 columns of 64 / 16 and of 64 / 4 clusters.
+  CHECK(steps.decoded_scales() == 24 * 4);
+  CHECK(TensorCoreSteps{amove(4, 16)}.decoded_scales() == 24 * 16);
+  TensorCoreGeometry shared = amove(4, 16);
+  shared.w_sharers = 2;  // decoders of W for every two thread groups
+  CHECK(TensorCoreSteps{shared}.decoded_scales() == (16 + 8 * 8) * 16);
+  shared.decodes_scales = false;
+  CHECK(TensorCoreSteps{shared}.decoded_scales() == 0);
+}

@@ -125,6 +125,11 @@ NIBBLE_FUNCTIONAL("pacq-int2", 1.5)
 NIBBLE_FUNCTIONAL("simt-dequant", 0.25)
 NIBBLE_FUNCTIONAL("simt-k-packed", 0.25)
 NIBBLE_FUNCTIONAL("simt-mix-gemm", 0.25)
+NIBBLE_FUNCTIONAL("amove-tensor-core", 0.3)
+NIBBLE_FUNCTIONAL("amove-tensor-core-conservative", 0.25)
+NIBBLE_FUNCTIONAL("int8-tensor-core", 0.025)
+NIBBLE_FUNCTIONAL("ant-tensor-core", 0.33)
+NIBBLE_FUNCTIONAL("olive-tensor-core", 0.33)
 
 TEST_CASE("every machine has its functional test", "[functional]") {
   std::set<std::string> machines;
