@@ -23,6 +23,7 @@
 #include <type_traits>
 
 #include "core/random.h"
+#include "testbenches/support/trace_option.h"
 
 /// Binds the port of a Verilated module to the signal of the same name.
 #define NIBBLE_BIND(module, port) (module).port(port)
@@ -34,8 +35,27 @@ template <unsigned bits>
 using PinType = std::conditional_t<
     bits == 1, bool,
     std::conditional_t<bits <= 32, std::uint32_t, std::conditional_t<bits <= 64, std::uint64_t, sc_dt::sc_bv<bits>>>>;
+
+/// What a bench can write to a file of waveforms.
+class Traced {
+ public:
+  virtual ~Traced() = default;
+  virtual void trace_to(sc_core::sc_trace_file* file) const = 0;
+};
+
+/// A signal of as many bits as the pin has, also in the waveforms.
 template <unsigned bits>
-using Pin = sc_core::sc_signal<PinType<bits>>;
+class Pin : public sc_core::sc_signal<PinType<bits>>, public Traced {
+ public:
+  using sc_core::sc_signal<PinType<bits>>::sc_signal;
+  void trace_to(sc_core::sc_trace_file* file) const override {
+    if constexpr (std::is_arithmetic_v<PinType<bits>> && bits > 1) {
+      sc_core::sc_trace(file, this->read(), this->basename(), static_cast<int>(bits));
+    } else {
+      sc_core::sc_trace(file, this->read(), this->basename());
+    }
+  }
+};
 
 /// Bits [low, low + count) of a pin, count at most 32.
 template <class Value>
@@ -103,6 +123,7 @@ class RtlBench : public sc_core::sc_module {
   /// Runs so many cycles more and stops at the first mismatch.
   void run(std::uint64_t cycles) {
     last_ = cycle_ + cycles;
+    open_trace();
     const auto begin = std::chrono::steady_clock::now();
     sc_core::sc_start(static_cast<double>(cycles), sc_core::SC_NS);
     seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -110,6 +131,8 @@ class RtlBench : public sc_core::sc_module {
 
   /// Fails the test case at a mismatch, when fewer than `least` comparisons were made, and prints the speed.
   void finish(std::uint64_t least) {
+    if (waveforms_ != nullptr) sc_core::sc_close_vcd_trace_file(waveforms_);
+    waveforms_ = nullptr;
     INFO(mismatch_);
     CHECK(mismatch_.empty());
     if (mismatch_.empty()) CHECK(comparisons_ >= least);
@@ -167,6 +190,21 @@ class RtlBench : public sc_core::sc_module {
     next_trigger(0.5, sc_core::SC_NS);
   }
 
+  /// With --trace FILE.vcd: every pin, every change.
+  void open_trace() {
+    std::string file = test::trace_file();
+    if (file.empty() || waveforms_ != nullptr) return;
+    const std::string ending = ".vcd";  // which the kernel appends
+    if (file.size() > ending.size() && file.compare(file.size() - ending.size(), ending.size(), ending) == 0)
+      file.resize(file.size() - ending.size());
+    waveforms_ = sc_core::sc_create_vcd_trace_file(file.c_str());
+    waveforms_->set_time_unit(1, sc_core::SC_PS);
+    for (const auto& objects : {get_child_objects(), sc_core::sc_get_top_level_objects()})
+      for (const sc_core::sc_object* object : objects)
+        if (const auto* pin = dynamic_cast<const Traced*>(object)) pin->trace_to(waveforms_);
+  }
+
+  sc_core::sc_trace_file* waveforms_ = nullptr;
   bool high_ = true;
   std::uint64_t cycle_ = 0, last_ = 0, comparisons_ = 0;
   double seconds_ = 0;

@@ -5,6 +5,13 @@
 #include <catch2/catch.hpp>
 #include <systemc>
 
+#include "testbenches/support/trace_option.h"
+
+std::string& nibble::test::trace_file() {
+  static std::string file;
+  return file;
+}
+
 namespace {
 
 void fail_on_report(const sc_core::sc_report& report, const sc_core::sc_actions& actions) {
@@ -24,7 +31,11 @@ void fail_on_report(const sc_core::sc_report& report, const sc_core::sc_actions&
 
 int sc_main(int argc, char** argv) {
   sc_core::sc_report_handler::set_handler(fail_on_report);
-  return Catch::Session().run(argc, argv);
+  Catch::Session session;
+  session.cli(session.cli() | Catch::clara::Opt(nibble::test::trace_file(),
+                                                "file.vcd")["--trace"]("write the pins of an RTL bench as VCD"));
+  const int refused = session.applyCommandLine(argc, argv);
+  return refused != 0 ? refused : session.run();
 }
 
 int main(int argc, char** argv) {
