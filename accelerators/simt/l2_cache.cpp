@@ -40,7 +40,9 @@ void L2Cache::start(CommandCounters& counters, bool timing_only) {
 
 void L2Cache::read(std::uint64_t cycle, const L2Segment& segment, std::uint64_t bytes, L2Client& client,
                    std::uint64_t token) {
-  port_free_ = std::max(port_free_, cycle) + ceil_div(bytes, config_.bytes_per_cycle);
+  // Accesses share a cycle: many small ones move as much as one large one.
+  port_bytes_ = std::max(port_bytes_, cycle * config_.bytes_per_cycle) + bytes;
+  const std::uint64_t port_free = ceil_div(port_bytes_, config_.bytes_per_cycle);
   ++statistics_.reads;
   statistics_.read_bytes += bytes;
   const auto known = by_key_.find(segment.key);
@@ -49,10 +51,10 @@ void L2Cache::read(std::uint64_t cycle, const L2Segment& segment, std::uint64_t 
     entries_.splice(entries_.end(), entries_, known->second);
     if (entry.pending == 0) {
       ++statistics_.hits;
-      client.l2_answer(token, port_free_ + config_.hit_latency, timing_only_ ? nullptr : &entry.data);
+      client.l2_answer(token, port_free + config_.hit_latency, timing_only_ ? nullptr : &entry.data);
     } else {
       ++statistics_.merged;
-      entry.waiting.push_back({&client, token, port_free_});
+      entry.waiting.push_back({&client, token, port_free});
     }
     return;
   }
@@ -62,7 +64,7 @@ void L2Cache::read(std::uint64_t cycle, const L2Segment& segment, std::uint64_t 
   entry.bytes = segment.bytes();
   entry.id = next_id_++;
   entry.runs = segment.runs;
-  entry.waiting.push_back({&client, token, port_free_});
+  entry.waiting.push_back({&client, token, port_free});
   entries_.push_back(std::move(entry));
   const auto place = std::prev(entries_.end());
   by_key_[segment.key] = place;

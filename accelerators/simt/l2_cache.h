@@ -96,7 +96,7 @@ class L2Cache final : public DmaListener {
   const MachineClock& clock_;
   Entries entries_;  ///< least recently used first
   std::unordered_map<std::uint64_t, Entries::iterator> by_key_, by_id_;
-  std::uint64_t held_bytes_ = 0, next_id_ = 0, port_free_ = 0, in_flight_ = 0;
+  std::uint64_t held_bytes_ = 0, next_id_ = 0, port_bytes_ = 0, in_flight_ = 0;
   CommandCounters* counters_ = nullptr;
   bool timing_only_ = true, failed_ = false;
   L2Counters statistics_;

@@ -52,7 +52,7 @@ void refused(MachineBench& bench, const std::array<std::uint8_t, descriptor_byte
   CHECK(bench.status_word(1) == CommandStatus::pending);
   bench.write(reg::control, 1);
   bench.open_queue();
-  CHECK(bench.perform(good_gemm(bench.machine.config())).status == CommandStatus::done);
+  CHECK(bench.perform(good_gemm(bench.systolic())).status == CommandStatus::done);
 }
 
 struct Refusal {
@@ -219,7 +219,7 @@ TEST_CASE("descriptors of another version or with unknown enumerators are refuse
            {0, 0}, {0, 2}, {0, 255}, {1, 3}, {1, 255}, {32, 3}, {33, 6}, {76, 200}, {77, 0}, {78, 9}}) {
     machines.add(mant_config({"buffers.output_kib=16"}), [offset = offset, value = value](MachineBench& bench) {
       CAPTURE(offset, value);
-      auto bytes = good_gemm(bench.machine.config()).pack();
+      auto bytes = good_gemm(bench.systolic()).pack();
       bytes[offset] = static_cast<std::uint8_t>(value);
       refused(bench, bytes, CommandStatus::bad_opcode);
     });
@@ -305,7 +305,7 @@ TEST_CASE("a memory that refuses everything stops the machine with an interrupt 
       .add(mant_config(),
            [](MachineBench& bench) {
              bench.open_queue();
-             const auto outcome = bench.perform(good_gemm(bench.machine.config()));
+             const auto outcome = bench.perform(good_gemm(bench.systolic()));
              CHECK(outcome.causes == 2);
              CHECK(outcome.status == CommandStatus::pending);
              CHECK(bench.read(reg::status) == 2);

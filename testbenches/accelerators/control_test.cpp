@@ -21,14 +21,14 @@ Descriptor nop(std::uint32_t tag) {
 }
 
 Descriptor small_gemm(const MachineBench& bench) {
-  Descriptor command = gemm_command(bench.machine.config(), 4, 64, 32);
+  Descriptor command = gemm_command(bench.systolic(), 4, 64, 32);
   command.tiling = {4, 64, 32, LoopOrder::mnk};
   return command;
 }
 
 /// About a million cycles.
 Descriptor long_gemm(const MachineBench& bench) {
-  Descriptor command = gemm_command(bench.machine.config(), 64, 1024, 64);
+  Descriptor command = gemm_command(bench.systolic(), 64, 1024, 64);
   command.count = 1000;
   command.tiling = {64, 1024, 64, LoopOrder::mnk};
   return command;

@@ -62,7 +62,7 @@ inline void add_window(Descriptor& command, std::uint32_t tokens, std::uint64_t&
 }
 
 /// Shapes, layouts and places; the tiling is left to the caller. Timing only.
-inline Descriptor gemm_command(const SystolicConfig& config, std::uint32_t m, std::uint32_t k, std::uint32_t n,
+inline Descriptor gemm_command(const MachineConfig& config, std::uint32_t m, std::uint32_t k, std::uint32_t n,
                                const GemmFormats& formats = {}, std::uint32_t count = 1) {
   Descriptor d;
   d.opcode = Opcode::gemm;
@@ -80,8 +80,8 @@ inline Descriptor gemm_command(const SystolicConfig& config, std::uint32_t m, st
 }
 
 /// The schedule that the host would choose at this memory rate.
-inline Tiling searched(const SystolicConfig& config, const Descriptor& command, const MemoryRate& rate = {128, 50}) {
-  return search_schedule(schedule_problem(config, rate, command)).tiling;
+inline Tiling searched(const MachineConfig& config, const Descriptor& command, const MemoryRate& rate = {128, 50}) {
+  return config.choose_tiling(command, rate);
 }
 
 /// Columns [column0, column0 + count) of a tensor in whole groups.
@@ -101,7 +101,7 @@ inline QuantizedTensor columns_of(const QuantizedTensor& tensor, std::size_t col
 }
 
 /// Adds random contents in the formats of any PE, and their product.
-inline GemmCase encoded_case(const SystolicConfig& config, Descriptor command, Random& random) {
+inline GemmCase encoded_case(const MachineConfig& config, Descriptor command, Random& random) {
   GemmCase out;
   EncodeOptions offline;
   offline.slot = TensorSlot::offline;
@@ -111,7 +111,7 @@ inline GemmCase encoded_case(const SystolicConfig& config, Descriptor command, R
   command.a.exponent = out.activations.tensor_exponent;
   command.w.exponent = out.weights.tensor_exponent;
   out.command = command;
-  gemm(*config.pe, out.activations, out.weights, out.expected, command.options);
+  gemm(*config.pe_for(command.a.format, command.w.format), out.activations, out.weights, out.expected, command.options);
   return out;
 }
 

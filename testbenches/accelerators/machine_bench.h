@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// MachineBench: one SystolicAccelerator with a memory of the test's choice behind it and a test's lambda in front of
+/// MachineBench: one machine with a memory of the test's choice behind it and a test's lambda in front of
 /// it. Every link carries a ProtocolMonitor. Several benches fit into one elaboration.
 #pragma once
 
@@ -14,19 +14,27 @@
 #include <utility>
 #include <vector>
 
+#include "accelerators/accelerator.h"
 #include "accelerators/descriptor.h"
-#include "accelerators/systolic_accelerator.h"
+#include "accelerators/simt/simt_config.h"
+#include "accelerators/systolic_config.h"
 #include "core/config_node.h"
 #include "testbenches/support/protocol_monitor.h"
 
 namespace nibble::test {
 
-/// A machine as configured, with `overrides` ("array.rows=8", ...).
-inline SystolicConfig machine_config(const std::string& name, const std::vector<std::string>& overrides = {}) {
-  ConfigNode node = ConfigNode::load(std::string(NIBBLE_SOURCE_DIR "/configs/accelerators/") + name + ".yaml");
+/// A systolic machine as configured, with `overrides` ("array.rows=8", ...).
+inline ConfigNode machine_node(const std::string& name, const std::vector<std::string>& overrides) {
+  ConfigNode node = ConfigNode::load("accelerators", NIBBLE_SOURCE_DIR "/configs/accelerators/" + name + ".yaml");
   for (const auto& assignment : overrides)
     node.apply_override(assignment);
-  return SystolicConfig::from(node);
+  return node;
+}
+inline SystolicConfig machine_config(const std::string& name, const std::vector<std::string>& overrides = {}) {
+  return SystolicConfig::from(machine_node(name, overrides));
+}
+inline SimtConfig simt_config(const std::string& name, const std::vector<std::string>& overrides = {}) {
+  return SimtConfig::from(machine_node(name, overrides));
 }
 inline SystolicConfig mant_config(const std::vector<std::string>& overrides = {}) {
   return machine_config("mant", overrides);
@@ -43,7 +51,7 @@ class MachineBench : public sc_core::sc_module {
 
   tlm_utils::simple_initiator_socket<MachineBench> control{"control"};
   sc_core::sc_signal<bool> irq{"irq"};
-  SystolicAccelerator machine;
+  Accelerator machine;
   ProtocolMonitor control_monitor{"control_monitor"}, memory_monitor{"memory_monitor"};
   std::vector<CommandCounters> commands;  ///< all that ended, in order
   std::vector<std::uint32_t> tags;
@@ -51,7 +59,7 @@ class MachineBench : public sc_core::sc_module {
   bool finished = false;
 
   /// `memory` is bound to the machine, `contents` reached by debug transport for operands and descriptors.
-  MachineBench(sc_core::sc_module_name name, const SystolicConfig& config, tlm::tlm_target_socket<>& memory,
+  MachineBench(sc_core::sc_module_name name, const MachineConfig& config, tlm::tlm_target_socket<>& memory,
                tlm::tlm_fw_transport_if<>& contents, std::function<void(MachineBench&)> body)
       : sc_module(name), machine("machine", config), contents_(contents), body_(std::move(body)) {
     control.bind(control_monitor.in);
@@ -66,6 +74,9 @@ class MachineBench : public sc_core::sc_module {
     });
     SC_THREAD(run);
   }
+
+  /// The configuration of a systolic machine.
+  const SystolicConfig& systolic() const { return dynamic_cast<const SystolicConfig&>(machine.config()); }
 
   // The control socket, from within the body.
   struct Reply {

@@ -17,7 +17,7 @@ class Machines {
   static constexpr std::uint64_t capacity = 1 << 24;
 
   /// A machine behind a memory of 20 ns that `body` drives.
-  ScriptedMemory& add(const SystolicConfig& config, const std::function<void(MachineBench&)>& body) {
+  ScriptedMemory& add(const MachineConfig& config, const std::function<void(MachineBench&)>& body) {
     const std::string name = sc_core::sc_gen_unique_name("bench");
     memories_.push_back(
         std::make_unique<ScriptedMemory>((name + "_memory").c_str(), capacity, sc_core::sc_time(20, sc_core::SC_NS)));

@@ -44,7 +44,7 @@ TEST_CASE("scores on chip take the port's cycles and no traffic, counted by hand
   machines
       .add(fused(),
            [](MachineBench& bench) {
-             const SystolicConfig& config = bench.machine.config();
+             const SystolicConfig& config = bench.systolic();
              REQUIRE(config.score_bytes() == 64 * 1024);
              REQUIRE(config.score_port_bytes() == 64);  // one row of 64 INT8 elements
              bench.open_queue();
@@ -86,7 +86,7 @@ TEST_CASE("what does not fit on chip, or has data, is refused") {
     return bench.perform(command).status;
   };
   machines.add(fused(), [&](MachineBench& bench) {
-    const SystolicConfig& config = bench.machine.config();
+    const SystolicConfig& config = bench.systolic();
     CHECK(status(bench, scores(config, 128, 256)) == CommandStatus::done);  // 64 KiB
     CHECK(status(bench, scores(config, 129, 256)) == CommandStatus::tile_too_large);
     Descriptor command = scores(config, 64, 32);
@@ -104,7 +104,7 @@ TEST_CASE("what does not fit on chip, or has data, is refused") {
     CHECK(status(bench, softmax(32 * 1024 + 1)) == CommandStatus::tile_too_large);
   });
   machines.add(mant_config(), [&](MachineBench& bench) {
-    CHECK(status(bench, scores(bench.machine.config(), 1, 1)) == CommandStatus::tile_too_large);
+    CHECK(status(bench, scores(bench.systolic(), 1, 1)) == CommandStatus::tile_too_large);
     CHECK(status(bench, softmax(64)) == CommandStatus::tile_too_large);
   });
   machines.run();

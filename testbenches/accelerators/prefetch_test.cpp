@@ -87,10 +87,10 @@ TEST_CASE("the next command finds its descriptor and its first weights on chip, 
                [expected](MachineBench& bench) {
                  CAPTURE(expected.prefetch, expected.ready);
                  bench.open_queue();
-                 Descriptor first = one_element(bench.machine.config(), true);
+                 Descriptor first = one_element(bench.systolic(), true);
                  first.interrupt = false;
                  bench.post(first);
-                 bench.post(moved(one_element(bench.machine.config(), expected.ready), step));
+                 bench.post(moved(one_element(bench.systolic(), expected.ready), step));
                  bench.ring();
                  CHECK(bench.wait_interrupt() == 1);
                  const CommandCounters &one = bench.commands.at(0), &two = bench.commands.at(1);
@@ -124,7 +124,7 @@ TEST_CASE("a slot is filled for the next command only when the running one is do
              // 1856. It begins at 1356 + 98 + 100 + 100 = 1654; A comes at 1754, job 1 streams from 1818 to 1882, job
              // 2's weights load into the array from 1856 to 1920: 38 cycles later than the array could. Job 3's are
              // asked for at 1882, come at 2382 and are in the array at 2446, 462 cycles after the end of job 2.
-             Descriptor first = gemm_command(bench.machine.config(), 64, 192, 32);
+             Descriptor first = gemm_command(bench.systolic(), 64, 192, 32);
              first.tiling = {64, 64, 32, LoopOrder::mnk};
              first.interrupt = false;
              Descriptor second = moved(first, step);
@@ -255,10 +255,10 @@ TEST_CASE("a reset at any moment drops what was read ahead, the next command is 
 
 TEST_CASE("a doorbell taken back, or a ring that moves, drops the descriptor that was fetched ahead") {
   drive([](MachineBench& bench) {
-    Descriptor lengthy = gemm_command(bench.machine.config(), 64, 1024, 64);
+    Descriptor lengthy = gemm_command(bench.systolic(), 64, 1024, 64);
     lengthy.count = 10;
     lengthy.tiling = {64, 1024, 64, LoopOrder::mnk};
-    Descriptor next = one_element(bench.machine.config(), true);
+    Descriptor next = one_element(bench.systolic(), true);
     for (const bool move : {false, true}) {
       bench.open_queue();
       lengthy.tag = 1;

@@ -25,8 +25,8 @@ const Load second = {{"array.rows=16", "array.columns=16", "clock_mhz=333"}, 70,
 
 void perform(MachineBench& bench, const Load& load) {
   Random random(50);
-  Descriptor command = gemm_command(bench.machine.config(), load.m, load.k, load.n);
-  command.tiling = searched(bench.machine.config(), command);
+  Descriptor command = gemm_command(bench.systolic(), load.m, load.k, load.n);
+  command.tiling = searched(bench.systolic(), command);
   const GemmCase gemm = functional(command, random);
   gemm.place(bench);
   bench.open_queue();

@@ -29,7 +29,7 @@ class FidelityPair {
                                                    [this](MachineBench& bench) { drive(bench); });
     }
   }
-  const SystolicConfig& config() const { return benches_[0]->machine.config(); }
+  const SystolicConfig& config() const { return benches_[0]->systolic(); }
   void add(const Descriptor& command) { cases_.push_back({command, {}, {}, {}, {}}); }
   void add(GemmCase functional_case) { cases_.push_back(std::move(functional_case)); }
 
