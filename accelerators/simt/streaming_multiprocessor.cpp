@@ -17,7 +17,8 @@ class SliceMultiprocessor final : public StreamingMultiprocessor {
  public:
   SliceMultiprocessor(sc_core::sc_module_name name, const MultiprocessorConfig& config, const MachineClock& clock,
                       L2Cache& l2)
-      : StreamingMultiprocessor(name, clock, l2, config.port_bytes_per_cycle) {}
+      : StreamingMultiprocessor(name, clock, l2, config.port_bytes_per_cycle),
+        path_bytes_per_cycle_(config.pipeline.shared_bytes_per_cycle) {}
 
   void l2_answer(std::uint64_t token, std::uint64_t cycle, const std::vector<std::uint8_t>* data) override;
   MultiprocessorCycles cycles() const override { return cycles_; }
@@ -53,6 +54,7 @@ class SliceMultiprocessor final : public StreamingMultiprocessor {
   }
   Place* earliest();
 
+  const std::uint64_t path_bytes_per_cycle_;
   std::vector<Place> places_;
   std::uint64_t unit_free_ = 0;  ///< the tensor cores
   double fraction_ = 0;          ///< of a cycle that slices have taken beyond unit_free_
@@ -102,7 +104,9 @@ void SliceMultiprocessor::request(Place& place) {
 void SliceMultiprocessor::l2_answer(std::uint64_t token, std::uint64_t cycle, const std::vector<std::uint8_t>* data) {
   Place& place = places_[token / 2];
   const auto operand = token % 2 == 0 ? GlobalOperand::a : GlobalOperand::w;
-  const std::uint64_t arrival = through_port(cycle, place.bytes[token % 2]);
+  // The warps' loads leave one after the other; KernelTiming::lead has that in it.
+  const std::uint64_t bytes = place.bytes[token % 2];
+  const std::uint64_t arrival = through_port(cycle, bytes, ceil_div(bytes, path_bytes_per_cycle_));
   if (arrival >= place.data_cycle) place.last_operand = token % 2;
   place.data_cycle = std::max(place.data_cycle, arrival);
   --place.pending;
@@ -243,7 +247,7 @@ void WarpMultiprocessor::l2_answer(std::uint64_t token, std::uint64_t cycle, con
   loads_.erase(load);
   if (data != nullptr && access.operand != GlobalOperand::scales)
     grid_->deliver(resident_blocks_.at(access.thread_block).front(), access.operand, access.slice, *data);
-  const std::uint64_t arrival = through_port(cycle, access.bytes) - begin_;
+  const std::uint64_t arrival = through_port(cycle, access.bytes, access.bytes) - begin_;
   pipeline_->complete(token, std::max(arrival, pipeline_->now()));
 }
 
@@ -384,10 +388,9 @@ void StreamingMultiprocessor::finish_all(const std::vector<ThreadBlock>& bundle)
     grid_->finished(block);
 }
 
-std::uint64_t StreamingMultiprocessor::through_port(std::uint64_t cycle, std::uint64_t bytes) {
+std::uint64_t StreamingMultiprocessor::through_port(std::uint64_t cycle, std::uint64_t bytes, std::uint64_t spread) {
   const std::uint64_t passes = ceil_div(bytes, port_bytes_per_cycle_);
-  // The last bytes of an undisturbed answer are there at `cycle`.
-  port_free_ = std::max(cycle, port_free_ + passes);
+  port_free_ = std::max(cycle + passes - std::min(passes, spread), port_free_ + passes);
   return port_free_;
 }
 

@@ -68,8 +68,9 @@ class StreamingMultiprocessor : public sc_core::sc_module, public L2Client {
   void finish_all(const std::vector<ThreadBlock>& bundle);
   /// Something has arrived for a copy.
   const sc_core::sc_event& copy_answered() const { return copy_answered_; }
-  /// When `bytes` that the L2 cache delivers at `cycle` have passed the multiprocessor's port.
-  std::uint64_t through_port(std::uint64_t cycle, std::uint64_t bytes);
+  /// When `bytes` have passed the multiprocessor's port. They were asked for over `spread` cycles, and the L2 cache
+  /// delivers the first of them at `cycle`; an answer to a single access is there undisturbed.
+  std::uint64_t through_port(std::uint64_t cycle, std::uint64_t bytes, std::uint64_t spread);
 
   const MachineClock& clock_;
   L2Cache& l2_;
