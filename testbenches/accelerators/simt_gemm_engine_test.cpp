@@ -266,7 +266,7 @@ TEST_CASE("a causal mask skips thread blocks and the ends of reductions", "[simt
   CHECK(bench.counters.macs() == std::uint64_t{64} * 64 * (64 + 128 + 192 + 256));
 }
 
-TEST_CASE("transaction and cycle fidelity agree on bytes, instructions and registers, and within 7 % in time",
+TEST_CASE("transaction and cycle fidelity agree on bytes, instructions and registers, and within 9 % in time",
           "[simt]") {
   struct Shape {
     std::uint32_t m, k, n;
@@ -287,7 +287,7 @@ TEST_CASE("transaction and cycle fidelity agree on bytes, instructions and regis
     const auto transaction = static_cast<double>(slices.counters.cycles);
     const auto cycle = static_cast<double>(warps.counters.cycles);
     CAPTURE(transaction, cycle);
-    CHECK(transaction == Approx(cycle).epsilon(0.07));
+    CHECK(transaction == Approx(cycle).epsilon(0.09));
     CHECK(slices.counters.read_bytes == warps.counters.read_bytes);
     CHECK(slices.counters.write_bytes == warps.counters.write_bytes);
     CHECK(slices.counters.simt.instructions == warps.counters.simt.instructions);
