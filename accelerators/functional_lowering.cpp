@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/units.h"
+#include "formats/amove.h"
 #include "pe/vector_functions.h"
 
 namespace nibble {
@@ -13,6 +14,11 @@ namespace {
 const Format& fp16() {
   static const Format format = Format::parse("fp16");
   return format;
+}
+
+/// Attention probabilities lie in 0..1, which the host knows beforehand.
+std::int32_t probability_exponent(const Format& format) {
+  return format.family == FormatFamily::amove ? amove_exponent(1.0F, format.bits) : 0;
 }
 
 bool attends(TensorRole role) {
@@ -29,6 +35,7 @@ FunctionalLowering::FunctionalLowering(const MachineConfig& config, const Memory
     throw InputError(config.name + " on " + model.name + ": a functional run needs " + what);
   };
   if (scenario.prefill == 0) refuse("a prompt: a cache without one holds no data (--prefill)");
+  if (scenario.before_prefill() != 0) refuse("a prompt that begins the cache (--context at most --prefill)");
   if (config.fused_attention) refuse("scores in memory: they have no contents on chip (fused attention off)");
   if (model.post_norm) refuse("norms before the blocks, not behind them");
   if (model.sliding_window != 0 && model.sliding_window < max_tokens_)
@@ -290,6 +297,7 @@ void FunctionalLowering::lower_softmax(const Operator& op, Commands& commands) {
   d.a = results_.at(op.reads[0]).operand;
   d.c = placed(op.writes, operand(config_.formats.probability, op.m, op.n, config_.activation_block_rows, 0, 2),
                op.count);
+  d.c.exponent = probability_exponent(d.c.format);
   count_bytes(d, command);
   push(op, std::move(command), commands);
 }

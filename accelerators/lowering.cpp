@@ -38,6 +38,12 @@ std::uint32_t narrow(std::uint64_t value, const char* what) {
   return static_cast<std::uint32_t>(value);
 }
 
+std::uint64_t Placement::as_much(std::uint64_t bytes) {
+  const std::uint64_t most = round_down(capacity_ - first_, alignment);
+  wrapped_ = wrapped_ || bytes > most;
+  return std::min(bytes, most);
+}
+
 std::uint64_t Placement::allocate(std::uint64_t bytes, const std::string& what) {
   const std::uint64_t size = round_up(bytes, alignment);
   if (size > capacity_ - first_) {
@@ -79,18 +85,19 @@ ModelLowering::ModelLowering(const MachineConfig& config, const MemoryRate& memo
     : config_(config),
       model_(model),
       scenario_(scenario),
-      max_tokens_(std::max(scenario.context, scenario.prefill) + scenario.decode),
+      max_tokens_(scenario.before_decode() + scenario.decode),
       value_group_(std::max<std::uint64_t>(config.formats.value.group_k, 1)),
       scheduler_(config, memory),
       placement_(first_address, capacity) {
-  // Results of operators live in an arena that holds the largest four of them in turn.
+  // Results of operators live in an arena that holds the largest four of them in turn, or as many as the memory does.
   std::uint64_t largest = 0;
   Scenario once = scenario;
   once.decode = std::min<std::uint64_t>(scenario.decode, 1);
   for_each_operator(model, once, [&](const Operator& op) {
     largest = std::max(largest, stream_bytes(format_of(op.c), op.m * op.count, op.n));
   });
-  arena_bytes_ = round_up(4 * largest, alignment) + 4 * alignment;
+  arena_bytes_ = placement_.as_much(round_up(4 * largest, alignment) + 4 * alignment);
+  if (largest > arena_bytes_) placement_.allocate(largest, "the largest result of " + model.name);
   arena_base_ = placement_.allocate(arena_bytes_, "the intermediate results of " + model.name);
 }
 
@@ -191,10 +198,9 @@ void ModelLowering::lower(const Operator& op, std::deque<LoweredCommand>& comman
     return;
   }
   const std::size_t first = commands.size();
-  const bool by_parts = config_.kv_cache.policy == KvPolicy::harmonia && op.phase == Phase::decode;
   if (op.kind == OperatorKind::vector) {
     lower_vector(op, commands);
-  } else if (by_parts && op.w == TensorRole::key) {
+  } else if (op.w == TensorRole::key && reads_parts(op)) {
     lower_scores_by_parts(op, commands);
   } else {
     lower_matrix(op, commands);
@@ -302,11 +308,12 @@ void ModelLowering::append_result_encoding(const Operator& op, const Format& for
   d.elements = op.m * op.n * op.count;
   d.input_bytes[0] = 2 * d.elements;
   d.c.cache = op.c == TensorRole::key;
-  d.output_bytes = stream_bytes(format, op.m * op.count, op.n, d.c.cache);
+  d.output_bytes = stream_bytes(format, op.m * op.count, op.n);
   d.a.address = arena(d.input_bytes[0]);
   d.c.address = d.c.cache ? cache_address(op.layer, op.c) : arena(d.output_bytes);
   d.c.format = format;
-  command.compulsory_bytes = d.input_bytes[0] + d.output_bytes;
+  if (d.c.cache) set_key_bytes(op, d);
+  command.compulsory_bytes = d.input_bytes[0] + d.input_bytes[1] + d.output_bytes;
   commands.push_back(command);
 }
 
@@ -328,10 +335,11 @@ void ModelLowering::lower_vector(const Operator& op, std::deque<LoweredCommand>&
   if (!d.a.on_chip) d.a.address = arena(d.input_bytes[0]);
   if (d.inputs > 1) d.w.address = arena(d.input_bytes[1]);
   d.c.format = format_of(op.c);
-  d.output_bytes = masked(stream_bytes(d.c.format, op.m * op.count, op.n, op.c == TensorRole::key));
+  d.output_bytes = masked(stream_bytes(d.c.format, op.m * op.count, op.n));
   d.c.cache = op.c == TensorRole::key || op.c == TensorRole::value;
   if (op.c == TensorRole::value) d.output_bytes = scenario_.batch * value_bytes(op);
   if (!d.c.on_chip) d.c.address = d.c.cache ? cache_address(op.layer, op.c) : arena(d.output_bytes);
+  if (op.c == TensorRole::key) set_key_bytes(op, d);
   command.compulsory_bytes = d.a.on_chip ? 0 : d.input_bytes[0] + d.input_bytes[1] + d.output_bytes;
   commands.push_back(command);
   if (op.c == TensorRole::value) append_value_commands(op, commands);

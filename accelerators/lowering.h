@@ -40,6 +40,8 @@ class Placement {
   Placement(std::uint64_t first, std::uint64_t capacity) : first_(first), next_(first), capacity_(capacity) {}
   /// Throws InputError when `bytes` alone exceed the capacity.
   std::uint64_t allocate(std::uint64_t bytes, const std::string& what);
+  /// `bytes`, or what the memory holds of them.
+  std::uint64_t as_much(std::uint64_t bytes);
   std::uint64_t footprint() const { return footprint_; }
   bool wrapped() const { return wrapped_; }
 
@@ -121,12 +123,25 @@ class ModelLowering {
   struct CacheParts {
     std::uint64_t initial = 0, demoted = 0, local = 0;
   };
+  /// Tokens of values by their groups, per sequence.
+  struct ValueGroups {
+    std::uint64_t before = 0;    ///< in the group that was open
+    std::uint64_t finished = 0;  ///< in groups that are full now
+    std::uint64_t open = 0;      ///< in the group that is open now
+    std::uint64_t entering = 0;  ///< of them new
+    bool completed = false;      ///< the group that was open is full
+  };
+  ValueGroups value_groups(const Operator& op) const;
   CacheParts parts_of(std::uint64_t tokens) const;
+  CacheParts parts_read(const Operator& op, std::uint64_t tokens) const;
+  bool reads_parts(const Operator& op) const;
+  std::uint64_t cached_before(const Operator& op) const;
   std::uint64_t key_bytes(std::uint64_t tokens) const;
   std::uint64_t value_bytes_held(std::uint64_t tokens) const;
   std::uint64_t open_group_bytes() const;
   /// Caches of a layer: one per sequence and KV head.
   std::uint64_t instances() const { return scenario_.batch * model_.kv_heads; }
+  void set_key_bytes(const Operator& op, Descriptor& command);
   void set_cache_operand(const Operator& op, Descriptor& command);
   void set_window(const Operator& op, Descriptor& command) const;
   void set_value_blocks(const Operator& op, Descriptor& command) const;

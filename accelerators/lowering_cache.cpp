@@ -25,6 +25,24 @@ ModelLowering::CacheParts ModelLowering::parts_of(std::uint64_t tokens) const {
   return parts;
 }
 
+/// Tokens that were there before those of the operator's pass.
+std::uint64_t ModelLowering::cached_before(const Operator& op) const {
+  return op.phase == Phase::prefill ? scenario_.before_prefill() : scenario_.before_decode() + op.step;
+}
+
+/// A prompt without a cache before it is computed in one width.
+bool ModelLowering::reads_parts(const Operator& op) const {
+  return config_.kv_cache.policy == KvPolicy::harmonia && (op.phase == Phase::decode || cached_before(op) > 0);
+}
+
+/// Of the `tokens` that an attention reads; those of a prompt are local.
+ModelLowering::CacheParts ModelLowering::parts_read(const Operator& op, std::uint64_t tokens) const {
+  if (op.phase == Phase::decode) return parts_of(tokens);
+  CacheParts parts = parts_of(tokens - scenario_.prefill);
+  parts.local += scenario_.prefill;
+  return parts;
+}
+
 /// Of one KV head of one sequence.
 std::uint64_t ModelLowering::key_bytes(std::uint64_t tokens) const {
   const auto bytes = [&](const Format& format, std::uint64_t rows) {
@@ -84,6 +102,27 @@ std::uint64_t ModelLowering::open_group_bytes() const {
   return config_.kv_cache.policy == KvPolicy::mant ? value_group_ + 2 : 2 * value_group_;
 }
 
+/// What a vector command writes that enters keys into the caches, and what it reads there: bytes that the records of
+/// other tokens share.
+void ModelLowering::set_key_bytes(const Operator& op, Descriptor& command) {
+  const std::uint64_t tokens = op.phase == Phase::prefill ? scenario_.prefill : 1, first = cached_before(op);
+  const std::uint64_t capacity = round_up(max_tokens_, value_group_);
+  const OperandLayout layout = stored(config_.formats.key, capacity, model_.head_dim, 0, 1).layout(0);
+  const auto bytes = [&](const std::vector<MemoryRun>& runs) {
+    std::uint64_t sum = 0;
+    for (const MemoryRun& run : runs)
+      sum += run.bytes();
+    return sum * instances();
+  };
+  command.output_bytes = bytes(layout.tile(first, tokens, 0, model_.head_dim));
+  const std::uint64_t shared = bytes(layout.shared_bytes(first, tokens, 0, model_.head_dim));
+  if (shared == 0 || command.inputs > 1) return;
+  command.inputs = 2;
+  command.input_bytes[1] = shared;
+  command.w.cache = true;
+  command.w.address = cache_address(op.layer, TensorRole::key);
+}
+
 /// K and V operands lie in caches with room for max_tokens.
 void ModelLowering::set_cache_operand(const Operator& op, Descriptor& command) {
   const std::uint64_t tokens = round_up(max_tokens_, value_group_);
@@ -96,7 +135,7 @@ void ModelLowering::set_cache_operand(const Operator& op, Descriptor& command) {
   command.w = stored(config_.formats.value, op.n, tokens, address, op.count);
   command.w.cache = true;
   if (config_.kv_cache.policy == KvPolicy::mant) set_window(op, command);
-  if (config_.kv_cache.policy == KvPolicy::harmonia && op.phase == Phase::decode) set_value_blocks(op, command);
+  if (reads_parts(op)) set_value_blocks(op, command);
 }
 
 /// Values that do not fill a group are the INT8 window.
@@ -116,7 +155,7 @@ void ModelLowering::set_window(const Operator& op, Descriptor& command) const {
 
 /// Initial tokens, demoted blocks, local tokens: parts of one accumulation along the tokens.
 void ModelLowering::set_value_blocks(const Operator& op, Descriptor& command) const {
-  const CacheParts parts = parts_of(op.k);
+  const CacheParts parts = parts_read(op, op.k);
   if (parts.demoted == 0) return;
   command.k = narrow(parts.initial, "k");
   command.w.columns = command.k;
@@ -131,45 +170,54 @@ void ModelLowering::set_value_blocks(const Operator& op, Descriptor& command) co
   }
 }
 
-/// What the projection of the values writes: finished groups, and what the policy keeps of the open one.
-std::uint64_t ModelLowering::value_bytes(const Operator& op) const {
+/// What becomes of the tokens of a pass and of the group that was open before them.
+ModelLowering::ValueGroups ModelLowering::value_groups(const Operator& op) const {
+  ValueGroups groups;
   const std::uint64_t tokens = op.m / scenario_.batch;
+  groups.before = cached_before(op) % value_group_;
+  groups.finished = round_down(groups.before + tokens, value_group_);
+  groups.open = groups.before + tokens - groups.finished;
+  groups.completed = groups.finished > 0 && (groups.before > 0 || op.phase == Phase::decode);
+  groups.entering = groups.finished > 0 ? groups.open : tokens;
+  return groups;
+}
+
+/// What the projection of the values writes: groups that it finishes, and what the policy keeps of the open one.
+std::uint64_t ModelLowering::value_bytes(const Operator& op) const {
   const Format& format = config_.formats.value;
   const bool prefill = op.phase == Phase::prefill;
-  const std::uint64_t finished = prefill ? round_down(tokens, value_group_) : 0;
-  switch (config_.kv_cache.policy) {
-    case KvPolicy::mant: {
-      const std::uint64_t window_scales = prefill ? op.n * 2 : 0;
-      return stream_bytes(format, op.n, finished, true) + (tokens - finished) * op.n + window_scales;
-    }
-    case KvPolicy::harmonia:
-    case KvPolicy::amove_requantized:
-      // The open group in FP16; its encoding follows in a command of its own.
-      return stream_bytes(format, op.n, finished, true) + (tokens - finished) * op.n * 2;
-    case KvPolicy::plain:
-      break;
+  const bool first = prefill && cached_before(op) == 0;
+  if (config_.kv_cache.policy == KvPolicy::plain) {
+    // A scale per channel is fixed by the prompt.
+    const std::uint64_t scales = first && format.grouping == Grouping::channel ? op.n * metadata_bytes(format) : 0;
+    return op.n * code_bytes(format, op.m / scenario_.batch) + scales;
   }
-  // A scale per channel is fixed by the prompt.
-  const std::uint64_t scales = prefill && format.grouping == Grouping::channel ? op.n * metadata_bytes(format) : 0;
-  return op.n * code_bytes(format, tokens) + scales;
+  // In decode a token enters the open group, whose encoding follows in a command of its own.
+  const ValueGroups groups = value_groups(op);
+  const std::uint64_t encoded = groups.finished - (groups.completed ? value_group_ : 0);
+  const std::uint64_t entering = prefill ? groups.entering : 1;
+  const std::uint64_t written = prefill ? stream_bytes(format, op.n, encoded, true) : 0;
+  if (config_.kv_cache.policy == KvPolicy::mant) return written + entering * op.n + (first ? op.n * 2 : 0);
+  return written + entering * op.n * 2;
 }
 
 void ModelLowering::append_value_commands(const Operator& op, std::deque<LoweredCommand>& commands) {
-  const std::uint64_t tokens = op.m / scenario_.batch;
-  const std::uint64_t past = op.phase == Phase::prefill ? 0 : std::max(scenario_.prefill, scenario_.context) + op.step;
+  const ValueGroups groups = value_groups(op);
   const std::uint64_t group = value_group_, channels = scenario_.batch * op.n;
+  const bool decode = op.phase == Phase::decode;
   switch (config_.kv_cache.policy) {
-    case KvPolicy::mant:
-      // A group of tokens is complete: the INT8 window is read back and written as MANT4.
-      if (op.phase == Phase::decode && (past + 1) % group == 0)
-        append_encoding(op, "value_requantize", group, channels * group + channels * 2, commands);
+    case KvPolicy::mant: {
+      // A group of tokens is complete: its INT8 window is read back and written as MANT4.
+      const std::uint64_t held = decode ? group : groups.before;
+      if (groups.completed) append_encoding(op, "value_requantize", group, channels * (held + 2), commands);
       return;
+    }
     case KvPolicy::harmonia:
-    case KvPolicy::amove_requantized: {
+    case KvPolicy::open_fp16: {
       // The open group is encoded anew with the tokens present; the one that fills it encodes it for good.
-      const std::uint64_t open =
-          (past + tokens) % group == 0 && op.phase == Phase::decode ? group : (past + tokens) % group;
-      if (open > 0) append_encoding(op, "value_encode", open, channels * open * 2, commands);
+      const std::uint64_t held = decode ? group : groups.before;
+      if (groups.completed) append_encoding(op, "value_encode", group, channels * held * 2, commands);
+      if (groups.open > 0) append_encoding(op, "value_encode", groups.open, channels * groups.open * 2, commands);
       return;
     }
     case KvPolicy::plain:
@@ -194,21 +242,26 @@ void ModelLowering::append_encoding(const Operator& op, const char* name, std::u
 
 /// Keys of several widths: the scores of each part of the tokens are a product of their own.
 void ModelLowering::lower_scores_by_parts(const Operator& op, std::deque<LoweredCommand>& commands) {
-  const CacheParts parts = parts_of(op.n);
+  const CacheParts parts = parts_read(op, op.n);
   struct Part {
     const char* suffix;
     std::uint64_t tokens;
     Format format;
+    bool local;
   };
   std::uint64_t address = cache_address(op.layer, TensorRole::key);
-  for (const Part& part :
-       {Part{"_initial", parts.initial, config_.formats.key}, Part{"", parts.demoted, config_.kv_cache.demoted},
-        Part{"_local", parts.local, config_.formats.key}}) {
+  for (const Part& part : {Part{"_initial", parts.initial, config_.formats.key, false},
+                           Part{"", parts.demoted, config_.kv_cache.demoted, false},
+                           Part{"_local", parts.local, config_.formats.key, true}}) {
     if (part.tokens == 0) continue;
     Operator scores = op;
     scores.name += part.suffix;
     scores.n = part.tokens;
-    scores.causal = Causal::none;  // one token sees all of the cache
+    // All of a prompt's tokens see what was there before them, and the one of a decode step all of the cache.
+    const std::uint64_t before = parts.initial + parts.demoted;
+    const bool masked = op.phase == Phase::prefill && part.local;
+    scores.causal = masked ? Causal::scores : Causal::none;
+    scores.past = masked ? op.past - before : 0;
     LoweredCommand command = command_for(scores);
     Descriptor& d = command.descriptor;
     d.opcode = Opcode::gemm;

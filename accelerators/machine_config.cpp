@@ -31,9 +31,11 @@ void check_pair(const ConfigNode& node, const char* key, const Format& activatio
 
 KvCacheConfig kv_cache_from(ConfigNode node, const FormatsConfig& formats, const PairCheck& check) {
   KvCacheConfig cache;
-  const std::string policy = node.choice("policy", {"plain", "mant", "harmonia", "amove-requantized"}, "plain");
+  if (node.string("policy", "plain") == "amove-requantized")
+    node.fail("policy", "amove-requantized is called open-fp16 now: the open group of values lies in FP16");
+  const std::string policy = node.choice("policy", {"plain", "mant", "harmonia", "open-fp16"}, "plain");
   if (policy == "mant") cache.policy = KvPolicy::mant;
-  if (policy == "amove-requantized") cache.policy = KvPolicy::amove_requantized;
+  if (policy == "open-fp16") cache.policy = KvPolicy::open_fp16;
   if (policy == "harmonia") {
     cache.policy = KvPolicy::harmonia;
     cache.demoted = format_at(node, "demoted");
@@ -48,7 +50,7 @@ KvCacheConfig kv_cache_from(ConfigNode node, const FormatsConfig& formats, const
   }
   const bool by_groups = formats.value.grouping == Grouping::group;
   if (by_groups == (cache.policy == KvPolicy::plain))
-    node.fail("policy", by_groups ? "values in groups of tokens need mant, harmonia or amove-requantized"
+    node.fail("policy", by_groups ? "values in groups of tokens need mant, harmonia or open-fp16"
                                   : "values without groups of tokens need plain");
   if (cache.policy == KvPolicy::mant) check_pair(node, "policy", formats.probability, window_format(), check);
   node.reject_unknown();

@@ -64,10 +64,10 @@ struct FormatsConfig {
 
 /// How keys and values are cached (formats/kv_policies.h has the functional objects).
 enum class KvPolicy {
-  plain,     ///< every token at once in its format; a scale per channel is fixed by the prompt
-  mant,      ///< open groups of values in an INT8 window
-  harmonia,  ///< open groups in FP16, encoded provisionally; in decode all but the first and last tokens demoted
-  amove_requantized,  ///< open groups in FP16, encoded anew with every token
+  plain,      ///< every token at once in its format; a scale per channel is fixed by the prompt
+  mant,       ///< open groups of values in an INT8 window
+  harmonia,   ///< open groups in FP16, encoded provisionally; in decode all but the first and last tokens demoted
+  open_fp16,  ///< open groups in FP16, encoded anew with every token
 };
 
 struct KvCacheConfig {

@@ -8,9 +8,10 @@
 namespace nibble {
 namespace {
 
+/// Two digits, or those before the point.
 std::string percent(double share) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.4f", 100 * share);
+  std::snprintf(text, sizeof text, 100 * share < 10 ? "%.2g" : "%.0f", 100 * share);
   return text;
 }
 

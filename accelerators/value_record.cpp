@@ -128,7 +128,7 @@ ValueRecord::Update ValueRecord::append(std::uint64_t address, std::uint64_t pas
       append_mant(address, past, tokens, held, update);
       break;
     case KvPolicy::harmonia:
-    case KvPolicy::amove_requantized:
+    case KvPolicy::open_fp16:
       append_groups(address, past, tokens, held, update);
       break;
   }

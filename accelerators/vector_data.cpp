@@ -121,7 +121,7 @@ bool is_result_format(const MachineConfig& config, const Descriptor& command) {
 }
 
 bool is_record(const Descriptor& command) {
-  if (command.policy > static_cast<std::uint8_t>(KvPolicy::amove_requantized)) return false;
+  if (command.policy > static_cast<std::uint8_t>(KvPolicy::open_fp16)) return false;
   const auto policy = static_cast<KvPolicy>(command.policy);
   const Format& format = command.c.format;
   if (command.tokens == 0 || command.count != 1 || command.m % command.tokens != 0 || command.c.rows == 0 ||

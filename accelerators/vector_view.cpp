@@ -120,8 +120,9 @@ void read_view(const Descriptor& command, const OperandDescriptor& operand, cons
     for (const MemoryRun& run : tile_runs(operand, part.instance, range))
       size += run.bytes();
     const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(at);
-    const QuantizedTensor tile =
+    QuantizedTensor tile =
         unpack_tile(operand, part.instance, range, {begin, begin + static_cast<std::ptrdiff_t>(size)});
+    tile.tensor_exponent = operand.exponent;
     at += size;
     if (!is_encoding(tile)) throw InputError("operand of a vector command: no encoding");
     const Tensor values = decode(tile);

@@ -69,7 +69,9 @@ struct CommandLine {
     command->add_option("--prefill", run.prefill, "prompt tokens per sequence");
     command->add_option("--decode", run.decode, "tokens generated per sequence");
     command->add_option("--batch", run.batch, "sequences");
-    command->add_option("--context", run.context, "tokens cached before the first decode step");
+    command->add_option("--context", run.context,
+                        "tokens cached before the first decode step, the prompt included; what exceeds the prompt is a "
+                        "cache that the prompt continues");
     command->add_option("--out", run.out_directory,
                         "directory for report.json, operators.csv, report.html, trace.json");
     command->add_flag("--every-layer", run.every_layer,

@@ -115,12 +115,24 @@ void RegisterFile::reset() {
     entry.second.value = entry.second.definition.reset;
 }
 
+namespace {
+
+/// A bar would end the cell.
+std::string in_a_cell(const std::string& text) {
+  std::string out;
+  for (const char c : text)
+    out += c == '|' ? std::string("\\|") : std::string(1, c);
+  return out;
+}
+
+}  // namespace
+
 std::string RegisterFile::markdown() const {
   std::string text = "| offset | name | access | reset | meaning |\n|---|---|---|---|---|\n";
   for (const auto& entry : cells_) {
     const Register& r = entry.second.definition;
     text += "| " + hex(r.offset, 3) + " | " + r.name + " | " + to_string(r.access) + " | " + hex(r.reset, 8) + " | " +
-            r.meaning + " |\n";
+            in_a_cell(r.meaning) + " |\n";
   }
   return text;
 }

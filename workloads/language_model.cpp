@@ -132,9 +132,10 @@ void Scenario::check() const {
     throw InputError("scenario: batch x prefill is " + std::to_string(batch * prefill) + " tokens; at most " +
                      std::to_string(model_limits::batch_tokens) + " are supported");
   }
-  if (prefill != 0 && context != 0 && context != prefill) {
-    throw InputError("scenario: decode starts after the prefill of " + std::to_string(prefill) +
-                     " tokens; context must be left out or equal to it, not " + std::to_string(context));
+  if (context != 0 && context < prefill) {
+    throw InputError("scenario: context is what is cached before the first decode step, the prefill of " +
+                     std::to_string(prefill) + " tokens included; leave it out or make it as large, not " +
+                     std::to_string(context));
   }
 }
 

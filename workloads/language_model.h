@@ -77,8 +77,11 @@ struct Scenario {
   std::uint64_t batch = 1;
   std::uint64_t prefill = 0;  ///< prompt tokens per sequence, 0: no prefill phase
   std::uint64_t decode = 0;   ///< generated tokens per sequence
-  /// Tokens already cached before the first decode step when prefill is 0; with a prefill it must be 0 or equal to it.
+  /// Tokens cached before the first decode step; 0: the prompt. Beyond the prompt it is a cache that is there before,
+  /// and the prompt is processed behind it.
   std::uint64_t context = 0;
+  std::uint64_t before_prefill() const { return prefill != 0 && context > prefill ? context - prefill : 0; }
+  std::uint64_t before_decode() const { return prefill > context ? prefill : context; }
   void check() const;  ///< throws InputError: nothing to do, out of range
 };
 

@@ -299,12 +299,12 @@ std::uint64_t pass_count(const Scenario& scenario) {
 void for_each_operator_of_pass(const LanguageModel& model, const Scenario& scenario, std::uint64_t pass,
                                const std::function<void(const Operator&)>& visit) {
   if (scenario.prefill != 0 && pass == 0) {
-    Pass(model, visit, Phase::prefill, 0, scenario.batch, scenario.prefill, 0).run();
+    Pass(model, visit, Phase::prefill, 0, scenario.batch, scenario.prefill, scenario.before_prefill()).run();
     return;
   }
   const std::uint64_t step = pass - (scenario.prefill != 0 ? 1 : 0);
-  const std::uint64_t cached = scenario.prefill != 0 ? scenario.prefill : scenario.context;
-  Pass(model, visit, Phase::decode, static_cast<unsigned>(step), scenario.batch, 1, cached + step).run();
+  Pass(model, visit, Phase::decode, static_cast<unsigned>(step), scenario.batch, 1, scenario.before_decode() + step)
+      .run();
 }
 
 }  // namespace nibble

@@ -128,9 +128,9 @@ TEST_CASE("records of every policy hold the operands of the cache objects after 
   for (const Policy& policy :
        {Policy{"mant", KvPolicy::mant, "mant4-g64", "fp16"},
         Policy{"harmonia", KvPolicy::harmonia, "bfp8-g32", "bfp4-g32"},
-        Policy{"amove", KvPolicy::amove_requantized, "amove4-g32c4", "fp16"},
-        Policy{"grouped", KvPolicy::amove_requantized, "int8-g64", "fp16"},
-        Policy{"fp16", KvPolicy::plain, "fp16", "fp16"}, Policy{"int8", KvPolicy::plain, "int8-channel", "fp16"}}) {
+        Policy{"amove", KvPolicy::open_fp16, "amove4-g32c4", "fp16"},
+        Policy{"grouped", KvPolicy::open_fp16, "int8-g64", "fp16"}, Policy{"fp16", KvPolicy::plain, "fp16", "fp16"},
+        Policy{"int8", KvPolicy::plain, "int8-channel", "fp16"}}) {
     for (const std::size_t prompt : {1U, 31U, 62U, 64U, 65U, 127U, 160U})
       grow(policy, prompt, prompt + 70);
   }

@@ -41,7 +41,7 @@ std::unique_ptr<KvCache> cache_of(const MachineConfig& config, std::size_t chann
       return make_kv_cache("mant", channels);
     case KvPolicy::harmonia:
       return make_kv_cache("harmonia", channels);
-    case KvPolicy::amove_requantized: {
+    case KvPolicy::open_fp16: {
       GroupedKvOptions options;
       options.keys = config.formats.key;
       options.values = config.formats.value;
@@ -233,8 +233,12 @@ Rows ComposedNetwork::attend(const Rows& queries, const KvCache& cache) const {
     float* row = &weights.values[r * seen];
     softmax(row, seen, 0, past_ + r / group + 1, scale, config_.vector_unit.lanes, row);
   }
-  kv_context(*config_.pe_for(config_.formats.probability, config_.formats.value),
-             encode(tensor_of(weights), config_.formats.probability), cache.values(), context, config_.options);
+  EncodeOptions online;
+  const Format& format = config_.formats.probability;
+  // Amove: the exponent of what lies in 0..1, for codes of 4 bits.
+  if (format.family == FormatFamily::amove) online.exponent = -11;
+  kv_context(*config_.pe_for(format, config_.formats.value), encode(tensor_of(weights), format, online), cache.values(),
+             context, config_.options);
   return as_fp16(std::move(context), model_.head_dim);
 }
 

@@ -178,5 +178,62 @@ class Models(program.ProgramTest):
         self.assertIn("KV cache, 4,096 tokens: 705 MB, 5.25 bits per value, 3.05x below FP16", shown)
 
 
+class Caches(program.ProgramTest):
+    """Bytes of keys and values that three decode steps move, counted by hand: two sequences, two KV heads of 64 channels with
+    two query heads each, so four caches per layer. Read by scores and context, written by the rotation of keys, the
+    projection of values and the encoder behind it."""
+
+    def setUp(self):
+        super().setUp()
+        self.write("toy.yaml", program.TOY.replace("heads: 8", "heads: 4") + "head_dim: 64\n")
+
+    def moved(self, machine, context):
+        report = self.report("run", "--accelerator", machine, "--model=toy.yaml", "--batch=2", "--decode=3",
+                             f"--context={context}")
+        return {op["name"]: op["traffic_bytes"]["kv"] for op in report["operators"] if op["layer"] == 0 and op["traffic_bytes"]["kv"]}
+
+    def test_mant(self):
+        # 62 cached tokens: the second step fills a group. A key: 32 bytes of codes, 3 of scale and type; so a channel of a group.
+        self.assertEqual(self.moved("mant", 62), {
+            "attention_scores": 4 * (63 + 64 + 65) * 35,
+            # INT8 window with scales; a group; a group and the window of one token.
+            "attention_context": 4 * 64 * ((63 + 2) + 35 + (35 + 1 + 2)),
+            "k_rotary": 3 * 4 * 35,
+            "v_proj": 3 * 4 * 64,
+            "value_requantize": 4 * 64 * ((64 + 2) + 35)})
+
+    def test_harmonia(self):
+        # 158 cached tokens: 159, 160, 161 are 32 initial, 32, 64, 64 demoted, 95, 64, 65 local ones. A key: two groups of 36 or 20
+        # bytes; exponents of 5 bits in a table per 16 rows and group.
+        def keys(tokens, group):
+            return tokens * 2 * group + 2 * (tokens // 16 * 10 + (tokens % 16 * 5 + 7) // 8)
+
+        def values(tokens, bits):
+            whole = tokens // 32 * (64 * 4 * bits + 4 * 10)
+            return whole + (64 * ((tokens % 32 * bits + 7) // 8) + 40 if tokens % 32 else 0)
+
+        self.assertEqual(self.moved("harmonia", 158), {
+            "attention_scores_initial": 4 * 3 * keys(32, 36),
+            "attention_scores": 4 * (keys(32, 20) + 2 * keys(64, 20)),
+            "attention_scores_local": 4 * (keys(95, 36) + keys(64, 36) + keys(65, 36)),
+            "attention_context": 4 * (3 * values(32, 9) + values(32, 5) + 2 * values(64, 5) + values(95, 9) + values(64, 9) +
+                                      values(65, 9)),
+            # Exponents in bits 70 to 74, 75 to 79 and 0 to 4 of their tables of 16 rows: in 2, 1 and 1 bytes, which other
+            # tokens share and which are read before.
+            "k_rotary": 3 * 4 * 72 + 2 * 4 * 2 * (2 + 1 + 1),
+            "v_proj": 3 * 4 * 64 * 2,
+            # The open group of 31, 32 and 1 tokens in FP16 is read and encoded.
+            "value_encode": 4 * (64 * 2 * (31 + 32 + 1) + values(31, 9) + values(32, 9) + values(1, 9))})
+
+    def test_amove(self):
+        # 30 cached tokens; records of 20 bytes for 32 elements, complete also where the group is open.
+        self.assertEqual(self.moved("amove-array", 30), {
+            "attention_scores": 4 * (31 + 32 + 33) * 40,
+            "attention_context": 4 * 64 * (20 + 20 + 40),
+            "k_rotary": 3 * 4 * 40,
+            "v_proj": 3 * 4 * 64 * 2,
+            "value_encode": 4 * 64 * (2 * (31 + 32 + 1) + 3 * 20)})
+
+
 if __name__ == "__main__":
     program.main()

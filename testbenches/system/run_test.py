@@ -30,6 +30,22 @@ class Toy(program.ProgramTest):
         report_checks.check(self, report)
         return report
 
+    def test_a_prompt_behind_a_cache(self):
+        """The same tokens in the caches, whether they were there before or are the prompt's."""
+        for machine in ("mant", "harmonia", "amove-array", "int8-array"):
+            with self.subTest(machine=machine):
+                run = ("run", "--accelerator", machine, "--model", self.model, "--decode=1")
+                behind = self.report(*run, "--prefill=40", "--context=300")
+                report_checks.check(self, behind)
+                self.assertEqual(behind["kv_cache"], self.report(*run, "--context=300")["kv_cache"])
+                figures = {phase["name"]: phase for phase in behind["phases"]}
+                alone = {phase["name"]: phase for phase in self.report(*run, "--prefill=40")["phases"]}
+                whole = {phase["name"]: phase for phase in self.report(*run, "--prefill=300")["phases"]}
+                self.assertEqual(figures["decode"]["macs"], whole["decode"]["macs"])
+                self.assertTrue(alone["prefill"]["macs"] < figures["prefill"]["macs"] < whole["prefill"]["macs"])
+                self.assertGreater(figures["prefill"]["traffic_bytes"]["kv"], alone["prefill"]["traffic_bytes"]["kv"])
+        self.refused(*RUN, "--model", self.model, "--prefill=40", "--context=39", words=["as large, not 39"])
+
     def test_operators_in_order_of_the_network(self):
         report = self.run_toy("--prefill=100", "--decode=2")
         for phase in ("prefill", "decode"):
@@ -259,7 +275,7 @@ class Models(program.ProgramTest):
 
     @unittest.skipIf(program.SANITIZED, "too slow with sanitizers")
     def test_stretches_of_long_commands_stand_for_those_behind_them(self):
-        for machine, scenario in (("mant", ["--prefill=2048"]), ("harmonia", ["--decode=1", "--context=16384", "--batch=16"])):
+        for machine, scenario in (("mant", ["--prefill=2048"]), ("harmonia", ["--decode=1", "--context=65536", "--batch=16"])):
             command = ("run", "--accelerator", machine, "--model=llama-2-7b", *scenario)
             short, whole = self.report(*command), self.report(*command, "--every-tile")
             report_checks.check(self, short)

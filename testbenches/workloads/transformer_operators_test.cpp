@@ -302,6 +302,16 @@ TEST_CASE("decode without a prefill starts at the given context") {
   CHECK(work(small_model(), scenario(1, 9, 1, 9)).attention == work(small_model(), scenario(1, 9, 1)).attention);
 }
 
+TEST_CASE("a prompt continues the cache that is there before it") {
+  const auto list = operators(small_model(), scenario(1, 9, 2, 100));
+  CHECK(find(list, "attention_scores").n == 100);
+  CHECK(find(list, "attention_scores").past == 91);
+  CHECK(find(list, "attention_context").k == 100);
+  CHECK(find(list, "q_proj").m == 9);
+  const Work whole = work(small_model(), scenario(1, 100, 2)), before = work(small_model(), scenario(1, 91, 0));
+  CHECK(work(small_model(), scenario(1, 9, 2, 100)).attention == whole.attention - before.attention);
+}
+
 TEST_CASE("a sliding window limits prefill and decode") {
   LanguageModel model = small_model();
   model.sliding_window = 4;
@@ -363,7 +373,7 @@ TEST_CASE("a scenario that cannot run is refused before anything is visited") {
   CHECK_THAT(refuse(scenario(1, 0, ~std::uint64_t{0})), Contains("decode must be"));
   CHECK_THAT(refuse(scenario(1, 0, 1, 1u << 21)), Contains("context must be"));
   CHECK_THAT(refuse(scenario(17, 1u << 20, 0)), Contains("batch x prefill is 17825792 tokens"));
-  CHECK_THAT(refuse(scenario(1, 8, 1, 9)), Contains("equal to it, not 9"));
+  CHECK_THAT(refuse(scenario(1, 8, 1, 7)), Contains("make it as large, not 7"));
   CHECK_NOTHROW(scenario(16, 1u << 20, 0).check());
 }
 
