@@ -3,7 +3,7 @@
 """Amove's tensor core beside INT8, ANT and OliVe: six models, 1K, 8K and 64K tokens, a quarter of them prompt.
 
 amove_tensor_core_study.py [--machine M,...] [--model M,...] [--length N,...] [--nibble build/release/cli/nibble]
-                           [--csv docs/machines/amove-tensor-core.csv] [--jobs 1] [--fresh]
+                           [--csv docs/studies/amove-tensor-core.csv] [--jobs 1] [--fresh]
 amove_tensor_core_study.py --tables [--csv FILE]
 amove_tensor_core_study.py --error [--machine M] [--length N] [--nibble FILE]
 
@@ -131,6 +131,11 @@ class Study:
         self.rows = {(row["machine"], row["model"], int(row["length"]), row["phase"], int(row["tokens"])): row
                      for row in rows}
 
+    def models(self):
+        """Those of which every point is there."""
+        return [model for model in SHAPES
+                if all(self.total(machine, model, length, "time_s") for machine in MACHINES for length in LENGTHS)]
+
     def value(self, *key, figure):
         row = self.rows.get(key)
         return None if row is None or row[figure] == "unknown" else float(row[figure])
@@ -179,15 +184,19 @@ def ratio_table(study, what, figure_list):
             cells = []
             for group in [[length] for length in LENGTHS] + [LENGTHS]:
                 values = [geomean(study.ratio(end, machine, model, length, figure_list)
-                                  for model in SHAPES for length in group) for end in ends]
+                                  for model in study.models() for length in group) for end in ends]
                 cells.append(" to ".join(map(text, values)))
             print(f"| {name} over {baseline.split('-')[0]} | {published} | " + " | ".join(cells) + " |")
     print()
 
 
 def tables(study):
+    models = study.models()
+    print(f"Geometric means over {', '.join(f'`{model}`' for model in models) or 'no model'}; ranges: linear layers of the "
+          "baseline in 4 to in 8 bits.\n")
     ratio_table(study, "speedup", ["time_s"])
-    ratio_table(study, "energy beyond the multipliers", ["dram_pj", "sram_pj", "vector_pj"])
+    ratio_table(study, "energy: bytes of DRAM", ["dram_bytes"])
+    ratio_table(study, "energy: registers, shared memory, L2 cache, leakage excluded", ["sram_pj"])
     print("| bytes of DRAM, TB | " + " | ".join(f"{length // 1024}K" for length in LENGTHS) + " |")
     print("|---" * (1 + len(LENGTHS)) + "|")
     for machine in MACHINES:
@@ -224,7 +233,7 @@ def main():
     parser.add_argument("--model", type=names)
     parser.add_argument("--length", type=lambda value: [int(part) for part in value.split(",")])
     parser.add_argument("--nibble", type=pathlib.Path, default=ROOT / "build/release/cli/nibble")
-    parser.add_argument("--csv", type=pathlib.Path, default=ROOT / "docs/machines/amove-tensor-core.csv")
+    parser.add_argument("--csv", type=pathlib.Path, default=ROOT / "docs/studies/amove-tensor-core.csv")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--tables", action="store_true")
