@@ -326,3 +326,11 @@ TEST_CASE("an error response of the memory ends the command", "[simt]") {
     CHECK(bench->perform(gemm_command(64, 64, 64, "fp16")) == CommandStatus::done);
   }
 }
+
+TEST_CASE("clusters choose the mode where decoders rebuild their scales", "[simt]") {
+  const SimtConfig config = SimtConfig::from(ConfigNode::load("accelerators", "amove-tensor-core"));
+  const Format wide = Format::parse("amove4-g128c16"), narrow = Format::parse("amove4-g32c4");
+  CHECK(config.mode_for(wide, wide) == &config.modes.at(0));
+  CHECK(config.mode_for(narrow, narrow) == &config.modes.at(1));
+  CHECK(config.mode_for(Format::parse("amove4-g32c2"), Format::parse("amove4-g32c2")) == nullptr);
+}
