@@ -3,15 +3,19 @@
 /// configuration says what executes GEMM commands (matrix_engine.h); vector commands run on its vector unit.
 ///
 /// A host places descriptors (accelerators/descriptor.h) in a ring in memory, sets the queue registers and writes the
-/// number of descriptors posted so far to `doorbell`. The machine fetches and runs them in order, one at a time, writes
-/// each one's status word, and raises `irq`. While one runs, the next one's descriptor is fetched, and weight tiles
-/// that it declares independent (Descriptor::weights_ready). An error response on `memory` ends the command with an
+/// number of descriptors posted so far to `doorbell`. The machine fetches them ahead, begins and completes them in
+/// order, writes each one's status word, and raises `irq`. A command begins when all before it have completed; when it
+/// declares itself independent of the last of them (Descriptor::independent), one on the matrix engine and one on the
+/// vector unit run side by side, if the buffers hold both. Weight tiles that do not depend on what runs are read ahead
+/// (Descriptor::weights_ready). An error response on `memory` ends the command with an
 /// error status and an interrupt; the machine then stops until it is reset. So does a doorbell that runs ahead of its
 /// ring, or a ring of an impossible size. Not modelled: translation of addresses, several queues.
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -57,47 +61,73 @@ class Accelerator : public sc_core::sc_module, public tlm::tlm_fw_transport_if<>
 
  private:
   std::vector<Register> register_table();
-  void sequence();
   void drive_irq();
   void reset();
   void stop();
-  /// A descriptor on its way, or here and not yet run.
-  struct Fetched {
-    bool requested = false, arrived = false, ok = false;
+  void raise(std::uint32_t cause);
+  void set_status(bool busy, bool error);
+
+  // command_sequence.cpp
+  /// A command between the fetch of its descriptor and its status. In time: requested, arrived, begun, ended,
+  /// completed.
+  struct InFlight {
     std::uint64_t address = 0;
     std::array<std::uint8_t, descriptor_bytes> bytes{};
     Descriptor command;
     CommandCounters counters;
+    TimeBeside time;
+    CommandStatus verdict = CommandStatus::pending;  ///< on its descriptor, when it has arrived
+    bool arrived = false, begun = false, ended = false;
+    bool abort = false;               ///< it is to end without a trace
+    bool weights_announced = false;   ///< to the matrix engine, ahead of its turn
+    std::uint64_t begin = 0;          ///< edge
+    std::uint64_t reported_from = 0;  ///< edge from which its status is written
   };
-  /// Address of descriptor `ahead` behind the completed ones.
-  std::optional<std::uint64_t> descriptor_address(std::uint32_t ahead) const;
-  std::optional<std::uint64_t> next_descriptor();
-  void run(std::uint64_t address);
-  void report(std::uint64_t address, const Descriptor& command, std::uint64_t begin, CommandCounters& counters);
-  void fetch(std::uint64_t address);
-  void look_ahead();
+  /// A unit that runs one command at a time, and what it takes of the shared buffers.
+  struct Unit {
+    InFlight* command = nullptr;
+    BufferUse use;
+    bool under_way = false;  ///< it has begun to run it
+    sc_core::sc_event start;
+  };
+  void sequence();
+  void status_written() { wake_.notify(sc_core::SC_ZERO_TIME); }
   void feed_prefetch() { gemm_->feed_prefetch(); }
-  void discard_fetched();
+  void run_matrix();
+  void run_vector();
+  bool step();
+  bool complete_oldest();
+  void complete();
+  bool begin_next();
+  void begin(InFlight& entry, std::size_t older);
+  bool fetch_next();
+  bool announce_weights();
+  void drain();
+  /// Address of descriptor `ahead` behind the completed ones.
+  std::optional<std::uint64_t> descriptor_address(std::size_t ahead) const;
   CommandStatus check(const Descriptor& command) const;
-  CommandStatus execute(const Descriptor& command, CommandCounters& counters);
-  bool write_status(std::uint64_t address, CommandStatus status, CommandCounters& counters);
-  void raise(std::uint32_t cause);
-  void set_status(bool busy, bool error);
+  Unit* unit_of(const Descriptor& command);
+  bool may_begin(const InFlight& entry, std::size_t older);
+  bool fits_beside(const Descriptor& command) const;
+  bool alone() const;
+  void end(Unit& unit, CommandStatus status);
   void dma_done(std::uint64_t token, tlm::tlm_response_status status) override;
 
   const std::unique_ptr<const MachineConfig> config_;
   const MachineClock clock_;
   DmaEngine dma_;
-  ResultWriter writer_;
+  ResultWriter writer_, vector_writer_, status_writer_;  ///< of the matrix engine, the vector unit, the sequencer
   const std::unique_ptr<MatrixEngine> gemm_;
   VectorEngine vector_;
   RegisterFile registers_;
   Observer observer_;
-  sc_core::sc_event doorbell_, fetched_, irq_changed_;
-  Fetched next_;
-  bool running_ = false;        ///< a command is between its fetch and its status
-  bool looking_ahead_ = false;  ///< the running command's descriptor is here: the next one's may be fetched
-  bool reset_ = false;          ///< the running command is to end without a trace
+  sc_core::sc_event wake_, irq_changed_;
+  std::deque<std::unique_ptr<InFlight>> window_;  ///< the oldest command first
+  Unit matrix_unit_, vector_unit_;
+  Neighbours neighbours_;
+  bool waits_for_room_ = false;  ///< the next command: in the output buffer
+  bool reporting_ = false;       ///< the status of the oldest command is being written
+  bool reset_ = false;           ///< the commands in the window are to end without a trace
   bool halted_ = false;
 };
 

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What one command cost, in the machine's own integers. Every cycle of a command belongs to exactly one cause.
+///
+/// Commands that run side by side share the machine's time: a cycle belongs to the oldest of them, and what a command
+/// does beside an older one is hidden under that. So the cycles of all commands add up to the time they took together.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <vector>
 
 #include "accelerators/descriptor.h"
 #include "accelerators/simt/warp_program.h"
@@ -29,6 +33,23 @@ struct SimtWork {
   }
 };
 
+/// Why a cycle was spent; `weight_load` is a part of fill and drain.
+enum class Cause : std::uint8_t { compute, fill_drain, weight_load, memory, output, quantizer };
+
+/// The time of a command that began beside older ones, in cycles from its begin.
+struct TimeBeside {
+  struct Spent {
+    std::uint64_t cycles;
+    Cause cause;
+    Stream stream;
+  };
+  bool older = false;           ///< one of them has not completed
+  std::uint64_t begin = 0;      ///< edge
+  std::uint64_t position = 0;   ///< up to which spend() has been told
+  std::uint64_t hidden_to = 0;  ///< up to which it is hidden; valid when `older` is false
+  std::vector<Spent> open;      ///< the last ones before `position`: not known yet to be hidden or not
+};
+
 struct CommandCounters {
   /// Products in all modes.
   std::uint64_t macs() const {
@@ -43,14 +64,20 @@ struct CommandCounters {
   std::uint64_t total_write_bytes() const { return std::accumulate(write_bytes.begin(), write_bytes.end(), zero); }
 
   /// Operands of `stream` were waited for, or results of `stream` had to leave.
-  void memory_stall(Stream stream, std::uint64_t waited) {
-    memory_stall_cycles += waited;
-    stall_by_stream[static_cast<unsigned>(stream)] += waited;
-  }
-  void output_stall(Stream stream, std::uint64_t waited) {
-    output_stall_cycles += waited;
-    output_stall_by_stream[static_cast<unsigned>(stream)] += waited;
-  }
+  void memory_stall(Stream stream, std::uint64_t waited) { spend(Cause::memory, waited, stream); }
+  void output_stall(Stream stream, std::uint64_t waited) { spend(Cause::output, waited, stream); }
+  /// The next `spent` cycles of the command, in the order of time; `stream`: of a stall.
+  void spend(Cause cause, std::uint64_t spent, Stream stream = Stream::command);
+
+  // A command that begins before an older one has completed.
+  /// It begins at edge `begin`; `time` must live until come_first() and the command's last cycle.
+  void begin_beside(TimeBeside& time, std::uint64_t begin);
+  /// No older command completes before edge `now`: what was spent by then is hidden.
+  void still_beside(std::uint64_t now);
+  /// All older commands have completed at edge `now`; `ended`: this one had nothing left to do but wait for that.
+  void come_first(std::uint64_t now, bool ended);
+  /// Its last cycle has been spent.
+  void end_beside() { beside_ = nullptr; }
 
   // Cycles by cause; their sum is `cycles`.
   std::uint64_t cycles = 0;
@@ -60,6 +87,8 @@ struct CommandCounters {
   std::uint64_t output_stall_cycles = 0;       ///< results have not been accepted by memory
   std::uint64_t exposed_quantizer_cycles = 0;  ///< quantizer latency that nothing hides
   std::uint64_t weight_load_cycles = 0;        ///< part of fill_drain_cycles: passes shorter than a weight load
+  std::uint64_t hidden_cycles = 0;             ///< beside older commands: in none of the above
+  std::uint64_t ahead_cycles = 0;              ///< from its begin to that of its own cycles
 
   // Stall cycles by the stream that arrived last, and by the stream of the store that was accepted last; their sums
   // are memory_stall_cycles and output_stall_cycles.
@@ -92,11 +121,15 @@ struct CommandCounters {
   std::uint64_t repeated_cycles = 0, repeated_read_bytes = 0, repeated_write_bytes = 0;
   double repeat_difference = 0;  ///< between the two halves of what stands for it, relative
 
-  /// What was counted since `before`, except for cycles, counts `times` more.
+  /// What was counted since `before` counts `times` more.
   void repeat_since(const CommandCounters& before, std::uint64_t times);
 
  private:
   static constexpr std::uint64_t zero = 0;
+  void book(Cause cause, std::uint64_t spent, Stream stream);
+  void hide_to(std::uint64_t position);
+
+  TimeBeside* beside_ = nullptr;  ///< nullptr: the command came first when it began
 };
 
 }  // namespace nibble

@@ -44,7 +44,7 @@ class Unpacker {
   std::size_t at_ = 0;
 };
 
-constexpr std::uint64_t cache_flag = 1, on_chip_flag = 2, packed_flag = 4;
+constexpr std::uint64_t cache_flag = 1, on_chip_flag = 2, packed_flag = 4, unknown_flag = 8;
 constexpr unsigned arrangement_shift = 4, operand_bytes = 40;
 
 /// What the second extent of a format is: elements of a cluster, groups of columns (tender), or rows of a group (0: 1).
@@ -84,8 +84,8 @@ bool get_enumerations(Unpacker& unpacker, Format& format, Arrangement& arrangeme
   const auto grouping = unpacker.get(1);
   flags = unpacker.get(1);
   const auto order = flags >> arrangement_shift;
-  if (family > static_cast<std::uint64_t>(FormatFamily::bitmod) || bits == 0 || bits > 32 ||
-      grouping > static_cast<std::uint64_t>(Grouping::tensor) ||
+  if ((flags & unknown_flag) != 0 || family > static_cast<std::uint64_t>(FormatFamily::bitmod) || bits == 0 ||
+      bits > 32 || grouping > static_cast<std::uint64_t>(Grouping::tensor) ||
       order > static_cast<std::uint64_t>(Arrangement::keys)) {
     return false;
   }
@@ -327,7 +327,8 @@ std::array<std::uint8_t, descriptor_bytes> Descriptor::pack() const {
   Packer packer(bytes);
   packer.put(descriptor_version, 1);
   packer.put(static_cast<std::uint64_t>(opcode), 1);
-  packer.put((timing_only ? 1u : 0u) | (interrupt ? 2u : 0u) | (weights_ready ? 4u : 0u), 2);
+  packer.put((timing_only ? 1u : 0u) | (interrupt ? 2u : 0u), 1);
+  packer.put((independent & most_independent) | (weights_ready & most_independent) << 4, 1);
   packer.put(tag, 4);
   for (const auto extent : {m, k, n, count, past, rows_per_token})
     packer.put(extent, 4);
@@ -375,10 +376,13 @@ bool Descriptor::unpack(const std::array<std::uint8_t, descriptor_bytes>& bytes,
   const auto opcode = unpacker.get(1);
   if (opcode > static_cast<std::uint64_t>(Opcode::vector)) return false;
   out.opcode = static_cast<Opcode>(opcode);
-  const auto flags = unpacker.get(2);
+  const auto flags = unpacker.get(1);
+  if (flags > 3) return false;
   out.timing_only = (flags & 1u) != 0;
   out.interrupt = (flags & 2u) != 0;
-  out.weights_ready = (flags & 4u) != 0;
+  const auto order_free = unpacker.get(1);
+  out.independent = static_cast<std::uint8_t>(order_free & most_independent);
+  out.weights_ready = static_cast<std::uint8_t>(order_free >> 4);
   out.tag = unpacker.get32();
   for (auto* extent : {&out.m, &out.k, &out.n, &out.count, &out.past, &out.rows_per_token})
     *extent = unpacker.get32();

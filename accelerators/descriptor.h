@@ -36,7 +36,9 @@ constexpr std::uint32_t id_value = 0x4C42494E;    // "NIBL"
 }  // namespace control_register
 
 constexpr std::uint64_t descriptor_bytes = 256;
-constexpr std::uint32_t descriptor_version = 1;
+constexpr std::uint32_t descriptor_version = 2;
+/// Largest `independent` and `weights_ready` of a descriptor.
+constexpr unsigned most_independent = 15;
 /// Columns per block of operands without groups along the columns (FP16, FP32, int8-channel), unless they say
 /// otherwise, so that tiles of 64-element groups are contiguous.
 constexpr std::uint64_t column_blocking = 64;
@@ -114,8 +116,11 @@ struct Descriptor {
   Opcode opcode = Opcode::nop;
   bool timing_only = false;  ///< operands are not there: time, traffic and energy only
   bool interrupt = true;     ///< raise the completion interrupt at the end
-  /// W and its continuations do not depend on the command before: their first tiles may be read while that one runs.
-  bool weights_ready = false;
+  /// The command depends on none of so many commands directly before it, nor they on it: it may run beside them.
+  std::uint8_t independent = 0;
+  /// W and its continuations do not depend on so many commands directly before: their first tiles may be read while
+  /// those run.
+  std::uint8_t weights_ready = 0;
   std::uint32_t tag = 0;  ///< for the host
 
   std::uint32_t m = 0, k = 0, n = 0, count = 1;

@@ -70,14 +70,17 @@ EnergyLedger::Unit vector_unit(const MachineConfig& config) {
   return unit;
 }
 
-std::vector<std::uint64_t> EnergyLedger::activity(const CommandCounters& c) const {
+std::vector<std::uint64_t> EnergyLedger::activity(const CommandCounters& c) {
   std::vector<std::uint64_t> counts;
   counts.reserve(activities_.size());
-  for (const Unit& unit : units_) {
+  for (Unit& unit : units_) {
     for (const std::uint64_t count : unit.done(c))
       counts.push_back(count);
-    const std::uint64_t slots = unit.instances * c.cycles;
-    counts.push_back(slots - std::min(slots, unit.busy_slots(c)));
+    const std::uint64_t slots = unit.instances * c.cycles, hidden = unit.instances * c.hidden_cycles;
+    unit.owed_slots += std::min(unit.busy_slots(c), slots + hidden);
+    const std::uint64_t busy = std::min(slots, unit.owed_slots);
+    unit.owed_slots -= busy;
+    counts.push_back(slots - busy);
     counts.push_back(slots);
   }
   for (const Buffer& buffer : buffers_) {

@@ -49,6 +49,7 @@ class EnergyLedger {
     double work_per_slot = 1;
     std::function<std::vector<std::uint64_t>(const CommandCounters&)> done;  ///< one count per work
     std::function<std::uint64_t(const CommandCounters&)> busy_slots;
+    std::uint64_t owed_slots = 0;  ///< busy ones of hidden work that no command's cycles have had so far
   };
   /// Equal memories, priced by the book's SRAM table.
   struct Buffer {
@@ -62,8 +63,10 @@ class EnergyLedger {
   EnergyLedger(double clock_mhz, std::vector<Unit> units, std::vector<Buffer> buffers);
   /// What is counted, in order.
   const std::vector<ActivityKind>& activities() const { return activities_; }
-  /// One count per activity.
-  std::vector<std::uint64_t> activity(const CommandCounters& counters) const;
+  /// One count per activity, of commands in the order of their completion. Work that a command did beside older ones
+  /// (CommandCounters::hidden_cycles) took slots of theirs: those that its own cycles do not have are missing among the
+  /// idle ones of the commands behind it, so that the sums over a run are exact.
+  std::vector<std::uint64_t> activity(const CommandCounters& counters);
   /// Of all memories on chip.
   std::uint64_t sram_read_bytes(const CommandCounters& counters) const;
   std::uint64_t sram_written_bytes(const CommandCounters& counters) const;

@@ -13,6 +13,12 @@ void EqualStretches::enter(const TileJob& job, GemmProgress& progress, TileSched
   boundary(progress, schedule);
 }
 
+void EqualStretches::interrupt(const TileJob& job, const TileSchedule& schedule) {
+  unit_ = schedule.unit_of(job);
+  measuring_ = false;
+  units_ = half_units_ = 0;
+}
+
 void EqualStretches::boundary(GemmProgress& progress, TileSchedule& schedule) {
   if (!measuring_) {
     measuring_ = true;
@@ -45,7 +51,6 @@ void EqualStretches::repeat(std::uint64_t times, double difference, GemmProgress
   const std::uint64_t written = counters.write_bytes[static_cast<unsigned>(progress.result_stream())];
   counters.repeat_since(begin_.counters, times);
   const std::uint64_t cycles = times * (progress.end - begin_.end);
-  counters.cycles += cycles;
   counters.repeated_cycles += cycles;
   counters.repeat_difference = difference;
   progress.elements_done += times * (progress.elements_done - begin_.elements);

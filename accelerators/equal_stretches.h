@@ -31,6 +31,10 @@ class EqualStretches {
   explicit EqualStretches(bool on) : ended_(!on) {}
   /// To be called with every job when its operands are on chip, before it is placed.
   void enter(const TileJob& job, GemmProgress& progress, TileSchedule& schedule);
+  /// Nothing is measured any more.
+  bool ended() const { return ended_; }
+  /// Instead, while another command runs beside this one: nothing stands for this.
+  void interrupt(const TileJob& job, const TileSchedule& schedule);
 
  private:
   struct Mark {

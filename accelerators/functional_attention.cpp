@@ -120,8 +120,11 @@ void FunctionalLowering::lower_context(const Operator& op, Commands& commands) {
     continue_with(record.part(values, config_.kv_cache.demoted, parts.initial, parts.demoted));
     if (parts.local > 0) continue_with(record.part(values, format, parts.initial + parts.demoted, parts.local));
   }
-  const OperandDescriptor tokens = operand(format_of(op.c), scenario_.batch * tokens_of(op), model_.query_width(),
-                                           config_.activation_block_rows, 0, 1);
+  // Parts of the attention write whole blocks: those of their sequences.
+  const bool whole = parts_ == 1 || tokens_of(op) % config_.activation_block_rows == 0;
+  const std::uint64_t block_rows = whole ? config_.activation_block_rows : tokens_of(op);
+  const OperandDescriptor tokens =
+      operand(format_of(op.c), scenario_.batch * tokens_of(op), model_.query_width(), block_rows, 0, 1);
   const std::uint64_t block = tokens.layout(0).group;
   bool joined = schedule(op, format_of(op.c), d) && op.n % block == 0;
   joined = joined && (d.tiling.n >= d.n || d.tiling.n % block == 0);

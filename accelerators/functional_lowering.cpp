@@ -186,17 +186,6 @@ OperandDescriptor FunctionalLowering::destination(const Operator& op, Descriptor
                 operand(format_of(op.c), command.m, command.k, config_.activation_block_rows, 0, 1), 1);
 }
 
-void FunctionalLowering::lower(const Operator& op, Commands& commands) {
-  const std::size_t first = commands.size();
-  lower_operator(op, commands);
-  // Weights, and caches that the command before has not written, may be read ahead.
-  for (std::size_t i = first; i < commands.size(); ++i) {
-    Descriptor& d = commands[i].descriptor;
-    if (d.opcode == Opcode::gemm) d.weights_ready = !d.w.cache || !wrote_cache_;
-    wrote_cache_ = d.c.cache;
-  }
-}
-
 void FunctionalLowering::lower_operator(const Operator& op, Commands& commands) {
   if (op.function == VectorFunction::softmax) {
     lower_softmax(op, commands);

@@ -41,7 +41,6 @@ class FunctionalLowering final : public ModelLowering {
   FunctionalLowering(const MachineConfig& config, const MemoryRate& memory, const LanguageModel& model,
                      const Scenario& scenario, std::uint64_t first_address, std::uint64_t capacity);
 
-  void lower(const Operator& op, std::deque<LoweredCommand>& commands) override;
   /// In the order of their first use; grows with lower().
   const std::vector<ModelConstant>& constants() const { return constants_; }
   const std::vector<ModelPass>& passes() const { return passes_; }
@@ -81,7 +80,8 @@ class FunctionalLowering final : public ModelLowering {
   void set_block_rows(Commands& commands, const std::string& tensor, std::uint64_t block_rows);
   void push(const Operator& op, LoweredCommand command, Commands& commands);
 
-  void lower_operator(const Operator& op, Commands& commands);
+  void lower_operator(const Operator& op, Commands& commands) override;
+  std::uint64_t inseparable_instances() const override { return model_.kv_heads; }
   LoweredCommand data_command(const Operator& op, const std::string& name) const;
   void count_bytes(Descriptor& command, LoweredCommand& lowered) const;
   OperandDescriptor destination(const Operator& op, Descriptor& command);
@@ -96,7 +96,6 @@ class FunctionalLowering final : public ModelLowering {
   LoweredCommand gemm(const Operator& op, const OperandDescriptor& a, const OperandDescriptor& w) const;
   void finish_gemm(const Operator& op, LoweredCommand& command);
 
-  bool wrote_cache_ = false;  ///< the command before
   std::map<std::string, Result> results_;
   std::map<std::string, Place> places_;
   std::map<int, Cache> caches_by_layer_;

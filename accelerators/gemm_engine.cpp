@@ -161,9 +161,9 @@ CommandStatus GemmEngine::run(const Descriptor& command, CommandCounters& counte
   progress.elements_total = static_cast<std::uint64_t>(command.m) * command.n * command.count;
   for (std::size_t i = 0; i < segment_count(command); ++i)
     progress.segments[i] = plan(command, i);
-  progress.output_tiles = config_.buffers.output_bytes / output_tile_bytes(command);
+  tile_bytes_ = output_tile_bytes(command);
   writer_.start(counters);
-  loader_.start(command, progress.output_tiles, counters);
+  loader_.start(command, output_tiles(), counters);
   if (config_.fidelity == Fidelity::transaction) {
     run_transaction(progress);
   } else {
@@ -179,7 +179,11 @@ void GemmEngine::run_transaction(GemmProgress& progress) {
   EqualStretches stretches(repeat_stretches_);
   while (wait_for_operands(progress)) {
     const LoadedJob job = *loader_.front();
-    stretches.enter(job.job, progress, loader_.schedule());
+    if (stretches.ended() || neighbours_ == nullptr || neighbours_->alone()) {
+      stretches.enter(job.job, progress, loader_.schedule());
+    } else {
+      stretches.interrupt(job.job, loader_.schedule());
+    }
     const ArrayPasses passes = passes_of(progress, job);
     const std::uint64_t operands = std::max(loader_.ready_cycle(job), progress.begin);
     const ArrayInterval interval =
@@ -208,10 +212,11 @@ void GemmEngine::account_interval(GemmProgress& progress, const LoadedJob& job, 
   CommandCounters& counters = progress.counters;
   const std::uint64_t memory_stall = interval.start - progress.end - interval.structural;
   const std::uint64_t between_passes = interval.end - interval.start - interval.compute;
-  counters.compute_cycles += interval.compute;
-  counters.fill_drain_cycles += interval.structural + between_passes;
-  counters.weight_load_cycles += (progress.started ? interval.structural : 0) + between_passes;
   counters.memory_stall(loader_.last_stream(job), memory_stall);
+  counters.spend(progress.started ? Cause::weight_load : Cause::fill_drain, interval.structural);
+  counters.spend(Cause::compute, interval.compute);
+  counters.spend(Cause::weight_load, between_passes);
+  counters.still_beside(clock_.now());
 }
 
 void GemmEngine::run_cycle(GemmProgress& progress) {
@@ -278,10 +283,31 @@ bool GemmEngine::wait_for_operands(const GemmProgress& progress) {
   return loader_.front() != nullptr && !stopped(progress);
 }
 
-/// The output buffer holds output_tiles tiles: unless it is the last, a job does not give back its operands before an
+/// The output buffer holds output_tiles() tiles: unless it is the last, a job does not give back its operands before an
 /// earlier tile has made room. `own_stores`: of the job itself, already announced.
 bool GemmEngine::lacks_room(const GemmProgress& progress, const TileJob& job, std::uint64_t own_stores) const {
-  return !job.last && !stopped(progress) && writer_.outstanding() >= progress.output_tiles + own_stores;
+  return !job.last && !stopped(progress) && writer_.outstanding() >= output_tiles() + own_stores;
+}
+
+/// Tiles of the output that its buffer holds; a vector command beside this one takes some of it.
+std::uint64_t GemmEngine::output_tiles() const {
+  const std::uint64_t taken = neighbours_ == nullptr ? 0 : neighbours_->output_bytes;
+  return std::max<std::uint64_t>(1, (config_.buffers.output_bytes - taken) / tile_bytes_);
+}
+
+BufferUse GemmEngine::buffer_use(const Descriptor& command) const {
+  BufferUse use;
+  use.scores = command.a.on_chip || command.c.on_chip;
+  const std::uint64_t m = std::min(command.tiling.m, std::uint64_t{command.m});
+  std::uint64_t tile = 0;
+  for (std::size_t i = 0; i < segment_count(command) && !command.a.on_chip; ++i)
+    tile = std::max(tile, command.a.layout(0).tile_bytes(m, 0, std::min(command.tiling.k, segment_extent(command, i))));
+  use.activation_bytes = 2 * tile;
+  // Partial sums that are spilled and read back come and go in all of the output buffer.
+  const bool spills =
+      command.tiling.k < command.k && command.tiling.order != LoopOrder::mnk && command.tiling.order != LoopOrder::nmk;
+  use.output_bytes = spills ? config_.buffers.output_bytes : output_tile_bytes(command);
+  return use;
 }
 
 /// Called when there is room: continues at the next edge. What is in the array and the loading of weights went on.
@@ -428,8 +454,8 @@ void GemmEngine::drain(GemmProgress& progress) {
     // A command that stops early may have waited beyond its last result.
     const std::uint64_t drained = std::max(progress.result, progress.end);
     const std::uint64_t tail = std::max(progress.result + quantizer_latency(progress.command), drained);
-    counters.fill_drain_cycles += drained - progress.end;
-    counters.exposed_quantizer_cycles += tail - drained;
+    counters.spend(Cause::fill_drain, drained - progress.end);
+    counters.spend(Cause::quantizer, tail - drained);
     clock_.wait_until(tail);
     progress.end = tail;
   }
@@ -439,7 +465,6 @@ void GemmEngine::drain(GemmProgress& progress) {
   clock_.wait_until(now);
   counters.output_stall(writer_.last_stream(), now - progress.end);
   progress.end = now;
-  counters.cycles += now - progress.begin;
 }
 
 }  // namespace nibble

@@ -34,6 +34,9 @@ class GemmEngine final : public MatrixEngine {
   CommandStatus check(const Descriptor& command) const override;
   CommandStatus run(const Descriptor& command, CommandCounters& counters, const bool& abort) override;
   void repeat_stretches(bool on) override { repeat_stretches_ = on; }
+  BufferUse buffer_use(const Descriptor& command) const override;
+  std::uint64_t held_output_bytes() const override { return (writer_.outstanding() + 1) * tile_bytes_; }
+  void watch(const Neighbours& neighbours) override { neighbours_ = &neighbours; }
   void prefetch(const Descriptor& command, CommandCounters& counters) override { loader_.prefetch(command, counters); }
   void drop_prefetch() override { loader_.drop_prefetch(); }
   void feed_prefetch() override { loader_.feed_ahead(); }
@@ -45,6 +48,7 @@ class GemmEngine final : public MatrixEngine {
   CommandStatus check_shapes(const Descriptor& command) const;
   CommandStatus check_tiles(const Descriptor& command) const;
   SegmentPlan plan(const Descriptor& command, std::size_t segment) const;
+  std::uint64_t output_tiles() const;
   std::uint64_t output_tile_bytes(const Descriptor& command) const;
   void run_transaction(GemmProgress& progress);
   void run_cycle(GemmProgress& progress);
@@ -73,6 +77,8 @@ class GemmEngine final : public MatrixEngine {
   ResultWriter& writer_;
   const MachineClock& clock_;
   TileLoader loader_;
+  const Neighbours* neighbours_ = nullptr;
+  std::uint64_t tile_bytes_ = 1;  ///< of the output, sums of the running command
   bool repeat_stretches_ = false;
 };
 

@@ -29,12 +29,11 @@ struct GemmProgress {
   const Descriptor& command;
   CommandCounters& counters;
   const bool& abort;
-  std::uint64_t output_tiles = 1;  ///< tiles of the output that its buffer holds
-  std::uint64_t begin = 0;         ///< first edge of the command
-  std::uint64_t end = 0;           ///< edge after the last activation row so far
-  std::uint64_t result = 0;        ///< edge at which the last result so far is in the accumulators
-  bool started = false;            ///< the first pass has started
-  bool bad_operand = false;        ///< a tile holds what no encoder produces
+  std::uint64_t begin = 0;   ///< first edge of the command
+  std::uint64_t end = 0;     ///< edge after the last activation row so far
+  std::uint64_t result = 0;  ///< edge at which the last result so far is in the accumulators
+  bool started = false;      ///< the first pass has started
+  bool bad_operand = false;  ///< a tile holds what no encoder produces
   std::array<SegmentPlan, continuation_count + 1> segments;
   /// Functional, scaled_at_the_end: the operand tiles of the output tile so far.
   std::vector<QuantizedTensor> activation_parts, weight_parts;

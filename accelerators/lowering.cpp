@@ -72,7 +72,8 @@ Tiling Scheduler::schedule(const Descriptor& command) {
                 command.rows_per_token,
                 command.window,
                 command.a.format.name() + command.w.format.name() + command.c.format.name() +
-                    (command.a.on_chip || command.c.on_chip ? "fused" : "")};
+                    (command.a.on_chip || command.c.on_chip ? "fused" : "") +
+                    (command.independent > 0 ? "beside" : "")};
   const auto known = known_.find(key);
   if (known != known_.end()) return known->second;
   const Tiling tiling = config_.choose_tiling(command, memory_);
@@ -88,7 +89,9 @@ ModelLowering::ModelLowering(const MachineConfig& config, const MemoryRate& memo
       max_tokens_(scenario.before_decode() + scenario.decode),
       value_group_(std::max<std::uint64_t>(config.formats.value.group_k, 1)),
       scheduler_(config, memory),
-      placement_(first_address, capacity) {
+      placement_(first_address, capacity),
+      order_(config.vector_unit.overlap),
+      memory_latency_(memory.latency_cycles) {
   // Results of operators live in an arena that holds the largest four of them in turn, or as many as the memory does.
   std::uint64_t largest = 0;
   Scenario once = scenario;
@@ -198,17 +201,27 @@ void ModelLowering::lower(const Operator& op, std::deque<LoweredCommand>& comman
     return;
   }
   const std::size_t first = commands.size();
+  const bool overlaps = !chunk_ && (op.kind == OperatorKind::attention || op.function == VectorFunction::softmax);
+  if (overlaps && op.w == TensorRole::key) parts_ = attention_parts(op);
+  lower_operator(op, commands);
+  for (std::size_t i = first; i < commands.size(); ++i)
+    name_tensors(op, commands[i]);
+  if (!overlaps) {
+    for (std::size_t i = first; i < commands.size(); ++i)
+      order_.place(commands[i]);
+    return;
+  }
+  (op.w == TensorRole::key ? scores_begin_ : op.w == TensorRole::value ? context_begin_ : softmax_begin_) = first;
+  if (op.w == TensorRole::value) overlap_attention(commands);
+}
+
+void ModelLowering::lower_operator(const Operator& op, std::deque<LoweredCommand>& commands) {
   if (op.kind == OperatorKind::vector) {
     lower_vector(op, commands);
   } else if (op.w == TensorRole::key && reads_parts(op)) {
     lower_scores_by_parts(op, commands);
   } else {
     lower_matrix(op, commands);
-  }
-  for (std::size_t i = first; i < commands.size(); ++i) {
-    Descriptor& d = commands[i].descriptor;
-    if (d.opcode == Opcode::gemm) d.weights_ready = !d.w.cache || written_cache_ != cache_address(op.layer, op.w);
-    written_cache_ = d.c.cache ? std::optional<std::uint64_t>(d.c.address) : std::nullopt;
   }
 }
 
@@ -241,6 +254,7 @@ void ModelLowering::lower_matrix(const Operator& op, std::deque<LoweredCommand>&
 bool ModelLowering::schedule(const Operator& op, const Format& format, Descriptor& d) {
   d.c = operand(format, op.m, op.n, config_.activation_block_rows, 0, op.count);
   d.c.on_chip = chunk_ && op.c == TensorRole::score;
+  d.independent = beside_vector(op) ? 1 : 0;
   d.c.column_block = narrow(config_.output_block_columns, "columns per block");
   d.c.packed = op.c == TensorRole::key;
   const bool plain = format.grouping == Grouping::none;

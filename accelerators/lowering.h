@@ -11,7 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "accelerators/command_order.h"
 #include "accelerators/descriptor.h"
+#include "accelerators/lowered_command.h"
 #include "accelerators/machine_config.h"
 #include "core/report.h"
 #include "dataflow/schedule_search.h"
@@ -19,19 +21,6 @@
 #include "workloads/operator.h"
 
 namespace nibble {
-
-/// A command and what it is in the network.
-struct LoweredCommand {
-  Descriptor descriptor;
-  std::string name;
-  OperatorKind kind = OperatorKind::linear;
-  Phase phase = Phase::prefill;
-  int layer = -1;
-  std::uint64_t macs = 0;              ///< needed
-  std::uint64_t compulsory_bytes = 0;  ///< operands moved once
-  std::uint64_t repeated_layers = 0;   ///< layers behind this one that get its figures (model_commands.h)
-  std::string schedule;                ///< tile extents and loop order, empty for vector commands
-};
 
 /// Bump allocation in the memory of a machine. When the operands of a model exceed the capacity, places are handed out
 /// again from the start: a run without data keeps its timing, and the report says so.
@@ -80,8 +69,8 @@ class ModelLowering {
 
   virtual ~ModelLowering() = default;
 
-  /// Appends the command(s) of `op`.
-  virtual void lower(const Operator& op, std::deque<LoweredCommand>& commands);
+  /// Appends the command(s) of `op`; those of an attention come with its last operator.
+  void lower(const Operator& op, std::deque<LoweredCommand>& commands);
   const Placement& placement() const { return placement_; }
   /// What the caches hold when all has been lowered, by the layouts in which commands read them.
   KvCacheFigures cache_figures() const;
@@ -99,6 +88,7 @@ class ModelLowering {
   std::uint64_t weight_address(const Operator& op, std::uint64_t bytes);
   std::uint64_t cache_address(int layer, TensorRole role);
   std::uint64_t arena(std::uint64_t bytes);
+  virtual void lower_operator(const Operator& op, std::deque<LoweredCommand>& commands);
   LoweredCommand command_for(const Operator& op) const;
   LoweredCommand vector_command(const Operator& op, const std::string& name) const;
   void lower_matrix(const Operator& op, std::deque<LoweredCommand>& commands);
@@ -117,6 +107,14 @@ class ModelLowering {
   void lower_fused(const std::vector<Operator>& parts, std::deque<LoweredCommand>& commands);
   void choose_instances(Descriptor& command) const;
   std::uint64_t compulsory_of(const Operator& op, const Descriptor& command) const;
+
+  // lowering_overlap.cpp
+  /// Instances of an attention that belong together: KV heads, or all those of a sequence.
+  virtual std::uint64_t inseparable_instances() const { return 1; }
+  std::uint64_t attention_parts(const Operator& scores) const;
+  bool beside_vector(const Operator& op) const;
+  void name_tensors(const Operator& op, LoweredCommand& command) const;
+  void overlap_attention(std::deque<LoweredCommand>& commands);
 
   // lowering_cache.cpp
   /// Tokens of a cache by the width of their mantissas.
@@ -160,10 +158,14 @@ class ModelLowering {
   Placement placement_;
   std::map<std::pair<int, std::string>, std::uint64_t> weights_;
   std::map<std::pair<int, TensorRole>, std::uint64_t> caches_;
-  std::vector<Operator> attention_;             ///< fused: operators of an attention so far
-  std::optional<Chunk> chunk_;                  ///< fused: that is being lowered
-  std::uint64_t scores_on_chip_ = 0;            ///< bytes of its scores that have a place
-  std::optional<std::uint64_t> written_cache_;  ///< of the command before
+  std::vector<Operator> attention_;   ///< fused: operators of an attention so far
+  std::optional<Chunk> chunk_;        ///< fused: that is being lowered
+  std::uint64_t scores_on_chip_ = 0;  ///< bytes of its scores that have a place
+  CommandOrder order_;
+  const double memory_latency_;  ///< cycles
+  std::uint64_t parts_ = 1;      ///< of the attention that is being lowered
+  /// Where its commands begin: of the scores, the softmax, the context.
+  std::size_t scores_begin_ = 0, softmax_begin_ = 0, context_begin_ = 0;
   std::uint64_t arena_base_ = 0, arena_bytes_ = 0, arena_next_ = 0;
 };
 

@@ -37,6 +37,8 @@ constexpr unsigned vector_function_count = static_cast<unsigned>(VectorFunction:
 struct VectorUnitConfig {
   std::uint64_t lanes = 0;
   std::uint64_t latency_cycles = 0;  ///< of one chunk, after its last element has entered
+  bool overlap = false;              ///< it works beside the matrix engine where commands do not depend on each other
+  double buffer_share = 1;           ///< of its halves of the buffers: what a command takes unless a row takes more
   std::array<double, vector_function_count> operations_per_element{};
 };
 
@@ -117,6 +119,13 @@ struct MachineConfig {
   /// Halves of the buffers that a vector command's operands and results pass.
   virtual std::uint64_t vector_input_bytes() const = 0;
   virtual std::uint64_t vector_output_bytes() const = 0;
+  /// The part of one of these halves that a command takes, unless a row takes more.
+  std::uint64_t vector_share_of(std::uint64_t half) const {
+    return static_cast<std::uint64_t>(vector_unit.buffer_share * static_cast<double>(half));
+  }
+  /// The buffers that vector commands share with GEMM commands.
+  virtual std::uint64_t shared_activation_bytes() const { return 0; }
+  virtual std::uint64_t shared_output_bytes() const { return 0; }
   /// Bytes for scores that stay on chip, 0: there are none, and bytes per cycle of each of the two ports to them.
   virtual std::uint64_t score_bytes() const { return 0; }
   virtual std::uint64_t score_port_bytes() const { return 1; }

@@ -51,7 +51,7 @@ std::uint64_t ideal_cycles(const CommandCounters& c, const LoweredCommand& comma
 }
 
 ReportFigures figures_of(const CommandCounters& c, const LoweredCommand& command, const MachineConfig& config,
-                         const EnergyLedger& ledger) {
+                         EnergyLedger& ledger) {
   ReportFigures f;
   f.cycles = c.cycles;
   f.compute_cycles = c.compute_cycles;
@@ -60,6 +60,7 @@ ReportFigures figures_of(const CommandCounters& c, const LoweredCommand& command
   f.output_stall_cycles = c.output_stall_cycles;
   f.exposed_quantizer_cycles = c.exposed_quantizer_cycles;
   f.weight_load_cycles = c.weight_load_cycles;
+  f.hidden_cycles = c.hidden_cycles;
   f.memory_stalls = by_stream(c.stall_by_stream);
   f.output_stalls = by_stream(c.output_stall_by_stream);
   f.time_s = static_cast<double>(c.cycles) / (config.clock_mhz * 1e6);

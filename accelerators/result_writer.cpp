@@ -71,6 +71,13 @@ std::deque<ResultWriter::Store>::iterator ResultWriter::find(std::uint64_t id) {
   return std::find_if(stores_.begin(), stores_.end(), [id](const Store& store) { return store.id == id; });
 }
 
+bool ResultWriter::on_the_way() const {
+  const auto waits = [](const ResultWriter& writer) {
+    return !writer.stores_.empty() && writer.stores_.front().submitted;
+  };
+  return waits(*this) || std::any_of(others_.begin(), others_.end(), [&](const auto* other) { return waits(*other); });
+}
+
 bool ResultWriter::writing(std::uint64_t address) const {
   return std::any_of(stores_.begin(), stores_.end(), [address](const Store& store) {
     return !store.runs.empty() && store.runs.front().address == address;

@@ -35,8 +35,9 @@ class ResultWriter final : public sc_core::sc_module, public DmaListener {
   }
   /// Stores that have been announced and not been completed.
   std::size_t outstanding() const { return stores_.size(); }
-  /// A store waits for the memory.
-  bool on_the_way() const { return !stores_.empty() && stores_.front().submitted; }
+  /// A store waits for the memory: of this writer, or of those that it is told of.
+  bool on_the_way() const;
+  void pause_for(std::vector<const ResultWriter*> others) { others_ = std::move(others); }
   /// A store to `address` has not been completed.
   bool writing(std::uint64_t address) const;
   bool failed() const { return failed_; }
@@ -68,6 +69,7 @@ class ResultWriter final : public sc_core::sc_module, public DmaListener {
   sc_core::sc_event due_, changed_, port_free_;
   std::uint64_t port_cycle_ = 0;  ///< from which the port on chip is free
   std::deque<Store> stores_;
+  std::vector<const ResultWriter*> others_;
   std::uint64_t next_id_ = 0;
   CommandCounters* counters_ = nullptr;
   Stream last_stream_ = Stream::output;

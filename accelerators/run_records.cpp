@@ -18,7 +18,7 @@ std::string percent(double share) {
 }  // namespace
 
 void RunRecords::record(const LoweredCommand& command, int layer, std::uint64_t begin_cycle,
-                        const ReportFigures& figures) {
+                        const ReportFigures& figures, const std::vector<std::string>& hidden_under) {
   const auto key = std::make_tuple(command.name, layer, command.phase);
   const auto [place, fresh] = index_.emplace(key, report_.operators.size());
   if (fresh) {
@@ -43,6 +43,21 @@ void RunRecords::record(const LoweredCommand& command, int layer, std::uint64_t 
   entry.n = command.descriptor.n;
   entry.count = command.descriptor.count;
   entry.schedule = command.schedule;
+  for (const std::string& name : hidden_under) {
+    const bool known =
+        std::find(entry.hidden_under.begin(), entry.hidden_under.end(), name) != entry.hidden_under.end();
+    if (!known) entry.hidden_under.push_back(name);
+  }
+}
+
+/// The commands in whose own cycles this one was at work already: all that completed behind its begin.
+std::vector<std::string> RunRecords::hidden_under(std::uint64_t begin_cycle, const CommandCounters& counters) {
+  std::vector<std::string> names;
+  for (const Interval& interval : last_) {
+    if (counters.hidden_cycles > 0 && interval.end + counters.ahead_cycles > begin_cycle)
+      names.push_back(interval.name);
+  }
+  return names;
 }
 
 void RunRecords::add(const LoweredCommand& command, std::uint64_t begin_cycle, const CommandCounters& counters,
@@ -55,7 +70,11 @@ void RunRecords::add(const LoweredCommand& command, std::uint64_t begin_cycle, c
     layer_ = command.layer;
   }
   const std::uint64_t begin = begin_cycle + shift_;
-  record(command, command.layer, begin, figures);
+  const std::vector<std::string> beside = hidden_under(begin_cycle, counters);
+  constexpr std::size_t most_beside = 16;  // more than a machine has in flight
+  last_.push_back({command.name, begin_cycle + counters.cycles - counters.repeated_cycles});
+  if (last_.size() > most_beside) last_.pop_front();
+  record(command, command.layer, begin, figures, beside);
   layer_cycles_ += figures.cycles;
   end_ = begin + figures.cycles;
   shift_ += counters.repeated_cycles;
@@ -66,7 +85,7 @@ void RunRecords::add(const LoweredCommand& command, std::uint64_t begin_cycle, c
     repeated_cycles_ += counters.repeated_cycles;
     stretch_difference_ = std::max(stretch_difference_, counters.repeat_difference);
   }
-  if (command.repeated_layers > 0) repeated_.push_back({command, begin, figures});
+  if (command.repeated_layers > 0) repeated_.push_back({command, begin, figures, beside});
 }
 
 /// The layer that ends at end_ happens again.
@@ -76,7 +95,8 @@ void RunRecords::repeat() {
   const std::uint64_t copies = repeated_.front().command.repeated_layers;
   for (std::uint64_t i = 1; i <= copies; ++i) {
     for (const Entry& entry : repeated_)
-      record(entry.command, entry.command.layer + static_cast<int>(i), entry.begin_cycle + i * span, entry.figures);
+      record(entry.command, entry.command.layer + static_cast<int>(i), entry.begin_cycle + i * span, entry.figures,
+             entry.hidden_under);
   }
   shift_ += copies * span;
   copied_ += copies * repeated_.size();

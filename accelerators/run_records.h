@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <tuple>
@@ -32,15 +33,23 @@ class RunRecords {
     LoweredCommand command;
     std::uint64_t begin_cycle = 0;  ///< of the report
     ReportFigures figures;
+    std::vector<std::string> hidden_under;
   };
-  void record(const LoweredCommand& command, int layer, std::uint64_t begin_cycle, const ReportFigures& figures);
+  void record(const LoweredCommand& command, int layer, std::uint64_t begin_cycle, const ReportFigures& figures,
+              const std::vector<std::string>& hidden_under);
+  std::vector<std::string> hidden_under(std::uint64_t begin_cycle, const CommandCounters& counters);
   void repeat();
   void note_layers();
   void note_stretches();
 
   Report& report_;
   std::map<std::tuple<std::string, int, Phase>, std::size_t> index_;
-  std::vector<Entry> repeated_;      ///< the layer that is being collected
+  std::vector<Entry> repeated_;  ///< the layer that is being collected
+  struct Interval {
+    std::string name;
+    std::uint64_t end = 0;
+  };
+  std::deque<Interval> last_;        ///< own cycles of the last commands, of the simulation
   std::uint64_t layer_cycles_ = 0;   ///< of the layer that commands belong to
   std::uint64_t cycles_before_ = 0;  ///< of the layer before
   int layer_ = -1;

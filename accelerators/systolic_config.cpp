@@ -106,6 +106,9 @@ SystolicConfig SystolicConfig::from(ConfigNode node) {
   config.vector_unit.lanes = count_at(unit, "lanes", 1, 65536);
   config.vector_unit.latency_cycles = count_at(unit, "latency_cycles", 0, 4096);
   config.vector_unit.operations_per_element = vector_operations_from(unit.child("operations_per_element"));
+  config.vector_unit.overlap = unit.boolean("overlap", true);
+  const double share = unit.number("buffer_share", 0.01, 0.5, 0.25);
+  if (config.vector_unit.overlap) config.vector_unit.buffer_share = share;
   unit.reject_unknown();
   if (config.quantizes()) config.quantizer = quantizer_from(node.child("quantizer"));
   // Tiles are contiguous in memory when their rows are whole blocks. Sums that stay cut tiles to passes of the array;

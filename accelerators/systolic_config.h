@@ -35,6 +35,8 @@ struct SystolicConfig : MachineConfig {
   std::string explain_tiling(const Descriptor& command, const MemoryRate& memory) const override;
   std::uint64_t vector_input_bytes() const override { return buffers.activation_bytes / 2; }
   std::uint64_t vector_output_bytes() const override { return buffers.output_bytes / 2; }
+  std::uint64_t shared_activation_bytes() const override { return buffers.activation_bytes; }
+  std::uint64_t shared_output_bytes() const override { return buffers.output_bytes; }
   std::uint64_t score_bytes() const override {
     return static_cast<std::uint64_t>(score_share * static_cast<double>(buffers.activation_bytes));
   }

@@ -8,12 +8,24 @@
 
 namespace nibble {
 
+namespace {
+
+/// Of a buffer: what a command that may run beside a vector command leaves to it.
+std::uint64_t beside_vector_bytes(const SystolicConfig& config, const Descriptor& command, std::uint64_t bytes) {
+  if (command.independent == 0) return 0;
+  return static_cast<std::uint64_t>(config.vector_unit.buffer_share * static_cast<double>(bytes));
+}
+
+}  // namespace
+
 ScheduleProblem schedule_problem(const SystolicConfig& config, const MemoryRate& memory, const Descriptor& command) {
   ScheduleProblem problem;
   problem.shape = shape_of(command);
   problem.array = config.array_for(command.a.format, command.w.format);
   problem.buffers = config.buffers;
   if (command.a.on_chip || command.c.on_chip) problem.buffers.activation_bytes -= config.score_bytes();
+  problem.buffers.activation_bytes -= beside_vector_bytes(config, command, config.buffers.activation_bytes);
+  problem.buffers.output_bytes -= beside_vector_bytes(config, command, config.buffers.output_bytes);
   problem.sum_extent = sum_extent(command.a.format, command.w.format);
   problem.may_spill = !config.scales_at_the_end(command.a.format, command.w.format);
   for (std::size_t i = 0; i <= continuation_count; ++i) {
@@ -46,8 +58,8 @@ std::optional<Tiling> SystolicConfig::only_tiling(const Descriptor& command) con
   const std::uint64_t group = command.a.layout(0).group;
   tiling.k = group;
   const auto fits = [&](std::uint64_t k) {
-    bool room =
-        command.a.layout(0).tile_bytes(tiling.m, 0, std::min(k, reduction_of(command))) <= buffers.activation_bytes / 2;
+    bool room = command.a.layout(0).tile_bytes(tiling.m, 0, std::min(k, reduction_of(command))) <=
+                (buffers.activation_bytes - beside_vector_bytes(*this, command, buffers.activation_bytes)) / 2;
     for (std::size_t i = 0; i <= continuation_count; ++i) {
       if (segment_extent(command, i) == 0) continue;
       const OperandLayout layout = weight_segment(command, i).layout(0);

@@ -68,14 +68,11 @@ bool is_whole(const Descriptor& command) {
 }
 
 /// Bytes of the smallest chunk: a row, all rows that share scales, or all tokens of a KV head.
-struct Footprint {
-  std::uint64_t in = 0, out = 0;
-};
-Footprint footprint_of(const Descriptor& command) {
+VectorData::Footprint footprint_of(const Descriptor& command) {
   const bool record = command.c.arrangement == Arrangement::values;
   const std::uint64_t rows = record ? command.tokens : rows_together(command);
   const std::uint64_t columns = record ? command.c.rows : command.k;
-  Footprint footprint;
+  VectorData::Footprint footprint;
   footprint.in = rows * bytes_of_row(command.a, columns);
   if (reads_second(command)) footprint.in += rows * bytes_of_row(command.w, columns);
   if (reads_third(command)) footprint.in += rows * bytes_of_row(command.p, command.p.columns);
@@ -158,8 +155,10 @@ CommandStatus VectorData::check(const MachineConfig& config, const Descriptor& c
 VectorData::VectorData(const MachineConfig& config, const Descriptor& command)
     : command_(command), lanes_(config.vector_unit.lanes) {
   const Footprint footprint = footprint_of(command_);
-  together_ = std::max<std::uint64_t>(
-      1, std::min(config.vector_input_bytes() / footprint.in, config.vector_output_bytes() / footprint.out));
+  together_ =
+      std::max<std::uint64_t>(1, std::min(config.vector_share_of(config.vector_input_bytes()) / footprint.in,
+                                          config.vector_share_of(config.vector_output_bytes()) / footprint.out));
+  footprint_ = {together_ * footprint.in, together_ * footprint.out};
   if (values()) {
     record_.emplace(command_);
     chunks_ = command_.m / command_.tokens * ceil_div(command_.k / command_.c.rows, together_);

@@ -31,6 +31,11 @@ class VectorData {
   VectorData(const MachineConfig& config, const Descriptor& command);
 
   std::uint64_t chunks() const { return chunks_; }
+  /// Bytes of operands and results of a chunk.
+  struct Footprint {
+    std::uint64_t in = 0, out = 0;
+  };
+  Footprint footprint() const { return footprint_; }
   /// Token numbers that an embedding reads before its first chunk; empty otherwise.
   std::vector<MemoryRun> token_runs() const;
   /// False when a number is no row of the table.
@@ -64,6 +69,7 @@ class VectorData {
   const Descriptor command_;
   const std::uint64_t lanes_;
   std::uint64_t together_ = 1, chunks_ = 0;  ///< rows, or heads, of a chunk
+  Footprint footprint_;
   std::optional<ValueRecord> record_;
   std::vector<float> parameters_;      ///< gain and shift, or a bias
   std::vector<std::uint32_t> tokens_;  ///< of an embedding

@@ -57,6 +57,35 @@ std::uint64_t VectorEngine::Chunks::share(std::uint64_t total, std::uint64_t i) 
   return whole * i + std::min(i, total % count);
 }
 
+/// Timing only. Both inputs of a chunk fill the unit's share of half of the activation buffer at most, its output that
+/// of half of the output buffer.
+VectorEngine::Chunks VectorEngine::chunks_of(const Descriptor& command) const {
+  const auto pieces = [this](std::uint64_t bytes, std::uint64_t half) {
+    return ceil_div(bytes, std::max<std::uint64_t>(1, config_.vector_share_of(half)));
+  };
+  return {std::min(command.elements,
+                   std::max(pieces(command.input_bytes[0] + command.input_bytes[1], config_.vector_input_bytes()),
+                            pieces(command.output_bytes, config_.vector_output_bytes())))};
+}
+
+/// Two chunks: one is computed while the next one's operands come and the results of the one before leave.
+BufferUse VectorEngine::buffer_use(const Descriptor& command) const {
+  BufferUse use;
+  if (!command.timing_only) {
+    const VectorData::Footprint chunk = VectorData(config_, command).footprint();
+    use.activation_bytes = 2 * chunk.in;
+    use.output_bytes = 2 * chunk.out;
+    return use;
+  }
+  const std::uint64_t count = chunks_of(command).count;
+  const std::uint64_t first = command.a.on_chip ? 0 : command.input_bytes[0];
+  const std::uint64_t second = command.w.on_chip ? 0 : command.input_bytes[1];
+  use.scores = command.a.on_chip || command.w.on_chip || command.c.on_chip;
+  use.activation_bytes = 2 * ceil_div(first + second, count);
+  use.output_bytes = command.c.on_chip ? 0 : 2 * ceil_div(command.output_bytes, count);
+  return use;
+}
+
 void VectorEngine::load(const Descriptor& command, const Chunks& chunks, std::uint64_t chunk,
                         CommandCounters& counters) {
   if (data_) {
@@ -155,12 +184,7 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
   if (!command.timing_only) data_.emplace(config_, command);
   const bool quantizes = !is_plain(command.c.format);
   const double operations = config_.vector_unit.operations_per_element[command.function];
-  const std::uint64_t total_bytes = command.input_bytes[0] + command.input_bytes[1];
-  Chunks chunks;
-  // Both inputs of a chunk fill half of the activation buffer at most, its output half of the output buffer.
-  chunks.count = std::min(command.elements, std::max(ceil_div(total_bytes, config_.vector_input_bytes()),
-                                                     ceil_div(command.output_bytes, config_.vector_output_bytes())));
-  if (data_) chunks.count = data_->chunks();
+  const Chunks chunks = data_ ? Chunks{data_->chunks()} : chunks_of(command);
   const std::uint64_t begin = clock_.now();
   std::uint64_t end = data_ ? load_tokens(begin, counters) : begin;
   std::uint64_t operations_done = 0;
@@ -185,9 +209,10 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
     const std::uint64_t port_cycles = command.a.on_chip ? ceil_div(bytes, config_.score_port_bytes()) : 0;
     const std::uint64_t busy = std::max(vector_cycles, quantizer_cycles);
     end = start + std::max(busy, port_cycles);
-    counters.compute_cycles += vector_cycles;
-    counters.exposed_quantizer_cycles += busy - vector_cycles;
+    counters.spend(Cause::compute, vector_cycles);
+    counters.spend(Cause::quantizer, busy - vector_cycles);
     counters.memory_stall(Stream::vector, end - start - busy);
+    counters.still_beside(clock_.now());
     operations_done += chunk_operations;
     if (quantizes) counters.quantized_elements += elements;
     ++counters.jobs;
@@ -223,15 +248,14 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
     sc_core::wait(changed_);
   const std::uint64_t drained = end + config_.vector_unit.latency_cycles;
   const std::uint64_t encoded = drained + (quantizes ? config_.quantizer.pipeline_cycles + 1 : 0);
-  counters.fill_drain_cycles += drained - end;
-  counters.exposed_quantizer_cycles += encoded - drained;
+  counters.spend(Cause::fill_drain, drained - end);
+  counters.spend(Cause::quantizer, encoded - drained);
   clock_.wait_until(encoded);
   while (writer_.outstanding() > 0)
     sc_core::wait(writer_.changed());
   const std::uint64_t now = std::max(clock_.now(), encoded);
   clock_.wait_until(now);
   counters.output_stall(writer_.last_stream(), now - encoded);
-  counters.cycles += now - begin;
   if (bad_operand_) return CommandStatus::bad_operand;
   return failed_ || writer_.failed() ? CommandStatus::bus_error : CommandStatus::done;
 }

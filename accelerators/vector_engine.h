@@ -13,6 +13,7 @@
 #include "accelerators/descriptor.h"
 #include "accelerators/machine_clock.h"
 #include "accelerators/machine_config.h"
+#include "accelerators/matrix_engine.h"
 #include "accelerators/result_writer.h"
 #include "accelerators/vector_data.h"
 #include "memory/dma_engine.h"
@@ -23,6 +24,8 @@ class VectorEngine final : public DmaListener {
  public:
   VectorEngine(const MachineConfig& config, DmaEngine& dma, ResultWriter& writer, const MachineClock& clock);
   CommandStatus check(const Descriptor& command) const;
+  /// What a checked command takes of the buffers while it runs.
+  BufferUse buffer_use(const Descriptor& command) const;
   /// Runs a checked command from the calling SC_THREAD until its last result is in memory.
   CommandStatus run(const Descriptor& command, CommandCounters& counters, const bool& abort);
   void dma_done(std::uint64_t token, tlm::tlm_response_status status) override;
@@ -40,6 +43,7 @@ class VectorEngine final : public DmaListener {
     /// [share(total, i), share(total, i + 1)) belongs to chunk i.
     std::uint64_t share(std::uint64_t total, std::uint64_t i) const;
   };
+  Chunks chunks_of(const Descriptor& command) const;
   void load(const Descriptor& command, const Chunks& chunks, std::uint64_t chunk, CommandCounters& counters);
   void load_data(std::uint64_t chunk, CommandCounters& counters);
   void load_runs(unsigned half, const std::vector<MemoryRun>& runs, std::vector<std::uint8_t>* bytes, Stream stream,

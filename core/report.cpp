@@ -96,6 +96,12 @@ std::optional<double> utilization(const Report& report, const ReportFigures& fig
   return static_cast<double>(figures.macs) / (static_cast<double>(figures.cycles) * report.peak_macs_per_cycle);
 }
 
+std::optional<double> utilization_at_work(const Report& report, const ReportFigures& figures) {
+  ReportFigures at_work = figures;
+  at_work.cycles += figures.hidden_cycles;
+  return utilization(report, at_work);
+}
+
 std::string binding_line(const Report& report, const std::string& label, const ReportFigures& figures) {
   if (figures.cycles == 0) return label + ": no cycles";
   const double cycles = static_cast<double>(figures.cycles);

@@ -51,6 +51,7 @@ struct ReportFigures {
   std::uint64_t compute_cycles = 0, fill_drain_cycles = 0, memory_stall_cycles = 0, output_stall_cycles = 0,
                 exposed_quantizer_cycles = 0;
   std::uint64_t weight_load_cycles = 0;        ///< part of fill_drain_cycles
+  std::uint64_t hidden_cycles = 0;             ///< worked beside operators before it: in none of the above
   StreamFigures memory_stalls, output_stalls;  ///< sum to memory_stall_cycles, output_stall_cycles
   double time_s = 0;
   std::uint64_t macs = 0;          ///< needed by the operator
@@ -78,6 +79,7 @@ void for_each_count(Figures& figures, Other& other, const Visit& visit) {
   visit("output_stall_cycles", figures.output_stall_cycles, other.output_stall_cycles);
   visit("exposed_quantizer_cycles", figures.exposed_quantizer_cycles, other.exposed_quantizer_cycles);
   visit("weight_load_cycles", figures.weight_load_cycles, other.weight_load_cycles);
+  visit("hidden_cycles", figures.hidden_cycles, other.hidden_cycles);
   visit("stall_cycles_by_stream.weight", figures.memory_stalls.weight, other.memory_stalls.weight);
   visit("stall_cycles_by_stream.activation", figures.memory_stalls.activation, other.memory_stalls.activation);
   visit("stall_cycles_by_stream.kv", figures.memory_stalls.kv, other.memory_stalls.kv);
@@ -116,7 +118,8 @@ struct OperatorFigures {
   std::uint64_t steps = 1;                       ///< decode steps summed up in this record
   std::uint64_t m = 0, k = 0, n = 0, count = 1;  ///< of the last step
   std::string schedule;                          ///< tile sizes and loop order of the last step
-  std::uint64_t begin_cycle = 0;                 ///< of the first step
+  std::uint64_t begin_cycle = 0;                 ///< of the first step's own cycles
+  std::vector<std::string> hidden_under;         ///< operators beside which its hidden cycles were spent
   ReportFigures figures;
 };
 
@@ -175,8 +178,10 @@ struct EnergyFigures {
 };
 EnergyFigures energy_of(const Report& report, const PriceList& prices, const ReportFigures& figures);
 
-/// utilization = macs / (cycles * peak); empty without cycles.
+/// utilization = macs / (cycles * peak), of a phase or a run; empty without cycles.
 std::optional<double> utilization(const Report& report, const ReportFigures& figures);
+/// The same of an operator, or several of a kind: of the cycles in which it was at work, hidden ones among them.
+std::optional<double> utilization_at_work(const Report& report, const ReportFigures& figures);
 /// What binds `figures`, in words, with the bound and the distance to it: the roofline line.
 std::string binding_line(const Report& report, const std::string& label, const ReportFigures& figures);
 

@@ -61,8 +61,9 @@ void write_counts(JsonWriter& json, const ReportFigures& figures) {
   close();
 }
 
-void write_figures(JsonWriter& json, const Report& report, const ReportFigures& figures) {
-  json.field("time_s", figures.time_s).field("utilization", utilization(report, figures));
+/// `used`: the utilization.
+void write_figures(JsonWriter& json, const Report& report, const ReportFigures& figures, std::optional<double> used) {
+  json.field("time_s", figures.time_s).field("utilization", used);
   write_counts(json, figures);
   write_activity(json, report, figures);
   if (!report.prices.empty()) write_energy(json, report, report.prices.front(), figures);
@@ -162,7 +163,7 @@ std::string report_json(const Report& report) {
 
   json.key("totals").begin_object();
   const ReportFigures totals = report.totals();
-  write_figures(json, report, totals);
+  write_figures(json, report, totals, utilization(report, totals));
   if (!report.prices.empty()) write_area_sums(json, report.prices.front());
   json.end_object();
 
@@ -170,7 +171,7 @@ std::string report_json(const Report& report) {
   for (const auto& name : report.phases()) {
     json.begin_object().field("name", name);
     const ReportFigures figures = report.phase(name);
-    write_figures(json, report, figures);
+    write_figures(json, report, figures, utilization(report, figures));
     json.field("binding", binding_line(report, name, figures)).end_object();
   }
   json.end_array();
@@ -185,7 +186,8 @@ std::string report_json(const Report& report) {
         .field("count", entry.count)
         .field("steps", entry.steps);
     json.field("schedule", entry.schedule).field("begin_cycle", entry.begin_cycle);
-    write_figures(json, report, entry.figures);
+    write_names(json, "hidden_under", entry.hidden_under);
+    write_figures(json, report, entry.figures, utilization_at_work(report, entry.figures));
     json.end_object();
   }
   json.end_array();
@@ -275,7 +277,8 @@ std::string operators_csv(const Report& report) {
                               "energy_idle_pj",
                               "energy_gated_pj",
                               "energy_total_pj",
-                              "prefetched_bytes"}) {
+                              "prefetched_bytes",
+                              "hidden_cycles"}) {
     table.column(heading);
   }
   for (const auto& [name, stream] : all_streams)
@@ -299,6 +302,7 @@ std::string operators_csv(const Report& report) {
     }
     row.push_back(to_text(energy.total.known()));
     row.push_back(std::to_string(f.prefetched_bytes));
+    row.push_back(std::to_string(f.hidden_cycles));
     for (const auto& [name, stream] : all_streams)
       row.push_back(std::to_string(f.memory_stalls.*stream + f.output_stalls.*stream));
     table.row(std::move(row));

@@ -62,6 +62,15 @@ class Reader {
     for (std::size_t i = 0; i < at(key).items.size(); ++i)
       visit({at(key).items[i], origin_, key + "." + std::to_string(i)});
   }
+  std::vector<std::string> texts(const std::string& key) const {
+    if (at(key).kind != Kind::array) fail(key, "must be a list");
+    std::vector<std::string> out;
+    for (const JsonValue& item : at(key).items) {
+      if (item.kind != Kind::string) fail(key, "must be a list of texts");
+      out.push_back(item.string);
+    }
+    return out;
+  }
   const std::vector<std::pair<std::string, JsonValue>>& members() const { return value_.members; }
 
  private:
@@ -128,6 +137,7 @@ OperatorFigures operator_from(const Reader& entry, const std::map<std::string, s
   if (out.steps == 0) entry.fail("steps", "must be 1 or more");
   out.schedule = entry.text("schedule");
   out.begin_cycle = entry.count("begin_cycle");
+  out.hidden_under = entry.texts("hidden_under");
   out.figures = figures_from(entry, index);
   return out;
 }

@@ -55,17 +55,18 @@ Table time_table(const Report& report) {
   Table table;
   table.column("operators", Table::Align::left);
   for (const char* heading : {"cycles", "time", "share %", "compute %", "fill/drain %", "memory %", "output %",
-                              "quantizer %", "utilization %"}) {
+                              "quantizer %", "hidden", "utilization %"}) {
     table.column(heading);
   }
   const ReportFigures totals = report.totals();
   for_each_line(report, [&](const std::string& label, const ReportFigures& f) {
     if (label == "total") table.rule();
-    const auto used = utilization(report, f);
+    const auto used = label == "total" ? utilization(report, f) : utilization_at_work(report, f);
     table.row({label, with_separators(f.cycles), with_prefix(f.time_s, "s"), percent(f.cycles, totals.cycles),
                percent(f.compute_cycles, f.cycles), percent(f.fill_drain_cycles, f.cycles),
                percent(f.memory_stall_cycles, f.cycles), percent(f.output_stall_cycles, f.cycles),
                percent(f.exposed_quantizer_cycles, f.cycles),
+               f.hidden_cycles == 0 ? std::string("-") : with_separators(f.hidden_cycles),
                fixed(used ? std::optional<double>(100 * *used) : std::nullopt, 1)});
   });
   return table;

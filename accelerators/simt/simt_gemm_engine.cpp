@@ -128,7 +128,6 @@ CommandStatus SimtGemmEngine::run(const Descriptor& command, CommandCounters& co
   counters.output_stall(writer_.last_stream(), end - computed);
   account(counters, computed - first);
   account_work(counters, l2_before);
-  counters.cycles += end - first;
   if (bad_operand_) return CommandStatus::bad_operand;
   return l2_.failed() || writer_.failed() ? CommandStatus::bus_error : CommandStatus::done;
 }
@@ -154,10 +153,10 @@ void SimtGemmEngine::account(CommandCounters& counters, std::uint64_t cycles) co
     left -= taken;
     return taken;
   };
-  counters.compute_cycles += take(multiply);
+  counters.spend(Cause::compute, take(multiply));
   counters.memory_stall(stream_of(GlobalOperand::w), take(awaited[1]));
   counters.memory_stall(stream_of(GlobalOperand::a), take(awaited[0]));
-  counters.fill_drain_cycles += left;
+  counters.spend(Cause::fill_drain, left);
 }
 
 void SimtGemmEngine::account_work(CommandCounters& counters, const L2Counters& before) {

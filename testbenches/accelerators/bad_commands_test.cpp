@@ -215,8 +215,20 @@ TEST_CASE("vector descriptors that make no sense get the status that says why") 
 
 TEST_CASE("descriptors of another version or with unknown enumerators are refused as such") {
   Machines machines;
-  for (const auto& [offset, value] : std::vector<std::pair<std::size_t, unsigned>>{
-           {0, 0}, {0, 2}, {0, 255}, {1, 3}, {1, 255}, {32, 3}, {33, 6}, {76, 200}, {77, 0}, {78, 9}}) {
+  for (const auto& [offset, value] : std::vector<std::pair<std::size_t, unsigned>>{{0, 0},
+                                                                                   {0, 1},
+                                                                                   {0, 3},
+                                                                                   {0, 255},
+                                                                                   {2, 4},
+                                                                                   {2, 128},
+                                                                                   {79, 8},
+                                                                                   {1, 3},
+                                                                                   {1, 255},
+                                                                                   {32, 3},
+                                                                                   {33, 6},
+                                                                                   {76, 200},
+                                                                                   {77, 0},
+                                                                                   {78, 9}}) {
     machines.add(mant_config({"buffers.output_kib=16"}), [offset = offset, value = value](MachineBench& bench) {
       CAPTURE(offset, value);
       auto bytes = good_gemm(bench.systolic()).pack();

@@ -157,7 +157,7 @@ bool accepts(std::size_t offset, std::uint8_t value) {
 }
 
 /// Offsets of single-byte fields; the format of operand i starts at operand_formats + i * operand_bytes.
-constexpr std::size_t version_at = 0, opcode_at = 1, causal_at = 32, order_at = 33;
+constexpr std::size_t version_at = 0, opcode_at = 1, flags_at = 2, order_free_at = 3, causal_at = 32, order_at = 33;
 constexpr std::size_t third_operand = 192, arrangement_at = 11;
 constexpr std::size_t operand_bytes = 40, operand_formats = 40 + 28, group_at = 0, cluster_at = 4, family_at = 8,
                       bits_at = 9, grouping_at = 10;
@@ -262,6 +262,8 @@ TEST_CASE("unknown versions, opcodes, masks, orders and formats are refused") {
     CAPTURE(value);
     CHECK(accepts(version_at, byte) == (value == descriptor_version));
     CHECK(accepts(opcode_at, byte) == (value <= 2));
+    CHECK(accepts(flags_at, byte) == (value <= 3));
+    CHECK(accepts(order_free_at, byte));
     CHECK(accepts(causal_at, byte) == (value <= 2));
     CHECK(accepts(order_at, byte) == (value <= 5));
     for (std::size_t operand = 0; operand < 3; ++operand) {
@@ -275,7 +277,8 @@ TEST_CASE("unknown versions, opcodes, masks, orders and formats are refused") {
       CHECK(accepts(format + grouping_at, byte) == grouping);
       CHECK(accepts(format + group_at, byte) == (value != 0));  // groups of no elements
       CHECK(accepts(format + cluster_at, byte));                // INT has no clusters
-      CHECK(accepts(format + arrangement_at, byte) == (value >> 4 <= static_cast<unsigned>(Arrangement::keys)));
+      CHECK(accepts(format + arrangement_at, byte) ==
+            ((value & 8) == 0 && value >> 4 <= static_cast<unsigned>(Arrangement::keys)));
     }
   }
 }
@@ -290,6 +293,7 @@ TEST_CASE("100000 random byte patterns unpack or are refused, and what unpacks p
     if (i % 2 == 0) {  // every other one gets past the enumerators
       bytes[version_at] = descriptor_version;
       bytes[opcode_at] %= 3;
+      bytes[flags_at] %= 4;
       bytes[causal_at] %= 3;
       bytes[order_at] %= 6;
       for (std::size_t operand = 0; operand < 3; ++operand) {

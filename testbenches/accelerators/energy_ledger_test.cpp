@@ -81,7 +81,7 @@ struct Priced {
 
 Priced price(const SystolicConfig& config, const CostBook& costs, const CommandCounters& counters) {
   Priced out;
-  const EnergyLedger ledger = config.ledger();
+  EnergyLedger ledger = config.ledger();
   out.report.activities = ledger.activities();
   out.report.prices = {ledger.price(costs)};
   out.figures.activity = ledger.activity(counters);
@@ -196,4 +196,24 @@ TEST_CASE("a machine whose formats need no quantizer has none") {
   const SystolicConfig config = SystolicConfig::from(node);
   const PriceList prices = config.ledger().price(book());
   CHECK(area_sum(prices, "quantizer").value() == 0.0);
+}
+
+TEST_CASE("work beside older commands takes its slots from the cycles of the run, to the unit") {
+  const SystolicConfig config =
+      SystolicConfig::from(ConfigNode::load(NIBBLE_SOURCE_DIR "/configs/accelerators/mant.yaml"));
+  EnergyLedger ledger = config.ledger();
+  std::size_t idle = 0;
+  while (ledger.activities()[idle].path() != "vector.idle")
+    ++idle;
+  const std::uint64_t lanes = config.vector_unit.lanes;
+  CommandCounters gemm, hidden, behind;
+  gemm.cycles = 1000;
+  hidden.cycles = 100;
+  hidden.hidden_cycles = 900;
+  hidden.vector_operations = 800 * lanes;  // 700 cycles of lanes more than its own
+  behind.cycles = 5000;
+  CHECK(ledger.activity(gemm)[idle] == 1000 * lanes);
+  CHECK(ledger.activity(hidden)[idle] == 0);
+  CHECK(ledger.activity(behind)[idle] == 4300 * lanes);
+  CHECK(ledger.activity(behind)[idle] == 5000 * lanes);
 }

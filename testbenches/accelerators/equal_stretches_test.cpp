@@ -39,7 +39,7 @@ struct Walk {
       stretches.enter(*job, progress, schedule);
       const std::uint64_t cycles = duration(job->instance);
       progress.end += cycles;
-      counters.compute_cycles += cycles;
+      counters.spend(Cause::compute, cycles);
       counters.read_bytes[0] += 10;
       counters.macs_by_mode[2] += job->m * job->k * job->n;
       ++counters.jobs;
@@ -49,7 +49,6 @@ struct Walk {
       counters.write_bytes[static_cast<unsigned>(Stream::output)] += share - progress.stream_written;
       progress.stream_written = share;
     }
-    counters.cycles += progress.end;
   }
 };
 

@@ -106,8 +106,9 @@ class Toy(program.ProgramTest):
             row = 2 * tokens + tokens + 2 * -(-tokens // 64)
             saved = 2 * 2 * batch * 8 * row
             for key in ("compulsory_bytes", "traffic_bytes"):
-                before, after = (r["totals"][key] if key == "compulsory_bytes" else r["totals"][key]["total"]
-                                 for r in (plain, fused))
+                # Descriptors apart: attention without scores on chip comes in parts.
+                before, after = (r["totals"][key] if key == "compulsory_bytes" else
+                                 r["totals"][key]["total"] - r["totals"][key]["command"] for r in (plain, fused))
                 self.assertEqual(before - after, saved, key)
             self.assertEqual(plain["totals"]["macs"], fused["totals"]["macs"])
             for stream in ("weight", "kv"):
@@ -117,7 +118,8 @@ class Toy(program.ProgramTest):
         # A row against 100 tokens takes 200 bytes, a key head has 4 x 100 rows, and there are two. 64 KiB hold 327 rows: 324,
         # whole tokens, and 76; 512 KiB both heads; 1 KiB one token; 512 bytes half a token.
         for buffers, share, steps in ((128, 0.5, 4), (1024, 0.5, 1), (2, 0.5, 200), (2, 0.25, 400)):
-            plain = self.run_toy("--prefill=100", f"--set=buffers.activation_kib={buffers}")
+            plain = self.run_toy("--prefill=100", f"--set=buffers.activation_kib={buffers}",
+                                 "--set=vector_unit.overlap=false")
             fused = self.run_toy("--prefill=100", f"--set=buffers.activation_kib={buffers}", "--set=attention.fused=true",
                                  f"--set=attention.buffer_share={share}")
             self.assertEqual(plain["totals"]["macs"], fused["totals"]["macs"])
@@ -142,9 +144,12 @@ class Toy(program.ProgramTest):
             self.assertFalse(any("--every-layer" in note for note in whole["notes"]))
             self.assertEqual(len(short["operators"]), len(whole["operators"]))
             for ours, theirs in zip(short["operators"], whole["operators"]):
-                for key in ("name", "phase", "layer", "steps", "macs", "traffic_bytes", "schedule", "compute_cycles",
-                            "weight_load_cycles", "sram_read_bytes"):
+                for key in ("name", "phase", "layer", "steps", "macs", "traffic_bytes", "schedule", "sram_read_bytes",
+                            "hidden_under"):
                     self.assertEqual(ours[key], theirs[key], (ours["name"], ours["layer"], key))
+                if not ours["hidden_under"]:
+                    for key in ("compute_cycles", "weight_load_cycles"):
+                        self.assertEqual(ours[key], theirs[key], (ours["name"], ours["layer"], key))
                 # A refresh that falls into an operator of a few microseconds, or not.
                 self.assertLess(abs(ours["cycles"] - theirs["cycles"]), 0.02 * theirs["cycles"] + 400)
                 if 0 <= ours["layer"] < 2 and ours["phase"] == "prefill":
@@ -275,23 +280,24 @@ class Models(program.ProgramTest):
 
     @unittest.skipIf(program.SANITIZED, "too slow with sanitizers")
     def test_stretches_of_long_commands_stand_for_those_behind_them(self):
-        for machine, scenario in (("mant", ["--prefill=2048"]), ("harmonia", ["--decode=1", "--context=65536", "--batch=16"])):
+        for machine, scenario in (("mant", ["--prefill=2048"]), ("harmonia", ["--decode=1", "--context=65536", "--batch=16",
+                                                                              "--set=vector_unit.overlap=false"])):
             command = ("run", "--accelerator", machine, "--model=llama-2-7b", *scenario)
             short, whole = self.report(*command), self.report(*command, "--every-tile")
             report_checks.check(self, short)
             self.assertTrue(any("--every-tile" in note for note in short["notes"]))
             self.assertFalse(any("--every-tile" in note for note in whole["notes"]))
             ours, theirs = short["totals"], whole["totals"]
-            for key in ("macs", "pe_macs", "traffic_bytes", "compulsory_bytes", "compute_cycles", "ideal_cycles",
-                        "sram_read_bytes", "sram_write_bytes"):
+            for key in ("macs", "pe_macs", "traffic_bytes", "compulsory_bytes", "ideal_cycles", "sram_read_bytes",
+                        "sram_write_bytes"):
                 self.assertEqual(ours[key], theirs[key], key)
-            for key in ("cycles", "dram_read_bytes", "dram_write_bytes"):
+            for key in ("cycles", "compute_cycles", "dram_read_bytes", "dram_write_bytes"):
                 self.assertLess(abs(ours[key] / theirs[key] - 1), 0.001, key)
             self.assertLess(abs(ours["energy_pj"]["total"] / theirs["energy_pj"]["total"] - 1), 0.001)
             # Operators follow one another in the time of the report.
-            ends = [o["begin_cycle"] + o["cycles"] for o in short["operators"]]
-            for end, behind in zip(ends, short["operators"][1:]):
-                self.assertLess(abs(behind["begin_cycle"] - end), 200)
+            for before, behind in zip(short["operators"], short["operators"][1:]):
+                if before["steps"] == behind["steps"] == 1:
+                    self.assertLess(abs(behind["begin_cycle"] - before["begin_cycle"] - before["cycles"]), 200)
 
     @unittest.skipIf(program.SANITIZED, "too slow with sanitizers")
     def test_llama(self):

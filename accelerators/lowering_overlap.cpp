@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The part of ModelLowering that lets the array and the vector unit work side by side.
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <utility>
+
+#include "accelerators/lowering.h"
+#include "core/error.h"
+#include "core/units.h"
+
+namespace nibble {
+namespace {
+
+std::uint64_t share(std::uint64_t total, std::uint64_t first, std::uint64_t count, std::uint64_t of) {
+  const auto until = [&](std::uint64_t end) { return total / of * end + total % of * end / of; };
+  return until(first + count) - until(first);
+}
+
+/// C arranged as heads: the rows of the sequences from that of instance `first` on.
+void move_rows(const Descriptor& whole, std::uint64_t first, OperandDescriptor& c) {
+  const std::uint64_t heads = c.columns / (std::uint64_t{whole.rows_per_token} * whole.n);
+  OperandDescriptor before = c;
+  before.rows = narrow(first / heads * (whole.m / whole.rows_per_token), "rows");
+  if (before.rows % c.block_rows != 0) throw InternalError("a part of an attention begins within a block of rows");
+  if (before.rows > 0) c.address += before.bytes();
+  c.rows -= before.rows;
+}
+
+}  // namespace
+
+LoweredCommand part_of(const LoweredCommand& whole, std::uint64_t first, std::uint64_t count) {
+  LoweredCommand part = whole;
+  Descriptor& d = part.descriptor;
+  const std::uint64_t of = whole.descriptor.count;
+  const auto own = [&](std::uint64_t total) { return share(total, first, count, of); };
+  const auto before = [&](std::uint64_t total) { return share(total, 0, first, of); };
+  part.macs = own(whole.macs);
+  part.compulsory_bytes = own(whole.compulsory_bytes);
+  d.count = narrow(count, "count");
+  if (d.opcode == Opcode::vector) {
+    d.elements = own(d.elements);
+    for (auto* bytes : {&d.input_bytes[0], &d.input_bytes[1], &d.output_bytes})
+      *bytes = own(*bytes);
+    if (d.timing_only) {
+      d.a.address += before(whole.descriptor.input_bytes[0]);
+      d.w.address += before(whole.descriptor.input_bytes[1]);
+      d.c.address += before(whole.descriptor.output_bytes);
+      return part;
+    }
+  }
+  d.a.address += first * d.a.instance_stride;
+  d.w.address += first * d.w.instance_stride;
+  for (auto& continuation : d.continuations)
+    continuation.address += first * continuation.instance_stride;
+  if (d.c.arrangement == Arrangement::heads) {
+    move_rows(whole.descriptor, first, d.c);
+  } else {
+    d.c.address += first * d.c.instance_stride;
+  }
+  return part;
+}
+
+/// Parts of the instances of an attention, so that the softmax of one runs beside the products of others. With c parts
+/// all but one of c of the shorter of both is hidden; each part is paid with commands of its own.
+std::uint64_t ModelLowering::attention_parts(const Operator& scores) const {
+  if (!config_.vector_unit.overlap || config_.fused_attention) return 1;
+  const FormatsConfig& formats = config_.formats;
+  const auto function = static_cast<std::size_t>(VectorFunction::softmax);
+  const double softmax = static_cast<double>(scores.elements()) *
+                         config_.vector_unit.operations_per_element.at(function) /
+                         static_cast<double>(config_.vector_unit.lanes);
+  const double products = 2 * static_cast<double>(scores.macs()) / config_.macs_per_cycle(formats.query, formats.key);
+  // [D] a part's commands wait four times for memory: descriptor, operands, results, status; and for their pipelines.
+  const double price = 4 * (memory_latency_ + static_cast<double>(config_.vector_unit.latency_cycles)) + 1;
+  const double parts = std::sqrt(std::min(softmax, products) / price);
+  const std::uint64_t most = scores.count / inseparable_instances();
+  return std::clamp<std::uint64_t>(static_cast<std::uint64_t>(parts), 1, std::max<std::uint64_t>(most, 1));
+}
+
+/// A GEMM command that runs beside vector commands leaves them room in the buffers.
+bool ModelLowering::beside_vector(const Operator& op) const {
+  if (!config_.vector_unit.overlap) return false;
+  if (op.kind == OperatorKind::attention) return parts_ > 1 && !chunk_;
+  // Queries and keys pass the vector unit while the values are projected.
+  const bool processed = model_.positions == Positions::rotary || model_.qk_norm || model_.qkv_bias;
+  return op.writes == "v" && processed;
+}
+
+void ModelLowering::name_tensors(const Operator& op, LoweredCommand& command) const {
+  const auto cache_of = [&](TensorRole role) {
+    return (role == TensorRole::key ? "keys " : "values ") + std::to_string(op.layer);
+  };
+  const auto is_cache = [](TensorRole role) { return role == TensorRole::key || role == TensorRole::value; };
+  command.reads = op.reads;
+  command.writes = {op.writes};
+  command.reads.push_back(op.writes);  // commands of one operator follow one another
+  if (is_cache(op.c)) command.writes.push_back(cache_of(op.c));
+  if (!is_cache(op.w)) return;
+  if (command.descriptor.opcode == Opcode::gemm) {
+    command.reads.push_back(command.weights = cache_of(op.w));
+  } else {
+    // Blocks of the caches move to another format.
+    for (const TensorRole role : {TensorRole::key, TensorRole::value})
+      command.writes.push_back(cache_of(role));
+  }
+}
+
+/// Scores, softmax and context of part after part: while the softmax of one runs, the array computes the scores of the
+/// next and the context of the one before.
+void ModelLowering::overlap_attention(std::deque<LoweredCommand>& commands) {
+  using Commands = std::vector<LoweredCommand>;
+  const auto take = [&](std::size_t begin, std::size_t end, Opcode opcode, Commands& others) {
+    Commands taken;
+    for (std::size_t i = begin; i < end; ++i)
+      (commands[i].descriptor.opcode == opcode ? taken : others).push_back(std::move(commands[i]));
+    return taken;
+  };
+  Commands before, none, behind;
+  const Commands scores = take(scores_begin_, softmax_begin_, Opcode::gemm, before);
+  const Commands softmax = take(softmax_begin_, context_begin_, Opcode::vector, none);
+  const Commands context = take(context_begin_, commands.size(), Opcode::gemm, behind);
+  commands.resize(scores_begin_);
+  const auto append = [&](LoweredCommand command) {
+    order_.place(command);
+    commands.push_back(std::move(command));
+  };
+  const std::uint64_t unit = inseparable_instances(), all = scores.front().descriptor.count / unit;
+  const auto append_part = [&](const Commands& whole, std::uint64_t part) {
+    const std::uint64_t first = share(all, 0, part, parts_), count = share(all, part, 1, parts_);
+    for (const LoweredCommand& command : whole) {
+      LoweredCommand own = parts_ > 1 ? part_of(command, first * unit, count * unit) : command;
+      for (auto* names : {&own.reads, &own.writes}) {
+        for (std::string& name : *names) {
+          if (name == "scores" || name == "probabilities") name += ' ' + std::to_string(part);
+        }
+      }
+      append(std::move(own));
+    }
+  };
+  for (LoweredCommand& command : before)
+    append(std::move(command));
+  append_part(scores, 0);
+  for (std::uint64_t part = 0; part < parts_; ++part) {
+    append_part(softmax, part);
+    if (part + 1 < parts_) append_part(scores, part + 1);
+    if (part > 0) append_part(context, part - 1);
+  }
+  append_part(context, parts_ - 1);
+  for (LoweredCommand& command : behind)
+    append(std::move(command));
+}
+
+}  // namespace nibble
