@@ -161,7 +161,7 @@ void AddressMap::build_parts() {
     if (!parts.empty()) {
       Part& last = parts.back();
       if (last.shift + last.bits == shift && last.to + last.bits == to) {
-        ++last.bits;
+        last.mask = (std::uint64_t{1} << ++last.bits) - 1;
         return;
       }
     }
@@ -200,7 +200,7 @@ void AddressMap::find_stripes() {
 std::uint64_t AddressMap::global(std::uint64_t local, unsigned channel) const {
   std::uint64_t burst = gather(spread_parts_, local);
   for (const Part& p : channel_parts_)
-    burst |= (std::uint64_t{channel} >> p.to & ((std::uint64_t{1} << p.bits) - 1)) << p.shift;
+    burst |= (std::uint64_t{channel} >> p.to & p.mask) << p.shift;
   return burst;
 }
 
@@ -223,7 +223,7 @@ std::uint64_t AddressMap::local_from(std::uint64_t burst, unsigned channel) cons
   if (channel_parts_.empty()) return burst;
   if (channel_parts_.size() == 1) {
     const Part& p = channel_parts_.front();
-    const auto here = static_cast<unsigned>(burst >> p.shift & ((std::uint64_t{1} << p.bits) - 1));
+    const auto here = static_cast<unsigned>(burst >> p.shift & p.mask);
     const std::uint64_t high = burst >> (p.shift + p.bits);
     const std::uint64_t low = burst & ((std::uint64_t{1} << p.shift) - 1);
     if (here == channel) return high << p.shift | low;

@@ -59,12 +59,13 @@ class AddressMap {
  private:
   struct Part {
     unsigned shift, bits, to;  ///< source bit, width, destination bit
+    std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
   };
   using Parts = std::vector<Part>;
   static std::uint64_t gather(const Parts& parts, std::uint64_t from) {
     std::uint64_t value = 0;
     for (const Part& p : parts)
-      value |= (from >> p.shift & ((std::uint64_t{1} << p.bits) - 1)) << p.to;
+      value |= (from >> p.shift & p.mask) << p.to;
     return value;
   }
   void build_parts();

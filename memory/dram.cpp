@@ -159,13 +159,20 @@ void Dram::wait_for(unsigned channel, int transactions) {
 void Dram::find_bounds() const {
   for (; changed_ != 0; changed_ &= changed_ - 1) {
     const auto channel = static_cast<unsigned>(__builtin_ctzll(changed_));
-    bounds_[channel] = channels_[channel]->finish_bound();
+    const Cycle before = bounds_[channel], bound = channels_[channel]->finish_bound();
+    bounds_[channel] = bound;
+    if (bound <= earliest_) {
+      earliest_ = bound;
+    } else if (before == earliest_) {
+      earliest_ = *std::min_element(bounds_.begin(), bounds_.end());
+    }
   }
 }
 
 void Dram::advance(std::uint64_t now) {
   const auto cycle = static_cast<Cycle>(now / tck_);
   find_bounds();
+  if (earliest_ > cycle) return;
   for (unsigned channel = 0; channel < channels_.size(); ++channel) {
     if (bounds_[channel] > cycle) continue;
     channels_[channel]->advance(cycle);
@@ -186,6 +193,7 @@ void Dram::synchronize() {
 /// A transaction is complete when the last of its channels is; no other channel need be looked at before.
 std::uint64_t Dram::next_event() const {
   find_bounds();
+  if (several_.empty()) return earliest_ == DramChannel::never ? never : time_of(earliest_);
   Cycle next = DramChannel::never;
   for (std::uint64_t mask = awaited_; mask != 0; mask &= mask - 1)
     next = std::min(next, bounds_[static_cast<unsigned>(__builtin_ctzll(mask))]);

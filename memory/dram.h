@@ -78,11 +78,12 @@ class Dram final : public TimedTarget {
   std::vector<std::unique_ptr<DramChannel>> channels_;
   std::vector<Transaction> transactions_;
   std::vector<std::uint32_t> free_;
-  std::vector<std::uint32_t> several_;  ///< open transactions with more than one channel left
-  std::vector<unsigned> last_here_;     ///< by channel: open transactions that wait for this channel alone
-  std::uint64_t awaited_ = 0;           ///< channels for which last_here_ is not 0
-  mutable std::vector<Cycle> bounds_;   ///< by channel: its finish_bound()
-  mutable std::uint64_t changed_ = 0;   ///< channels whose bound is to be asked again
+  std::vector<std::uint32_t> several_;           ///< open transactions with more than one channel left
+  std::vector<unsigned> last_here_;              ///< by channel: open transactions that wait for this channel alone
+  std::uint64_t awaited_ = 0;                    ///< channels for which last_here_ is not 0
+  mutable std::vector<Cycle> bounds_;            ///< by channel: its finish_bound()
+  mutable Cycle earliest_ = DramChannel::never;  ///< of bounds_
+  mutable std::uint64_t changed_ = 0;            ///< channels whose bound is to be asked again
   std::vector<std::unique_ptr<Statistics>> channel_statistics_;
   std::uint64_t statistics_from_ = 0;
 };

@@ -66,13 +66,13 @@ void DramChannel::account(unsigned index, Cycle time) {
       lose(cause, reached - cursor);
       cursor = reached;
     };
-    until(LostCause::refresh, bank.refreshed_at);
+    until(LostCause::refresh, notes_[index].refreshed_at);
     const Cycle bus = floor_of(column, bank);
     until(d != last_direction_      ? LostCause::turnaround
           : bank.rank != last_rank_ ? LostCause::rank_switch
                                     : LostCause::column_spacing,
           bus);
-    until(LostCause::row, std::max(cursor, bank.cas_ok[d] - bank.rate_wait));
+    until(LostCause::row, std::max(cursor, bank.cas_ok[d] - notes_[index].rate_wait));
     until(LostCause::activate_rate, bank.cas_ok[d]);
     until(LostCause::queue, time);
   }

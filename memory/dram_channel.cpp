@@ -6,10 +6,6 @@
 namespace nibble {
 namespace {
 
-unsigned lowest_bit(std::uint64_t mask) {
-  return static_cast<unsigned>(__builtin_ctzll(mask));
-}
-
 /// Distance of column commands that walk consecutive banks of a stripe again and again, or 0 when it is not constant.
 Cycle spacing_of_stripe(const AddressMap& map, const DramGeometry& geometry, Cycle ccd_s, Cycle ccd_l) {
   const std::uint64_t stripe = std::uint64_t{1} << map.stripe_bits();
@@ -59,16 +55,17 @@ DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
                        spacing_of_stripe(map, device.geometry, timing_.ccd_s, timing_.ccd_l_write)},
       leaps_(!per_bank_),
       banks_(device.geometry.banks()),
+      notes_(device.geometry.banks()),
       ranks_(device.geometry.ranks),
       groups_(std::size_t{device.geometry.ranks} * device.geometry.bank_groups) {
   const DramGeometry& g = device.geometry;
-  need_of_.fill(kinds);
+  classify_all();
   jobs_.emplace_back();
   pieces_.emplace_back();
   for (unsigned bank = 0; bank < banks_.size(); ++bank) {
     banks_[bank].group = static_cast<std::uint8_t>(bank / g.banks_per_group);
-    banks_[bank].rank = static_cast<std::uint8_t>(bank / (g.banks_per_group * g.bank_groups));
     group_of_[bank] = banks_[bank].group;
+    banks_[bank].rank = static_cast<std::uint8_t>(bank / (g.banks_per_group * g.bank_groups));
     ranks_[banks_[bank].rank].banks |= std::uint64_t{1} << bank;
   }
   for (unsigned rank = 0; rank < ranks_.size(); ++rank) {
@@ -77,6 +74,8 @@ DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
                       : timing_.refi + static_cast<Cycle>(rank) * timing_.refi / static_cast<Cycle>(ranks_.size());
     ranks_[rank].activates.fill(-timing_.faw);
   }
+  for (std::uint64_t k = 0; k <= stripe_mask_; ++k)
+    bank_in_stripe_[k] = static_cast<std::uint16_t>(map_.bank(k) ^ map_.bank(0));
   find_refresh();
 }
 
@@ -92,11 +91,16 @@ DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
   } else {
     feed_.push({first, count, direction});
   }
+  const std::int64_t fed = fed_[direction];
   feed(now_ + 1);
   const unsigned before = direction_;
-  choose_direction();  // here too, so that the outcome does not depend on when advance() is called
+  if (fed != fed_[direction]) {
+    quiet_until_ = 0;
+    choose_direction();  // here too, so that the outcome does not depend on when advance() is called
+  }
   bound_known_ = bound_known_ && before == direction_;
-  if (bound_known_) bound_ = std::min(bound_, bound_of_new(direction, static_cast<std::int64_t>(count)));
+  if (bound_known_ && bound_ > now_ + latency_[direction] + burst_)
+    bound_ = std::min(bound_, bound_of_new(direction, static_cast<std::int64_t>(count)));
 }
 
 /// The request just pushed cannot be complete before this cycle, whatever the banks' state.
@@ -109,7 +113,13 @@ Cycle DramChannel::bound_of_new(unsigned direction, std::int64_t count) const {
   return column_time + (std::max(count, ahead) - 1) * timing_.ccd_s + latency_[direction] + burst_;
 }
 
-[[gnu::flatten, gnu::noinline]] void DramChannel::advance(Cycle until) {
+void DramChannel::advance(Cycle until) {
+  if (until >= quiet_until_) work(until);
+  now_ = std::max(now_, until);
+  if (bound_ <= until) bound_known_ = false;
+}
+
+[[gnu::flatten, gnu::noinline]] void DramChannel::work(Cycle until) {
   if (until <= now_) return;
   for (bool first = true;; first = false) {
     choose_direction();
@@ -118,7 +128,10 @@ Cycle DramChannel::bound_of_new(unsigned direction, std::int64_t count) const {
     const Cycle refresh_time = refresh_at_;
     // Running ahead is worth its while only together with work that is due: it then happens in long stretches.
     const Cycle next = std::min(time, refresh_time);
-    if (next > until && (first || !decided(next, until, kind == column ? 1 : 0))) break;
+    if (next > until && (first || !decided(next, until, kind == column ? 1 : 0))) {
+      quiet_until_ = next;
+      return;
+    }
     bound_known_ = false;
     if (time < refresh_time) {
       issue(kind, until);
@@ -129,8 +142,6 @@ Cycle DramChannel::bound_of_new(unsigned direction, std::int64_t count) const {
       if (ranks_[rank].refresh_at <= refresh_time) refresh_step(rank);
     }
   }
-  now_ = until;
-  if (bound_ <= until) bound_known_ = false;
 }
 
 /// Whether what happens at `time`, taking up to `bursts` from the queue, can no longer be changed by an arrival after
@@ -140,12 +151,17 @@ bool DramChannel::decided(Cycle time, Cycle until, Cycle bursts) const {
 }
 
 void DramChannel::choose_direction() {
-  const std::int64_t reads = fed_[read] - served_[read], writes = fed_[write] - served_[write];
-  const std::int64_t others = direction_ == read ? writes : reads;
-  if (others == 0) {
-    streak_ = hold_ = 0;
-    return;
+  const unsigned other = 1 - direction_;
+  if (fed_[other] == served_[other]) {
+    streak_ = 0;
+    hold_ = 0;
+  } else {
+    choose_between();
   }
+}
+
+[[gnu::noinline]] void DramChannel::choose_between() {
+  const std::int64_t reads = fed_[read] - served_[read], writes = fed_[write] - served_[write];
   const bool forced = streak_ >= streak_cap_;
   if (direction_ == read) {
     if (reads != 0 && !forced && (writes < write_high_ || hold_ > 0)) return;
@@ -189,121 +205,30 @@ void DramChannel::choose_direction() {
   return true;
 }
 
-/// Records what the bank needs next in the current direction. To be called after every change of the bank or of its
-/// jobs.
-void DramChannel::classify(unsigned index) {
-  const Bank& bank = banks_[index];
-  const unsigned d = direction_;
-  need_nothing(index);
-  const bool ahead = prepares_read(bank);
-  const Index head = ahead ? bank.head[read] : bank.head[d], hit = bank.hit[d];
-  if (head == none) return;
-  const bool overtaken = bank.overtakes >= row_hit_cap_ && head != hit;
-  if (hit != none && !overtaken && !ahead) {
-    const Job& job = jobs_[static_cast<std::size_t>(hit)];
-    order_[index] = order_of(job.next, index);
-    need(index, column, std::max(bank.cas_ok[d], job.enter));
-    return;
-  }
-  const Job& job = jobs_[static_cast<std::size_t>(head)];
-  order_[index] = order_of(ahead ? job.next + younger_than_all : job.next, index);
-  const bool open = bank.row >= 0;
-  need(index, open ? precharge_row : activate_row, std::max(open ? bank.pre_ok : bank.act_ok, job.enter));
-}
-
-/// The bank needs this from `ready` on, for the burst named by order_.
-void DramChannel::need(unsigned index, Kind kind, Cycle ready) {
-  ready_[index] = ready;
-  need_of_[index] = kind;
-  needing_[kind] |= std::uint64_t{1} << index;
-  if (best_[kind].known) best_[kind].improve(std::max(ready, floor_of(kind, banks_[index])), order_[index]);
-}
-
-void DramChannel::need_nothing(unsigned index) {
-  const Kind was = need_of_[index];
-  if (was == kinds) return;
-  need_of_[index] = kinds;
-  needing_[was] &= ~(std::uint64_t{1} << index);
-  best_[was].known = best_[was].known && best_[was].bank() != index;
-}
-
-[[gnu::noinline]] void DramChannel::classify_all() {
-  needing_ = {};
-  need_of_.fill(kinds);
-  best_ = {};
-  for (std::uint64_t mask = active_[read] | active_[write]; mask != 0; mask &= mask - 1)
-    classify(lowest_bit(mask));
-}
-
-/// From when on the rank, and with its bank group the bank, allow a command of this kind.
-Cycle DramChannel::floor_of(Kind kind, const Rank& rank) const {
-  if (kind == column) return rank.cas_ok[direction_];
-  if (kind == precharge_row) return rank.pre_ok;
-  return std::max(rank.act_ok, rank.activates[rank.oldest_activate] + timing_.faw);
-}
-
-Cycle DramChannel::floor_of(Kind kind, const Bank& bank) const {
-  const Cycle rank = floor_of(kind, ranks_[bank.rank]);
-  const Group& group = groups_[bank.group];
-  if (kind == column) return std::max(rank, group.cas_ok[direction_]);
-  return kind == precharge_row ? rank : std::max(rank, group.act_ok);
-}
-
-/// The earliest command of a kind; among equals the one that the oldest burst wants.
-template <DramChannel::Kind kind>
-void DramChannel::find() {
-  Candidate best;
-  for (const Rank& rank : ranks_) {
-    std::uint64_t mask = needing_[kind] & rank.banks;
-    if (mask == 0) continue;
-    const Cycle floor = floor_of(kind, rank);
-    for (; mask != 0; mask &= mask - 1) {
-      const unsigned index = lowest_bit(mask);
-      Cycle time = std::max(ready_[index], floor);
-      if (kind != precharge_row) {
-        const Group& group = groups_[group_of_[index]];
-        time = std::max(time, kind == column ? group.cas_ok[direction_] : group.act_ok);
-      }
-      best.improve(time, order_[index]);
-    }
-  }
-  best.known = true;
-  best_[kind] = best;
-}
-
-/// The kind of the next command; in one cycle precharge goes before activate before column. `kinds`: nothing to do.
-DramChannel::Kind DramChannel::choose() {
-  if (!best_[column].known) find<column>();
-  if (!best_[activate_row].known) find<activate_row>();
-  if (!best_[precharge_row].known) find<precharge_row>();
-  Kind next = precharge_row;
-  if (best_[activate_row].time < best_[next].time) next = activate_row;
-  if (best_[column].time < best_[next].time) next = column;
-  return best_[next].time == never ? kinds : next;
-}
-
 void DramChannel::issue(Kind kind, Cycle until) {
   const Candidate chosen = best_[kind];
   const unsigned index = chosen.bank();
   if (kind == precharge_row) {
     // Precharges of one cycle do not touch each other unless tPPD holds them apart.
-    std::uint64_t banks = needing_[precharge_row];
+    std::uint64_t banks = timing_.ppd != 0 ? bit(index) : needing_[precharge_row];
     for (; banks != 0; banks &= banks - 1) {
       const unsigned bank = lowest_bit(banks);
-      if (bank != index && (timing_.ppd != 0 || ready_[bank] > chosen.time)) continue;
+      if (ready_[bank] > chosen.time) continue;
       const Index wanted = banks_[bank].head[prepares_read(banks_[bank]) ? read : direction_];
       precharge(bank, chosen.time);
-      need_nothing(bank);
-      need(bank, activate_row, std::max(banks_[bank].act_ok, jobs_[static_cast<std::size_t>(wanted)].enter));
+      need_instead(bank, activate_row, std::max(banks_[bank].act_ok, jobs_[static_cast<std::size_t>(wanted)].enter));
     }
   } else if (kind == activate_row) {
     const Bank& bank = banks_[index];
     const bool ahead = prepares_read(bank);
     const Job& job = jobs_[static_cast<std::size_t>(bank.head[ahead ? read : direction_])];
     activate(index, job.row, ready_[index], chosen.time);
-    need_nothing(index);
-    if (!ahead) need(index, column, std::max(bank.cas_ok[direction_], job.enter));
-  } else if (!leaps_ || !leap(until)) {
+    if (ahead) {
+      need_nothing(index);
+    } else {
+      need_instead(index, column, std::max(bank.cas_ok[direction_], job.enter));
+    }
+  } else if (!leaps_ || !try_leap(until)) {
     serve(index, chosen.time);
   }
 }
@@ -323,11 +248,11 @@ void DramChannel::precharge(unsigned index, Cycle time) {
   if (timing_.ppd != 0) best_[precharge_row].known = false;
 }
 
-void DramChannel::activate(unsigned index, std::uint64_t row, Cycle ready, Cycle time) {
+void DramChannel::activate(unsigned index, std::int64_t row, Cycle ready, Cycle time) {
   Bank& bank = banks_[index];
   Rank& rank = ranks_[bank.rank];
-  bank.row = static_cast<std::int64_t>(row);
-  bank.rate_wait = time - ready;
+  bank.row = row;
+  notes_[index].rate_wait = time - ready;
   bank.cas_ok = {time + timing_.rcd_read, time + timing_.rcd_write};
   bank.pre_ok = time + timing_.ras;
   bank.act_ok = time + timing_.rc;
@@ -335,12 +260,12 @@ void DramChannel::activate(unsigned index, std::uint64_t row, Cycle ready, Cycle
   bank.hit = {next_hit(bank, bank.head[read]), next_hit(bank, bank.head[write])};
   rank.activates[rank.oldest_activate] = time;
   rank.oldest_activate = (rank.oldest_activate + 1) % 4;
-  rank.act_ok = time + timing_.rrd_s;
+  rank.act_ok = std::max(time + timing_.rrd_s, rank.activates[rank.oldest_activate] + timing_.faw);
   groups_[bank.group].act_ok = time + timing_.rrd_l;
   if (rank.open_banks++ == 0) rank.active_from = std::max(time, rank.counted_to);
   ++counters_.activates;
   ++rank.counters.activates;
-  log(DramCommand::Kind::activate, bank.rank, index, row, time);
+  log(DramCommand::Kind::activate, bank.rank, index, static_cast<std::uint64_t>(row), time);
   ++(bank.left_for_other_row ? counters_.conflicts : counters_.misses);
   bank.left_for_other_row = false;
   best_[activate_row].known = false;
@@ -365,17 +290,20 @@ void DramChannel::serve(unsigned index, Cycle time) {
   account(index, time);
   column_timing(index, time);
   column_count(ranks_[bank.rank], 1);
-  if (per_bank_) --bank.waiting[d];
-  log(d == read ? DramCommand::Kind::read : DramCommand::Kind::write, bank.rank, index, job.row, time);
+  if (per_bank_) --notes_[index].waiting[d];
+  log(d == read ? DramCommand::Kind::read : DramCommand::Kind::write, bank.rank, index,
+      static_cast<std::uint64_t>(job.row), time);
   complete_one(job, time + latency_[d] + burst_);
-  job.next += stripe_;
-  order_[index] = order_of(job.next, index);
-  const bool exhausted = job.next >= pieces_[static_cast<std::size_t>(job.piece)].end;
+  const std::int64_t next = job.next += stripe_;
+  const bool exhausted = next >= pieces_[static_cast<std::size_t>(job.piece)].end;
   if (exhausted) remove_job(d, job_index);
   feed(time + 1);
   if (close_page_) close_if_unused(index);
-  // Otherwise the bank needs the same again, from the same time on.
-  if (exhausted || bank.overtakes != 0 || close_page_) classify(index);
+  if (exhausted || bank.overtakes != 0 || close_page_) {
+    classify(index);
+  } else {
+    reorder(index, next);  // it needs the same again, from the same time on
+  }
 }
 
 /// What a column command at `time` forbids to later commands.

@@ -122,6 +122,15 @@ class DramChannel {
   static constexpr Index none = 0;  ///< no job, no piece; what is written to entry 0 is never read
   static constexpr unsigned read = 0, write = 1;
   static constexpr std::int64_t younger_than_all = std::int64_t{1} << 56;
+  /// Of up to so many banks all are compared; of more the oldest is asked first. Both choose the same.
+  static constexpr unsigned few_banks = 5;
+
+  static unsigned lowest_bit(std::uint64_t mask) { return static_cast<unsigned>(__builtin_ctzll(mask)); }
+  static std::uint64_t bit(unsigned index) { return std::uint64_t{1} << index; }
+
+  static std::uint64_t rotate_right(std::uint64_t mask, std::int64_t by) {
+    return mask >> (by & 63) | mask << (-by & 63);
+  }
 
   struct Bank {
     std::int64_t row = -1;  ///< -1: closed
@@ -132,6 +141,9 @@ class DramChannel {
     std::uint8_t rank = 0, group = 0;                         ///< group: over all ranks
     bool left_for_other_row = false;
     unsigned overtakes = 0;
+  };
+  /// What is seldom asked of a bank.
+  struct BankNotes {
     Cycle refreshed_at = 0;                 ///< end of the last refresh
     Cycle rate_wait = 0;                    ///< how long tRRD or tFAW held up the last activate
     std::array<std::int64_t, 2> waiting{};  ///< bursts in the window, with QueueKind::per_bank
@@ -141,7 +153,8 @@ class DramChannel {
     std::array<Cycle, 2> cas_ok{};
     std::array<Cycle, 4> activates{};  ///< the last four, a ring
     unsigned oldest_activate = 0;
-    Cycle act_ok = 0, pre_ok = 0;
+    Cycle act_ok = 0;  ///< with tRRD and tFAW
+    Cycle pre_ok = 0;
     Cycle refresh_at = 0;     ///< next step of the refresh
     std::int64_t round = 0;   ///< per-bank refreshes done
     bool closing = false;     ///< the banks of a per-bank refresh are closed, its command is to come
@@ -157,21 +170,26 @@ class DramChannel {
   /// Waiting bursts of one row of one bank: ages next, next + stripe, ... below the piece's end.
   struct Job {
     std::int64_t next = 0;
-    std::uint64_t row = 0;
+    std::int64_t row = 0;
     Cycle enter = 0;
     std::uint64_t segment = 0;  ///< number of the segment of `next`, or of one before it
     Index piece = none, previous = none, following = none;
-    std::uint8_t bank = 0, residue = 0;
+    std::uint16_t bank = 0, residue = 0;
   };
   /// Consecutive bursts in one block of the address map.
   struct Piece {
     std::int64_t end = 0;  ///< age after the last burst in the window
     std::uint64_t next_local = 0;
     std::uint64_t jobs = 0;   ///< local numbers modulo stripe that have a job, one bit each
+    std::int64_t row = 0;     ///< of all its bursts
+    unsigned bank = 0;        ///< of a local number that is a multiple of stripe
     bool extendable = false;  ///< the next burst of its direction may continue it
     /// Local number of the burst of that age.
     std::uint64_t local(std::int64_t age) const { return next_local - static_cast<std::uint64_t>(end - age); }
   };
+  unsigned bank_of(const Piece& piece, std::uint64_t local) const {
+    return piece.bank ^ bank_in_stripe_[local & stripe_mask_];
+  }
   struct Feed {
     std::uint64_t next = 0, left = 0;
     unsigned direction = 0;
@@ -206,15 +224,20 @@ class DramChannel {
   void feed(Cycle enter);
   std::int64_t room_for(unsigned direction, std::uint64_t local) const;
   Piece& piece_for(unsigned direction, std::uint64_t local);
+  void begin(Piece& piece, std::uint64_t local) const;
+  std::uint64_t entering_segment(unsigned direction, std::int64_t age);
   void add_job(Index piece, unsigned direction, std::uint64_t local, std::int64_t age, Cycle enter);
   void remove_job(unsigned direction, Index job);
   Index next_hit(const Bank& bank, Index from) const;
 
+  void work(Cycle until);
   void choose_direction();
+  void choose_between();
   bool drain_stalls() const;
   Cycle bound_of_new(unsigned direction, std::int64_t count) const;
   void classify(unsigned bank);
   void need(unsigned bank, Kind kind, Cycle ready);
+  void need_instead(unsigned bank, Kind kind, Cycle ready);
   void need_nothing(unsigned bank);
   /// While writes are served, a bank without waiting writes is opened for a waiting read.
   bool prepares_read(const Bank& bank) const {
@@ -225,6 +248,14 @@ class DramChannel {
   Cycle floor_of(Kind kind, const Bank& bank) const;
   template <Kind kind>
   void find();
+  template <Kind kind>
+  void find_by_age(Cycle floor, Candidate& best) const;
+  template <Kind kind>
+  Cycle group_floor(unsigned bank) const;
+  void reorder(unsigned bank, std::int64_t age);
+  void enlist(unsigned bank, Kind kind);
+  void delist(unsigned bank, Kind kind);
+  bool fits_list(std::int64_t age);
   Kind choose();
   Cycle stripe_spacing() const { return stripe_spacings_[direction_]; }
   Cycle row_time() const { return std::min(best_[activate_row].time, best_[precharge_row].time); }
@@ -234,12 +265,12 @@ class DramChannel {
   void issue(Kind kind, Cycle until);
   void precharge(unsigned bank, Cycle time);
   /// `ready`: when tRRD and tFAW apart it could have issued.
-  void activate(unsigned bank, std::uint64_t row, Cycle ready, Cycle time);
+  void activate(unsigned bank, std::int64_t row, Cycle ready, Cycle time);
   void serve(unsigned bank, Cycle time);
   /// Row commands for one bank of a stripe; never: not needed.
   struct Opening {
     unsigned bank = 0;
-    std::uint64_t row = 0;
+    std::int64_t row = 0;
     Cycle precharge = never, ready = 0, activate = never;
   };
   using Openings = std::array<Opening, 64>;
@@ -250,6 +281,7 @@ class DramChannel {
     unsigned oldest;
     std::array<Cycle, 64> group_ok;
   };
+  bool try_leap(Cycle until);
   bool leap(Cycle until);
   Cycle leap_length(Cycle supply, Cycle until) const;
   Cycle leap_supply(const Piece& piece, Index index, std::int64_t age) const;
@@ -313,8 +345,9 @@ class DramChannel {
   const unsigned refresh_sets_;                      ///< per-bank refreshes that make one of the rank
   const std::uint64_t stripe_mask_, block_mask_;
   std::int64_t stripe_;
-  std::uint64_t every_job_;                 ///< Piece::jobs when all have one
-  std::array<Cycle, 2> stripe_spacings_{};  ///< of column commands that walk a stripe; 0: irregular
+  std::array<std::uint16_t, 64> bank_in_stripe_{};  ///< exclusive-ored with that of the stripe's first burst
+  std::uint64_t every_job_;                         ///< Piece::jobs when all have one
+  std::array<Cycle, 2> stripe_spacings_{};          ///< of column commands that walk a stripe; 0: irregular
   bool leaps_ = true;
 
   // State.
@@ -327,11 +360,14 @@ class DramChannel {
   std::int64_t hold_ = 0;         ///< in the read direction: reads that go before waiting writes, however many
   unsigned streak_ = 0;           ///< bursts served while the other direction waited
   unsigned last_direction_ = read, last_rank_ = 0;
-  Cycle data_end_ = 0;   ///< of the last burst
-  Cycle work_from_ = 0;  ///< from when on there has always been a waiting burst
+  Cycle data_end_ = 0;     ///< of the last burst
+  Cycle work_from_ = 0;    ///< from when on there has always been a waiting burst
+  Cycle quiet_until_ = 0;  ///< nothing is to be done before, unless something enters a window
+  unsigned steps_to_leap_ = 0, failed_leaps_ = 0;
   Cycle bound_ = never;
   bool bound_known_ = true;
   std::vector<Bank> banks_;
+  std::vector<BankNotes> notes_;
   std::vector<Rank> ranks_;
   std::vector<Group> groups_;
   std::array<std::uint64_t, 2> active_{};  ///< banks with jobs, one bit each
@@ -343,15 +379,25 @@ class DramChannel {
   std::array<Cycle, 64> ready_{};
   std::array<Order, 64> order_{};
   std::array<std::uint8_t, 64> group_of_{};
+  std::array<unsigned, kinds> needed_{};  ///< banks of needing_
+  // The same banks by the age of that burst, modulo 64, bursts from listed_from_ to 63 after it; those of unlisted_
+  // have an age outside.
+  std::array<std::uint64_t, kinds> listed_{};
+  std::array<unsigned, 64> listed_bank_{};  ///< the bank of each bit
+  std::int64_t listed_from_ = 0;
+  std::uint64_t unlisted_ = 0;  ///< banks, one bit each
   std::array<std::int64_t, 2> fed_{}, served_{}, pushed_{};
   std::array<Index, 2> last_piece_{none, none};
-  std::vector<Job> jobs_;  ///< the first one is nobody's
-  std::vector<Index> free_jobs_;
+  std::vector<Job> jobs_;  ///< the first one is nobody's; the free ones are linked by `following`
+  Index free_job_ = none;
   std::vector<Piece> pieces_;  ///< likewise
   std::vector<Index> free_pieces_;
   Ring<Feed> feed_;
   std::array<Ring<Segment>, 2> segments_;
-  std::array<std::uint64_t, 2> popped_{}, entered_{};  ///< segments removed; number of that of the last job
+  std::array<std::uint64_t, 2> popped_{};  ///< segments removed
+  std::array<std::uint64_t, 2> entered_{~std::uint64_t{0},
+                                        ~std::uint64_t{0}};  ///< number of the last job's segment ...
+  std::array<std::int64_t, 2> entered_end_{};                ///< ... and its end
   std::vector<Done> done_;
   DramCounters counters_;
   std::vector<DramCommand>* log_ = nullptr;

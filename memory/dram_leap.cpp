@@ -7,6 +7,21 @@
 
 namespace nibble {
 
+/// Where leaps keep failing, single steps come between the attempts.
+bool DramChannel::try_leap(Cycle until) {
+  if (steps_to_leap_ != 0) {
+    --steps_to_leap_;
+    return false;
+  }
+  if (leap(until)) {
+    failed_leaps_ = 0;
+    return true;
+  }
+  failed_leaps_ = std::min(failed_leaps_ + 1, 4U);
+  steps_to_leap_ = (1U << failed_leaps_) - 2;
+  return false;
+}
+
 /// Starts with the best column command; false: nothing done, a single step is due.
 [[gnu::noinline]] bool DramChannel::leap(Cycle until) {
   const Candidate chosen = best_[column];
@@ -92,7 +107,7 @@ Cycle DramChannel::older_column(const Candidate& chosen) const {
   if (stripe_spacing() != timing_.ccd_s) return others == 0 ? never : chosen.time;
   Cycle first = never;
   for (; others != 0; others &= others - 1) {
-    const auto index = static_cast<unsigned>(__builtin_ctzll(others));
+    const auto index = lowest_bit(others);
     const Cycle time = std::max(ready_[index], floor_of(column, banks_[index]));
     first = std::min(first, order_[index] < chosen.order ? time : never);
   }
@@ -123,7 +138,7 @@ Cycle DramChannel::in_turn(const Piece& piece, const Job& first, Cycle count) co
   const unsigned d = direction_;
   Cycle slot = best_[column].time;
   for (Cycle k = 0; k < std::min(count, stripe_); ++k, slot += stripe_spacing()) {
-    const Bank& bank = banks_[map_.bank(piece.local(first.next + k))];
+    const Bank& bank = banks_[bank_of(piece, piece.local(first.next + k))];
     const Index next = bank.head[d];
     if (next == none) return k;
     const Job& job = jobs_[static_cast<std::size_t>(next)];
@@ -155,14 +170,14 @@ void DramChannel::leap_columns(const Job& first, Cycle time, Cycle count) {
   const Cycle touched = std::min(count, stripe_);
   // The last `touched` commands decide what the banks and groups must respect afterwards.
   for (Cycle k = count - touched; k < count; ++k) {
-    const unsigned bank = map_.bank(piece.local(first.next + k));
+    const unsigned bank = bank_of(piece, piece.local(first.next + k));
     const Index index = banks_[bank].head[d];
     Job& job = jobs_[static_cast<std::size_t>(index)];
     banks_[bank].overtakes = 0;
     column_timing(bank, time + k * spacing);
     job.next = first.next + k + stripe_;
     if (job.next < piece.end) {
-      order_[bank] = order_of(job.next, bank);  // all else that classify() would find is as before
+      reorder(bank, job.next);  // all else that classify() would find is as before
       continue;
     }
     remove_job(d, index);
@@ -195,7 +210,7 @@ bool DramChannel::open_stripe(std::uint64_t local, Cycle enter, Pace& pace, Open
     if (bank.head[direction_] != none) return false;
     Opening& opening = openings[static_cast<std::size_t>(k)];
     opening.bank = place.bank;
-    opening.row = place.row;
+    opening.row = static_cast<std::int64_t>(place.row);
     opening.precharge = opening.activate = never;
     if (bank.row == static_cast<std::int64_t>(place.row)) continue;
     Cycle ready = std::max(bank.act_ok, enter);
@@ -340,7 +355,7 @@ bool DramChannel::open_in_time(const Openings& openings, Cycle slot, std::uint64
 /// All bursts of the piece are served, the last one of each bank from `last` on.
 void DramChannel::leave_window(const Piece& piece, const Job& first, Cycle last) {
   for (Cycle k = 0; k < stripe_; ++k) {
-    const unsigned bank = map_.bank(piece.local(first.next + k));
+    const unsigned bank = bank_of(piece, piece.local(first.next + k));
     banks_[bank].overtakes = 0;
     column_to_precharge(bank, last + k * stripe_spacing());
     remove_job(direction_, banks_[bank].head[direction_]);
@@ -366,6 +381,7 @@ void DramChannel::enter_window(const Job& first, Cycle start, Cycle count, Cycle
   piece.end = fed_[d];
   piece.next_local = taken.end;
   piece.extendable = (taken.end & block_mask_) != 0;
+  begin(piece, taken.end - 1);
   for (Cycle k = 0; k < stripe_; ++k) {
     add_job(first.piece, d, taken.end - static_cast<std::uint64_t>(waiting - k), fed_[d] - waiting + k, start);
   }

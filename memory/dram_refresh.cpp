@@ -38,10 +38,11 @@ void DramChannel::refresh_all(unsigned rank_index) {
     ++rank.counters.precharges;
     log(DramCommand::Kind::precharge_all, rank_index, 0, 0, closed);
   }
-  for (Bank& bank : banks_) {
+  for (std::size_t index = 0; index < banks_.size(); ++index) {
+    Bank& bank = banks_[index];
     if (bank.rank != rank_index) continue;
     bank.row = -1;
-    bank.act_ok = bank.refreshed_at = precharged + timing_.rfc;
+    bank.act_ok = notes_[index].refreshed_at = precharged + timing_.rfc;
     bank.hit = {none, none};
     bank.left_for_other_row = false;
   }
@@ -92,7 +93,7 @@ void DramChannel::close_for_refresh(unsigned rank_index) {
 /// The second step: the refresh command, which counts as an activate for tRRD and tFAW.
 void DramChannel::refresh_banks(unsigned rank_index) {
   Rank& rank = ranks_[rank_index];
-  const Cycle time = std::max({rank.refresh_ready, rank.act_ok, rank.activates[rank.oldest_activate] + timing_.faw});
+  const Cycle time = std::max(rank.refresh_ready, rank.act_ok);
   if (time > rank.refresh_at) {
     rank.refresh_at = time;
     return;
@@ -100,13 +101,13 @@ void DramChannel::refresh_banks(unsigned rank_index) {
   const auto banks = static_cast<unsigned>(banks_.size() / ranks_.size());
   const auto first = static_cast<unsigned>(rank.round % refresh_sets_);
   for (unsigned set = first; set < banks; set += refresh_sets_) {
-    Bank& bank = banks_[rank_index * banks + set];
-    bank.act_ok = bank.refreshed_at = time + timing_.rfc_bank;
-    classify(rank_index * banks + set);
+    const unsigned index = rank_index * banks + set;
+    banks_[index].act_ok = notes_[index].refreshed_at = time + timing_.rfc_bank;
+    classify(index);
   }
   rank.activates[rank.oldest_activate] = time;
   rank.oldest_activate = (rank.oldest_activate + 1) % 4;
-  rank.act_ok = time + timing_.rrefd;
+  rank.act_ok = std::max(time + timing_.rrefd, rank.activates[rank.oldest_activate] + timing_.faw);
   best_[activate_row].known = false;
   ++counters_.refreshes;
   ++rank.counters.refreshes;

@@ -14,22 +14,24 @@ void DramChannel::feed(Cycle enter) {
     const std::int64_t room =
         per_bank_ ? room_for(direction, head.next) : capacity_[direction] - (fed_[direction] - served_[direction]);
     if (room <= 0) return;
-    Piece& piece = piece_for(direction, head.next);
-    const std::uint64_t to_block_end = block_mask_ + 1 - (head.next & block_mask_);
+    const std::uint64_t first = head.next;
+    Piece& piece = piece_for(direction, first);
+    const std::uint64_t to_block_end = block_mask_ + 1 - (first & block_mask_);
     const auto count = std::min({static_cast<std::uint64_t>(room), head.left, to_block_end});
-    const std::uint64_t touched = piece.jobs == every_job_ ? 0 : std::min(count, stripe_mask_ + 1);
-    for (std::uint64_t k = 0; k < touched; ++k) {
-      if ((piece.jobs >> ((head.next + k) & stripe_mask_) & 1) != 0) continue;
-      add_job(last_piece_[direction], direction, head.next + k, fed_[direction] + static_cast<std::int64_t>(k), enter);
+    if (piece.jobs != every_job_) {
+      const std::uint64_t touched = std::min(count, stripe_mask_ + 1);
+      for (std::uint64_t k = 0; k < touched; ++k) {
+        if ((piece.jobs >> ((first + k) & stripe_mask_) & 1) != 0) continue;
+        add_job(last_piece_[direction], direction, first + k, fed_[direction] + static_cast<std::int64_t>(k), enter);
+      }
     }
     for (std::uint64_t k = 0; per_bank_ && k < count; ++k)
-      ++banks_[map_.bank(head.next + k)].waiting[direction];
+      ++notes_[bank_of(piece, first + k)].waiting[direction];
     fed_[direction] += static_cast<std::int64_t>(count);
     piece.end = fed_[direction];
-    head.next += count;
+    piece.next_local = head.next = first + count;
+    piece.extendable = (piece.next_local & block_mask_) != 0;
     head.left -= count;
-    piece.next_local = head.next;
-    piece.extendable = (head.next & block_mask_) != 0;
     if (head.left == 0) feed_.pop();
   }
 }
@@ -39,7 +41,7 @@ void DramChannel::feed(Cycle enter) {
 std::int64_t DramChannel::room_for(unsigned direction, std::uint64_t local) const {
   std::int64_t room = capacity_[direction];
   for (std::int64_t k = 0; k < stripe_; ++k) {
-    const Bank& bank = banks_[map_.bank(local + static_cast<std::uint64_t>(k))];
+    const BankNotes& bank = notes_[map_.bank(local + static_cast<std::uint64_t>(k))];
     room = std::min(room, k + (bank_capacity_[direction] - bank.waiting[direction]) * stripe_);
   }
   return room;
@@ -58,60 +60,89 @@ DramChannel::Piece& DramChannel::piece_for(unsigned direction, std::uint64_t loc
   }
   last = free_pieces_.back();
   free_pieces_.pop_back();
-  return pieces_[static_cast<std::size_t>(last)];
+  Piece& piece = pieces_[static_cast<std::size_t>(last)];
+  begin(piece, local);
+  return piece;
 }
 
-void DramChannel::add_job(Index piece, unsigned direction, std::uint64_t local, std::int64_t age, Cycle enter) {
-  if (free_jobs_.empty()) {
-    free_jobs_.push_back(static_cast<Index>(jobs_.size()));
+/// The piece is to hold bursts of the block of that local number.
+void DramChannel::begin(Piece& piece, std::uint64_t local) const {
+  const AddressMap::Place place = map_.place(local & ~stripe_mask_);
+  piece.bank = place.bank;
+  piece.row = static_cast<std::int64_t>(place.row);
+}
+
+void DramChannel::add_job(Index piece_index, unsigned direction, std::uint64_t local, std::int64_t age, Cycle enter) {
+  if (free_job_ == none) {
+    free_job_ = static_cast<Index>(jobs_.size());
     jobs_.emplace_back();
   }
-  const Index index = free_jobs_.back();
-  free_jobs_.pop_back();
-  const auto residue = static_cast<std::uint8_t>(local & stripe_mask_);
-  pieces_[static_cast<std::size_t>(piece)].jobs |= std::uint64_t{1} << residue;
-
-  const AddressMap::Place place = map_.place(local);
-  Bank& bank = banks_[place.bank];
+  const Index index = free_job_;
   Job& job = jobs_[static_cast<std::size_t>(index)];
+  free_job_ = job.following;
+  const auto residue = static_cast<unsigned>(local & stripe_mask_);
+  Piece& piece = pieces_[static_cast<std::size_t>(piece_index)];
+  piece.jobs |= bit(residue);
+  const unsigned bank_index = bank_of(piece, local);
+  Bank& bank = banks_[bank_index];
+  const Index previous = bank.tail[direction];
   job.next = age;
-  job.row = place.row;
+  job.row = piece.row;
   job.enter = enter;
-  job.segment = entered_[direction] = segment_of(direction, age, entered_[direction]);
-  job.piece = piece;
-  job.bank = static_cast<std::uint8_t>(place.bank);
-  job.residue = residue;
-  job.previous = bank.tail[direction];
+  job.segment = entering_segment(direction, age);
+  job.piece = piece_index;
+  job.bank = static_cast<std::uint16_t>(bank_index);
+  job.residue = static_cast<std::uint16_t>(residue);
+  job.previous = previous;
   job.following = none;
-  jobs_[static_cast<std::size_t>(job.previous)].following = index;
   bank.tail[direction] = index;
-  const bool oldest = bank.head[direction] == none;
-  if (oldest) bank.head[direction] = index;
-  const bool hit = bank.hit[direction] == none && bank.row == static_cast<std::int64_t>(place.row);
-  if (hit) bank.hit[direction] = index;
-  active_[direction] |= std::uint64_t{1} << place.bank;
-  if ((oldest || hit) && (direction == direction_ || direction_ == write)) classify(place.bank);
+  bool matters = false;
+  if (previous == none) {
+    bank.head[direction] = index;
+    active_[direction] |= bit(bank_index);
+    matters = true;
+  } else {
+    jobs_[static_cast<std::size_t>(previous)].following = index;
+  }
+  if (bank.row == piece.row && bank.hit[direction] == none) {
+    bank.hit[direction] = index;
+    matters = true;
+  }
+  if (matters && (direction == direction_ || direction_ == write)) classify(bank_index);
+}
+
+/// Number of the segment of a burst that enters the window after all others.
+std::uint64_t DramChannel::entering_segment(unsigned direction, std::int64_t age) {
+  std::uint64_t& segment = entered_[direction];
+  if (age >= entered_end_[direction]) {
+    const Ring<Segment>& segments = segments_[direction];
+    std::size_t i = segment < popped_[direction] ? 0 : static_cast<std::size_t>(segment + 1 - popped_[direction]);
+    while (segments[i].end <= age)
+      ++i;
+    segment = popped_[direction] + i;
+    entered_end_[direction] = segments[i].end;
+  }
+  return segment;
 }
 
 void DramChannel::remove_job(unsigned direction, Index index) {
-  const Job& job = jobs_[static_cast<std::size_t>(index)];
+  Job& job = jobs_[static_cast<std::size_t>(index)];
   Bank& bank = banks_[job.bank];
-  jobs_[static_cast<std::size_t>(job.previous)].following = job.following;
-  jobs_[static_cast<std::size_t>(job.following)].previous = job.previous;
-  if (bank.hit[direction] == index) bank.hit[direction] = next_hit(bank, job.following);
-  if (job.previous == none) bank.head[direction] = job.following;
-  if (job.following == none) bank.tail[direction] = job.previous;
-  const bool last = bank.head[direction] == none;
-  active_[direction] &= ~(std::uint64_t{last} << job.bank);
+  const Index previous = job.previous, following = job.following;
+  if (bank.hit[direction] == index) bank.hit[direction] = next_hit(bank, following);
+  (previous == none ? bank.head[direction] : jobs_[static_cast<std::size_t>(previous)].following) = following;
+  (following == none ? bank.tail[direction] : jobs_[static_cast<std::size_t>(following)].previous) = previous;
+  if (bank.head[direction] == none) active_[direction] &= ~bit(job.bank);
   Piece& piece = pieces_[static_cast<std::size_t>(job.piece)];
-  piece.jobs &= ~(std::uint64_t{1} << job.residue);
+  piece.jobs &= ~bit(job.residue);
   if (piece.jobs == 0 && last_piece_[direction] != job.piece) free_pieces_.push_back(job.piece);
-  free_jobs_.push_back(index);
+  job.following = free_job_;
+  free_job_ = index;
 }
 
 /// The first job from `from` on that the open row serves.
 DramChannel::Index DramChannel::next_hit(const Bank& bank, Index from) const {
-  while (from != none && static_cast<std::int64_t>(jobs_[static_cast<std::size_t>(from)].row) != bank.row)
+  while (from != none && jobs_[static_cast<std::size_t>(from)].row != bank.row)
     from = jobs_[static_cast<std::size_t>(from)].following;
   return from;
 }
@@ -119,12 +150,18 @@ DramChannel::Index DramChannel::next_hit(const Bank& bank, Index from) const {
 /// The next burst of a job, whose data end at `end`.
 void DramChannel::complete_one(const Job& job, Cycle end) {
   Ring<Segment>& segments = segments_[direction_];
-  std::uint64_t& popped = popped_[direction_];
-  Segment& segment = segments[static_cast<std::size_t>(segment_of(direction_, job.next, job.segment) - popped)];
+  const std::uint64_t popped = popped_[direction_];
+  auto i = static_cast<std::size_t>(std::max(job.segment, popped) - popped);
+  while (segments[i].end <= job.next)
+    ++i;
+  Segment& segment = segments[i];
   if (--segment.remaining != 0) return;
   done_.push_back({segment.id, end});
-  for (; !segments.empty() && segments.front().remaining == 0; ++popped)
+  if (i != 0) return;
+  do {
     segments.pop();
+    ++popped_[direction_];
+  } while (!segments.empty() && segments.front().remaining == 0);
 }
 
 /// Bursts of consecutive ages whose data end at first_end, first_end + spacing, ...
