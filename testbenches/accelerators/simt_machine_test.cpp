@@ -177,8 +177,8 @@ TEST_CASE("multiprocessors that stand for others: equal bits and bytes, time wit
   const std::vector<unsigned> representatives = {0, 4, 2, 1};
   for (const std::string fidelity : {"transaction", "cycle"}) {
     for (const unsigned count : representatives) {
-      const SimtConfig config = small(
-          "pacq", 8, {"fidelity=" + fidelity, "multiprocessor.representatives=" + std::to_string(count)});
+      const SimtConfig config =
+          small("pacq", 8, {"fidelity=" + fidelity, "multiprocessor.representatives=" + std::to_string(count)});
       const GemmCase gemm = random_case(config, 256, 512, 1024, "int4-g32x4", 12);
       machines.add(config, [gemm](MachineBench& bench) {
         gemm.place(bench);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a second of one core simulates of a PE: steps of the PE function, and cycles of a 4 x 4 array by the cycle model. The
-/// benches print the figure of the RTL (docs/rtl.md, "Speed").
+/// What a second of one core simulates of a PE: steps of the PE function, and cycles of a 4 x 4 array by the cycle
+/// model. The benches print the figure of the RTL (docs/rtl.md, "Speed").
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -113,9 +113,8 @@ int main() {
   const Operands all = random_operands();
   volatile float sink = 0;
   MantSums sums;
-  measure("mant_step", [&](std::size_t i) {
-    sums = mant_step(i % 64 == 0 ? MantSums() : sums, all.x[i], all.codes[i], false);
-  });
+  measure("mant_step",
+          [&](std::size_t i) { sums = mant_step(i % 64 == 0 ? MantSums() : sums, all.x[i], all.codes[i], false); });
   std::int64_t integer = 0;
   measure("int8_step", [&](std::size_t i) { integer = int8_step(i == 0 ? 0 : integer, all.x[i], all.w[i]); });
   std::int32_t cluster = 0;
