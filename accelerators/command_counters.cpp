@@ -119,7 +119,7 @@ void CommandCounters::repeat_since(const CommandCounters& before, std::uint64_t 
   };
   // A new counter is to be repeated, too.
   static_assert(sizeof(CommandCounters) ==
-                    sizeof(TimeBeside*) + sizeof(SimtWork) +
+                    sizeof(std::uintptr_t) + sizeof(SimtWork) +
                         sizeof(std::uint64_t) * (2 + std::size(sums) + std::size_t{4} * stream_count + most_modes + 5),
                 "begin and bytes read ahead, sums, arrays; status and four of the repetition itself; multiprocessors "
                 "simulate every slice");

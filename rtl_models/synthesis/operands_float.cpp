@@ -75,7 +75,7 @@ void bfp_pe_stream(const StreamRequest& request) {
       if (i % steps == 0) {
         a = gaussian_group(random, 8);
         b = gaussian_group(random, mode == BfpMode::m8m8 ? 8 : 4);
-        if (i == 0 || at % 4 == 0) weights = gaussian_codes(random, 4 * group, 4);
+        if (i == 0 || at % 4 == 0) weights = gaussian_codes(random, std::size_t{4} * group, 4);
         if (i == 0 || at % 4 == 0) pins.set("weight_scale", some_scale(random, 0.01));
       }
       set_step(pins, a, b, mode, static_cast<unsigned>(i % steps) * group / 2);
