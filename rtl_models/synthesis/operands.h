@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/random.h"
+#include "rtl_models/synthesis/pin_stream.h"
 
 namespace nibble {
 
@@ -18,8 +19,8 @@ std::uint16_t gaussian_fp16(Random& random, double deviation = 1.0);
 /// A scale as quantizers store it: binary16, positive, within a factor of two of `middle`.
 std::uint16_t some_scale(Random& random, double middle);
 
-constexpr std::uint64_t warm_up =
-    64;  ///< cycles before the measured ones: a pass of the M-ANT array, a full pipeline elsewhere
+/// Cycles before the measured ones: a pass of the M-ANT array, a full pipeline elsewhere.
+constexpr std::uint64_t warm_up = 64;
 
 /// One stretch of the long stream of a mode. Stretches of different seeds are different operands at different places of
 /// their reductions, but each starts with empty accumulators.
@@ -30,6 +31,23 @@ struct StreamRequest {
   std::uint64_t place() const { return seed * cycles; }  ///< of the first cycle
   bool idle(std::uint64_t cycle) const { return mode == "idle" && cycle >= warm_up; }
 };
+
+/// The cycle in which a clocked module is reset.
+inline void reset(PinStream& pins) {
+  pins.set("reset", 1);
+  pins.cycle();
+  pins.set("reset", 0);
+}
+
+/// Warm-up and measured cycles of a request; set_pins(i) gives the inputs of cycle i, counted from the warm-up's first.
+template <class SetPins>
+void drive(PinStream& pins, const StreamRequest& request, const SetPins& set_pins) {
+  for (std::uint64_t i = 0; i < warm_up + request.cycles; ++i) {
+    if (i == warm_up) PinStream::measure();
+    set_pins(i);
+    pins.cycle();
+  }
+}
 
 void mant_pe_stream(const StreamRequest& request, unsigned row);
 void mant_foot_stream(const StreamRequest& request);

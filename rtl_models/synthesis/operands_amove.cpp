@@ -5,7 +5,6 @@
 #include "formats/rounding.h"
 #include "pe/amove_pe.h"
 #include "rtl_models/synthesis/operands.h"
-#include "rtl_models/synthesis/pin_stream.h"
 
 namespace nibble {
 namespace {
@@ -50,15 +49,12 @@ void amove_tile_stream(const StreamRequest& request) {
                   {"exponent", 10}});
   Random random(11 + 100 * request.seed);
   const unsigned cluster = cluster_of(request.mode), cycles = cluster < 4 ? 4 : cluster;
-  pins.set("reset", 1);
-  pins.cycle();
-  pins.set("reset", 0);
+  reset(pins);
   pins.set("exponent", -8);
   // Row 0 and column 0 in the low bits; row 1 and column 1 follow a cycle later.
   std::array<std::vector<int>, 4> codes;
   std::int64_t valid = 0, last = 0, output_last = 0, x_late = 0, w_late = 0;
-  for (std::uint64_t i = 0; i < warm_up + request.cycles; ++i) {
-    if (i == warm_up) PinStream::measure();
+  drive(pins, request, [&](std::uint64_t i) {
     const bool idle = request.idle(i);
     const unsigned at = static_cast<unsigned>(i % cycles);
     if (at == 0)
@@ -88,8 +84,7 @@ void amove_tile_stream(const StreamRequest& request) {
       pins.set("slot", at);
       set_scale(pins, cluster_scale(random));
     }
-    pins.cycle();
-  }
+  });
   // Four PEs; of a short cluster only the elements that are some.
   PinStream::operations(request.mode == "idle" ? request.cycles : request.cycles * 4 * cluster / cycles);
 }
@@ -98,12 +93,9 @@ void amove_pe_stream(const StreamRequest& request) {
   PinStream pins({{"reset", 1}, {"valid_in", 1}, {"last_in", 1}, {"output_last_in", 1}, {"x_in", 4}, {"w_in", 4}});
   Random random(12 + 100 * request.seed);
   const unsigned cluster = cluster_of(request.mode);
-  pins.set("reset", 1);
-  pins.cycle();
-  pins.set("reset", 0);
+  reset(pins);
   std::vector<int> x, w;
-  for (std::uint64_t i = 0; i < warm_up + request.cycles; ++i) {
-    if (i == warm_up) PinStream::measure();
+  drive(pins, request, [&](std::uint64_t i) {
     const bool idle = request.idle(i);
     if (i % cluster == 0) {
       x = gaussian_codes(random, cluster, 4);
@@ -116,8 +108,7 @@ void amove_pe_stream(const StreamRequest& request) {
       pins.set("x_in", x[i % cluster]);
       pins.set("w_in", w[i % cluster]);
     }
-    pins.cycle();
-  }
+  });
   PinStream::operations(request.cycles);
 }
 
@@ -144,12 +135,9 @@ void amove_gipu_stream(const StreamRequest& request) {
                   {"column_scale", 32},
                   {"exponent", 10}});
   Random random(14 + 100 * request.seed);
-  pins.set("reset", 1);
-  pins.cycle();
-  pins.set("reset", 0);
+  reset(pins);
   pins.set("exponent", -8);
-  for (std::uint64_t i = 0; i < warm_up + request.cycles; ++i) {
-    if (i == warm_up) PinStream::measure();
+  drive(pins, request, [&](std::uint64_t i) {
     const bool idle = request.idle(i);
     pins.set("valid_in", !idle);
     if (!idle) {
@@ -165,8 +153,7 @@ void amove_gipu_stream(const StreamRequest& request) {
         pins.set("column_scale", some_scale(random, 1.0), 16 * place, 16);
       }
     }
-    pins.cycle();
-  }
+  });
   PinStream::operations(request.cycles);
 }
 

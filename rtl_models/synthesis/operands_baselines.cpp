@@ -8,7 +8,6 @@
 #include "formats/rounding.h"
 #include "pe/fp_int_aligned_pe.h"
 #include "rtl_models/synthesis/operands.h"
-#include "rtl_models/synthesis/pin_stream.h"
 
 namespace nibble {
 namespace {
@@ -45,12 +44,9 @@ void aligned_pe_stream(const StreamRequest& request) {
   PinStream pins({{"reset", 1}, {"valid_in", 1}, {"last_in", 1}, {"x_in", 15}, {"w_in", 8}});
   Random random(15 + 100 * request.seed);
   const unsigned bits = request.mode == "w8" ? 8 : 4;
-  pins.set("reset", 1);
-  pins.cycle();
-  pins.set("reset", 0);
+  reset(pins);
   std::vector<int> x, w;
-  for (std::uint64_t i = 0; i < warm_up + request.cycles; ++i) {
-    if (i == warm_up) PinStream::measure();
+  drive(pins, request, [&](std::uint64_t i) {
     const std::uint64_t at = i % aligned_group;
     if (at == 0) {
       x = aligned_gaussians(random).magnitudes;
@@ -63,8 +59,7 @@ void aligned_pe_stream(const StreamRequest& request) {
       pins.set("x_in", x[at]);
       pins.set("w_in", w[at]);
     }
-    pins.cycle();
-  }
+  });
   PinStream::operations(request.cycles);
 }
 
@@ -77,11 +72,8 @@ void aligned_foot_stream(const StreamRequest& request) {
                   {"weight_scale", 16},
                   {"output_last", 1}});
   Random random(16 + 100 * request.seed);
-  pins.set("reset", 1);
-  pins.cycle();
-  pins.set("reset", 0);
-  for (std::uint64_t i = 0; i < warm_up + request.cycles; ++i) {
-    if (i == warm_up) PinStream::measure();
+  reset(pins);
+  drive(pins, request, [&](std::uint64_t i) {
     const bool idle = request.idle(i);
     pins.set("valid_in", !idle);
     if (!idle) {
@@ -96,8 +88,7 @@ void aligned_foot_stream(const StreamRequest& request) {
       pins.set("weight_scale", some_scale(random, 0.01));
       pins.set("output_last", (request.place() + i) % 16 == 15);
     }
-    pins.cycle();
-  }
+  });
   PinStream::operations(request.cycles);
 }
 
@@ -118,17 +109,14 @@ void adaptive_quad_stream(const StreamRequest& request, bool olive) {
   Random random(17 + 100 * request.seed);
   constexpr std::uint64_t run = 1024;
   const unsigned fuse = request.mode == "w4a8" ? 1 : request.mode == "w8a8" ? 3 : 0;
-  pins.set("reset", 1);
-  pins.cycle();
-  pins.set("reset", 0);
+  reset(pins);
   pins.set("fuse", fuse);
   struct Late {
     std::uint32_t code = 0, partner = 0;
   };
   std::array<Late, 2> late{};
   bool late_last = false;
-  for (std::uint64_t i = 0; i < warm_up + request.cycles; ++i) {
-    if (i == warm_up) PinStream::measure();
+  drive(pins, request, [&](std::uint64_t i) {
     const bool idle = request.idle(i), last = (request.place() + i) % run == run - 1;
     pins.set("valid_in", idle ? 0 : i == 0 ? 1 : 3);
     for (unsigned side = 0; !idle && side < 2; ++side) {
@@ -156,8 +144,7 @@ void adaptive_quad_stream(const StreamRequest& request, bool olive) {
     }
     if (!idle) pins.set("last_in", static_cast<int>(last) | static_cast<int>(late_last) << 1);
     late_last = last;
-    pins.cycle();
-  }
+  });
   const std::uint64_t products = fuse == 0 ? 4 : fuse == 1 ? 2 : 1;
   PinStream::operations(request.mode == "idle" ? request.cycles : request.cycles * products);
 }

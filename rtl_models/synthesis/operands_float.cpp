@@ -7,7 +7,6 @@
 #include "pe/bfp_converter.h"
 #include "pe/bfp_pe.h"
 #include "rtl_models/synthesis/operands.h"
-#include "rtl_models/synthesis/pin_stream.h"
 
 namespace nibble {
 namespace {
@@ -59,15 +58,12 @@ void bfp_pe_stream(const StreamRequest& request) {
                   {"output_last", 1}});
   Random random(5 + 100 * request.seed);
   const BfpMode mode = request.mode == "m8m4" ? BfpMode::m8m4 : request.mode == "m8m8" ? BfpMode::m8m8 : BfpMode::m8w4;
-  pins.set("reset", 1);
-  pins.cycle();
-  pins.set("reset", 0);
+  reset(pins);
   pins.set("mode", static_cast<int>(mode));
   const unsigned steps = mode == BfpMode::m8m8 ? 2 : 1;  // of a group
   BfpGroup a, b;
   std::vector<int> weights;
-  for (std::uint64_t i = 0; i < warm_up + request.cycles; ++i) {
-    if (i == warm_up) PinStream::measure();
+  drive(pins, request, [&](std::uint64_t i) {
     const bool idle = request.idle(i);
     pins.set("valid_in", !idle);
     if (!idle) {
@@ -90,26 +86,21 @@ void bfp_pe_stream(const StreamRequest& request) {
       pins.set("weight_last", at % 4 == 3);
       pins.set("output_last", at % (reduction / group) == reduction / group - 1);
     }
-    pins.cycle();
-  }
+  });
   PinStream::operations(request.mode == "idle" ? request.cycles : request.cycles * group / steps);
 }
 
 void bfp_converter_stream(const StreamRequest& request) {
   PinStream pins({{"reset", 1}, {"valid_in", 1}, {"narrow", 1}, {"nearest", 1}, {"values", 16 * group}});
   Random random(6 + 100 * request.seed);
-  pins.set("reset", 1);
-  pins.cycle();
-  pins.set("reset", 0);
+  reset(pins);
   pins.set("narrow", request.mode == "bfp4");
-  for (std::uint64_t i = 0; i < warm_up + request.cycles; ++i) {
-    if (i == warm_up) PinStream::measure();
+  drive(pins, request, [&](std::uint64_t i) {
     const bool idle = request.idle(i);
     pins.set("valid_in", !idle);
     for (unsigned lane = 0; !idle && lane < group; ++lane)
       pins.set("values", gaussian_fp16(random), 16 * lane, 16);
-    pins.cycle();
-  }
+  });
   PinStream::operations(request.mode == "idle" ? request.cycles : request.cycles * group);
 }
 
@@ -130,14 +121,12 @@ void fp_int_dp4_stream(const StreamRequest& request) {
   const unsigned bits = int2 ? 2 : 4, outputs = k_packed ? 1 : 16 / bits;
   const unsigned interval = k_packed ? 1 : outputs / 2;  // cycles of a step: two outputs per cycle
   constexpr std::uint64_t group_steps = 8;               // scale groups of 32 k
-  pins.set("reset", 1);
-  pins.cycle();
-  pins.set("reset", 0);
+  reset(pins);
   pins.set("int2", int2);
   pins.set("k_packed", k_packed);
   // The first step enters at once, each following one when the last pair of the one before is being added.
-  for (std::uint64_t i = 0, step = request.place() / interval; i < warm_up + request.cycles; ++i) {
-    if (i == warm_up) PinStream::measure();
+  std::uint64_t step = request.place() / interval;
+  drive(pins, request, [&](std::uint64_t i) {
     const bool idle = request.idle(i);
     pins.set("valid_in", !idle);
     if (!idle && (i == 0 || (i - 1) % interval == 0)) {
@@ -156,8 +145,7 @@ void fp_int_dp4_stream(const StreamRequest& request) {
       }
       ++step;
     }
-    pins.cycle();
-  }
+  });
   PinStream::operations(mode == "idle" ? request.cycles : request.cycles / interval * 4 * outputs);
 }
 
@@ -181,11 +169,8 @@ void fp_int_multiplier_stream(const StreamRequest& request) {
 void fp16_pe_stream(const StreamRequest& request) {
   PinStream pins({{"reset", 1}, {"valid_in", 1}, {"last_in", 1}, {"x_in", 16}, {"w_in", 16}});
   Random random(9 + 100 * request.seed);
-  pins.set("reset", 1);
-  pins.cycle();
-  pins.set("reset", 0);
-  for (std::uint64_t i = 0; i < warm_up + request.cycles; ++i) {
-    if (i == warm_up) PinStream::measure();
+  reset(pins);
+  drive(pins, request, [&](std::uint64_t i) {
     const bool idle = request.idle(i);
     pins.set("valid_in", !idle);
     if (!idle) {
@@ -193,8 +178,7 @@ void fp16_pe_stream(const StreamRequest& request) {
       pins.set("x_in", gaussian_fp16(random));
       pins.set("w_in", gaussian_fp16(random, 0.02));
     }
-    pins.cycle();
-  }
+  });
   PinStream::operations(request.cycles);
 }
 

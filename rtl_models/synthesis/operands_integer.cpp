@@ -9,7 +9,6 @@
 #include "pe/integer_foot.h"
 #include "pe/mant_pe.h"
 #include "rtl_models/synthesis/operands.h"
-#include "rtl_models/synthesis/pin_stream.h"
 
 namespace nibble {
 
@@ -104,14 +103,11 @@ void mant_pe_stream(const StreamRequest& request, unsigned row) {
                   {"weight_int4_in", 1}});
   Random random(1 + 100 * request.seed);
   const bool wide = request.mode == "w8a8";
-  pins.set("reset", 1);
-  pins.cycle();
-  pins.set("reset", 0);
+  reset(pins);
   pins.set("wide_in", wide);
   MantWeights present = mant_weights(random), next = mant_weights(random);
-  for (std::uint64_t i = 0; i < warm_up + request.cycles; ++i) {
+  drive(pins, request, [&](std::uint64_t i) {
     const std::uint64_t at = i % rows_of_pass;
-    if (i == warm_up) PinStream::measure();
     if (at == 0) {
       present = next;
       next = mant_weights(random);
@@ -119,8 +115,7 @@ void mant_pe_stream(const StreamRequest& request, unsigned row) {
     if (request.idle(i)) {
       pins.set("valid_in", 0);
       pins.set("weight_in", 0);
-      pins.cycle();
-      continue;
+      return;
     }
     // The weights of the next pass go by, bottom row first, those for this row last.
     const std::uint64_t destination = rows_of_array - 1 - at;
@@ -137,8 +132,7 @@ void mant_pe_stream(const StreamRequest& request, unsigned row) {
     pins.set("x_in", x[wide ? row / 2 : row]);
     pins.set("p1_in", above.mac);
     pins.set("p2_in", above.sac);
-    pins.cycle();
-  }
+  });
   PinStream::operations(request.cycles);
 }
 
@@ -155,16 +149,13 @@ void mant_foot_stream(const StreamRequest& request) {
                   {"weight_scale", 16},
                   {"accumulator_in", 32}});
   Random random(2 + 100 * request.seed);
-  pins.set("reset", 1);
-  pins.cycle();
-  pins.set("reset", 0);
+  reset(pins);
   std::array<float, rows_of_pass> accumulators{};
   std::array<float, 4> returning{};  // accumulators on their way: read three cycles after their sum entered
   MantWeights weights;
   std::uint16_t weight_scale = 0;
-  for (std::uint64_t i = 0; i < warm_up + request.cycles; ++i) {
+  drive(pins, request, [&](std::uint64_t i) {
     const std::uint64_t row = i % rows_of_pass;
-    if (i == warm_up) PinStream::measure();
     if (row == 0) {
       weights = mant_weights(random);
       weight_scale = some_scale(random, 0.01);
@@ -187,8 +178,7 @@ void mant_foot_stream(const StreamRequest& request) {
     } else {
       pins.set("valid_in", 0);
     }
-    pins.cycle();
-  }
+  });
   PinStream::operations(request.cycles);
 }
 
@@ -196,12 +186,9 @@ void integer_pe_stream(const StreamRequest& request, unsigned bits) {
   PinStream pins({{"reset", 1}, {"valid_in", 1}, {"last_in", 1}, {"x_in", bits}, {"w_in", bits}});
   Random random(3 + 100 * request.seed);
   constexpr std::uint64_t run = 1024;
-  pins.set("reset", 1);
-  pins.cycle();
-  pins.set("reset", 0);
+  reset(pins);
   std::vector<int> x, w;
-  for (std::uint64_t i = 0; i < warm_up + request.cycles; ++i) {
-    if (i == warm_up) PinStream::measure();
+  drive(pins, request, [&](std::uint64_t i) {
     const std::uint64_t at = (request.place() + i) % run;
     if (i == 0 || at == 0) {
       x = gaussian_codes(random, run, bits);
@@ -214,8 +201,7 @@ void integer_pe_stream(const StreamRequest& request, unsigned bits) {
       pins.set("x_in", x[at]);
       pins.set("w_in", w[at]);
     }
-    pins.cycle();
-  }
+  });
   PinStream::operations(request.cycles);
 }
 
@@ -228,13 +214,10 @@ void integer_foot_stream(const StreamRequest& request) {
                   {"accumulator_in", 32}});
   Random random(4 + 100 * request.seed);
   constexpr std::uint64_t outputs = 64;
-  pins.set("reset", 1);
-  pins.cycle();
-  pins.set("reset", 0);
+  reset(pins);
   std::array<float, outputs> accumulators{};
   std::array<float, 3> returning{};  // read two cycles after the sum entered
-  for (std::uint64_t i = 0; i < warm_up + request.cycles; ++i) {
-    if (i == warm_up) PinStream::measure();
+  drive(pins, request, [&](std::uint64_t i) {
     const bool idle = request.idle(i);
     returning = {returning[1], returning[2], 0.0F};
     pins.set("valid_in", !idle);
@@ -252,8 +235,7 @@ void integer_foot_stream(const StreamRequest& request) {
       accumulator = integer_foot(accumulator, sum, fp16_value(activation_scale), fp16_value(weight_scale));
       pins.set("accumulator_in", float_bits(returning[0]));
     }
-    pins.cycle();
-  }
+  });
   PinStream::operations(request.cycles);
 }
 
