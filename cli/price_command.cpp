@@ -46,6 +46,7 @@ void price_report(const PriceOptions& options, std::ostream& out) {
   const auto machine = MachineConfig::from(ConfigNode::parse(report.configuration, file + ": configuration"));
   const EnergyLedger ledger = machine->ledger();
   check_activities(report, ledger, file);
+  report.prices.clear();
   for (const CostBook& book : books)
     report.prices.push_back(ledger.price(book));
 

@@ -186,7 +186,7 @@ std::optional<double> utilization_at_work(const Report& report, const ReportFigu
 std::string binding_line(const Report& report, const std::string& label, const ReportFigures& figures);
 
 std::string report_json(const Report& report);
-/// The report that report_json wrote, but for `prices`; report_json of it is the same text when they are put back.
+/// The report that report_json wrote; report_json of it is the same text.
 /// InputError "ORIGIN: path.to.member: why".
 Report read_report(const std::string& text, const std::string& origin);
 std::string operators_csv(const Report& report);

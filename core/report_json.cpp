@@ -82,8 +82,12 @@ void write_area_sums(JsonWriter& json, const PriceList& prices) {
 void write_area(JsonWriter& json, const PriceList& prices) {
   json.key("area").begin_array();
   for (const AreaItem& item : prices.area) {
-    json.begin_object().field("component", item.component).field("instances", item.instances);
-    json.field("um2_each", item.um2).field("um2", item.total()).field("source", item.source).end_object();
+    json.begin_object().field("component", item.component).field("group", item.group);
+    json.field("instances", item.instances)
+        .field("um2_each", item.um2)
+        .field("um2", item.total())
+        .field("source", item.source)
+        .end_object();
   }
   json.end_array();
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -102,6 +103,22 @@ std::vector<ActivityKind> activities_of(const Reader& document) {
   });
   if (kinds.empty()) document.fail("prices", "is empty: the report has no counters to price");
   return kinds;
+}
+
+/// With as many energy prices as there are activities.
+PriceList price_list_from(const Reader& entry, std::size_t activities) {
+  PriceList prices;
+  prices.technology = entry.text("technology");
+  prices.node_nm = entry.number("node_nm");
+  entry.for_each("energy", [&](const Reader& line) {
+    prices.energy.push_back({line.number_or_null("pj_each"), line.text("source")});
+  });
+  if (prices.energy.size() != activities) entry.fail("energy", "must price every activity of the first price list");
+  entry.for_each("area", [&](const Reader& item) {
+    prices.area.push_back({item.text("component"), item.text("group"), item.count("instances"),
+                           item.number_or_null("um2_each"), item.text("source")});
+  });
+  return prices;
 }
 
 ReportFigures figures_from(const Reader& entry, const std::map<std::string, std::size_t>& index) {
@@ -216,7 +233,8 @@ Report read_report(const std::string& text, const std::string& origin) {
   report.clock_mhz = document.number("clock_mhz");
   if (!(report.clock_mhz > 0)) document.fail("clock_mhz", "must be above 0");
   report.peak_macs_per_cycle = document.number("peak_macs_per_cycle");
-  report.peak_bytes_per_cycle = document.number("peak_bytes_per_cycle");
+  report.peak_bytes_per_cycle =  // null: without bound
+      document.number_or_null("peak_bytes_per_cycle").value_or(std::numeric_limits<double>::infinity());
   report.footprint_bytes = document.count("footprint_bytes");
   report.capacity_bytes = document.count("capacity_bytes");
   report.configuration = document.text("configuration");
@@ -230,6 +248,9 @@ Report read_report(const std::string& text, const std::string& origin) {
   for (const ActivityKind& kind : report.activities)
     index.emplace(kind.path(), index.size());
   if (index.size() != report.activities.size()) document.fail("prices", "names an activity twice");
+  document.for_each("prices", [&](const Reader& entry) {
+    report.prices.push_back(price_list_from(entry, report.activities.size()));
+  });
   document.for_each("operators", [&](const Reader& entry) { report.operators.push_back(operator_from(entry, index)); });
   document.for_each("statistics", [&](const Reader& entry) { report.statistics.push_back(statistic_from(entry)); });
   report.kv_cache = kv_cache_from(document, parsed.find("kv_cache"));

@@ -2,6 +2,8 @@
 /// report.json there and back.
 #include <catch2/catch.hpp>
 
+#include <limits>
+
 #include "core/error.h"
 #include "core/report.h"
 
@@ -42,8 +44,11 @@ Report full_report() {
   prices.technology = "a";
   prices.node_nm = 28;
   prices.energy = {{0.1, "s"}, {std::nullopt, "t"}};
-  prices.area = {{"pe", "pe", 2, 0.3, "u"}};
-  report.prices = {prices};
+  prices.area = {{"pe", "pe", 2, 0.3, "u"}, {"dma", "control", 1, std::nullopt, "v"}};
+  PriceList other = prices;
+  other.technology = "b";
+  other.energy[0].pj = 0.4;
+  report.prices = {prices, other};
   OperatorFigures entry;
   entry.name = "q";
   entry.kind = "linear";
@@ -88,9 +93,7 @@ std::string why(const std::string& text) {
 TEST_CASE("a report that is read and written again is the same text") {
   const Report report = full_report();
   const std::string text = report_json(report);
-  Report again = read_report(text, "report.json");
-  CHECK(again.prices.empty());
-  again.prices = report.prices;
+  const Report again = read_report(text, "report.json");
   CHECK(report_json(again) == text);
   CHECK(operators_csv(again) == operators_csv(report));
   CHECK(report_text(again) == report_text(report));
@@ -98,6 +101,16 @@ TEST_CASE("a report that is read and written again is the same text") {
   CHECK(report_trace(again) == report_trace(report));
   CHECK(again.statistics[3].value == -2.0);
   CHECK(again.operators[0].figures.activity == std::vector<std::uint64_t>{7, 0});
+  REQUIRE(again.prices.size() == 2);
+  CHECK(again.prices[1].energy[0].pj == 0.4);
+  CHECK(again.prices[0].area[0].group == "pe");
+  CHECK_FALSE(again.prices[0].area[1].um2);
+}
+
+TEST_CASE("a memory without bound stays one in a report that is read again") {
+  Report report = full_report();
+  report.peak_bytes_per_cycle = std::numeric_limits<double>::infinity();
+  CHECK(read_report(report_json(report), "r").peak_bytes_per_cycle == report.peak_bytes_per_cycle);
 }
 
 TEST_CASE("what is no report, or another version's, is refused with its place") {
@@ -117,6 +130,8 @@ TEST_CASE("what is no report, or another version's, is refused with its place") 
              Contains("names an activity twice"));
   CHECK_THAT(why(replaced(text, "\"activity\": \"gated\"", "\"activity\": \"gatde\"")),
              Contains("must be active, idle, gated or leakage"));
+  CHECK_THAT(why(replaced(text, "\"um2_each\": 0.3", "\"um2_each\": \"0.3\"")),
+             Contains("area.0.um2_each: must be a number"));
   CHECK_THAT(why(replaced(text, "\"accelerator\": \"m\"", "\"accelerator\": 1")),
              Contains("accelerator: must be text"));
   std::string other = text;
