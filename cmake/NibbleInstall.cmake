@@ -8,3 +8,6 @@ install(FILES ${PROJECT_BINARY_DIR}/nibbleConfig.cmake ${PROJECT_BINARY_DIR}/nib
   cmake/NibbleDependencies.cmake DESTINATION ${nibble_package_dir})
 install(DIRECTORY configs/ DESTINATION ${CMAKE_INSTALL_DATADIR}/nibble/configs)
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# Of the chart library that is in the pages, and hence in the program.
+install(FILES core/page/echarts/LICENSE core/page/echarts/NOTICE core/page/echarts/VERSION
+  DESTINATION ${CMAKE_INSTALL_DOCDIR}/echarts)

@@ -167,6 +167,10 @@ std::string to_text(double value) {
   return std::string(buffer.data(), std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr);
 }
 
+void JsonWriter::new_line() {
+  if (layout_ == Layout::indented) out_ += '\n' + std::string(2 * open_.size(), ' ');
+}
+
 void JsonWriter::separate() {
   if (after_key_) {
     after_key_ = false;
@@ -178,16 +182,16 @@ void JsonWriter::separate() {
   }
   if (open_.back() == '{') throw InternalError("JSON: a value without a key in an object");
   if (!first_) out_ += ',';
-  out_ += '\n' + std::string(2 * open_.size(), ' ');
+  new_line();
   first_ = false;
 }
 
 JsonWriter& JsonWriter::key(std::string_view name) {
   if (open_.empty() || open_.back() != '{' || after_key_) throw InternalError("JSON: a key where none may stand");
   if (!first_) out_ += ',';
-  out_ += '\n' + std::string(2 * open_.size(), ' ');
+  new_line();
   append_string(out_, name);
-  out_ += ": ";
+  out_ += layout_ == Layout::indented ? ": " : ":";
   first_ = false;
   after_key_ = true;
   return *this;
@@ -205,7 +209,7 @@ JsonWriter& JsonWriter::end(char bracket) {
   const char opening = bracket == '}' ? '{' : '[';
   if (open_.empty() || open_.back() != opening || after_key_) throw InternalError("JSON: a bracket closed out of turn");
   open_.pop_back();
-  if (!first_) out_ += '\n' + std::string(2 * open_.size(), ' ');
+  if (!first_) new_line();
   out_ += bracket;
   first_ = false;
   return *this;

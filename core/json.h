@@ -15,10 +15,13 @@ namespace nibble {
 /// Shortest decimal text that reads back as the same binary64 ("null" when not finite).
 std::string to_text(double value);
 
-/// Writes one JSON document with two-space indentation; keys keep the order of the calls. Doubles round-trip;
-/// infinities, NaN and empty optionals become null. Misuse (a value without a key in an object) is an InternalError.
+/// Writes one JSON document; keys keep the order of the calls. Doubles round-trip; infinities, NaN and empty optionals
+/// become null. Misuse (a value without a key in an object) is an InternalError.
 class JsonWriter {
  public:
+  /// indented: one value per line, two spaces per level; compact: no white space.
+  enum class Layout { indented, compact };
+  explicit JsonWriter(Layout layout = Layout::indented) : layout_(layout) {}
   JsonWriter& begin_object();
   JsonWriter& end_object();
   JsonWriter& begin_array();
@@ -44,9 +47,11 @@ class JsonWriter {
 
  private:
   void separate();
+  void new_line();
   JsonWriter& begin(char bracket);
   JsonWriter& end(char bracket);
   JsonWriter& raw(std::string_view text);
+  Layout layout_;
   std::string out_;
   std::vector<char> open_;  ///< '{' or '[' per level
   bool first_ = true, after_key_ = false;

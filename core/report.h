@@ -201,7 +201,7 @@ std::string area_text(const std::vector<PriceList>& prices);
 std::string sources_text(const Report& report, const ReportFigures& totals);
 /// The areas as a JSON document.
 std::string area_json(const std::string& accelerator, const std::vector<PriceList>& prices);
-/// A self-contained page with the same tables and bars of time by cause.
+/// A self-contained page with the same tables and charts of them (core/report_page.h).
 std::string report_html(const Report& report);
 /// Chrome trace events (Perfetto, chrome://tracing): one slice per operator and cause.
 std::string report_trace(const Report& report);

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/report.h"
+#include "core/report_tables.h"
 #include "core/table.h"
 
 namespace nibble {
@@ -56,7 +57,7 @@ class Origins {
 
 }  // namespace
 
-std::string activity_text(const Report& report, const ReportFigures& figures) {
+Table activity_table(const Report& report, const ReportFigures& figures) {
   Table table;
   table.column("energy by activity", Table::Align::left).column("").column("count").column("unit", Table::Align::left);
   std::vector<EnergyFigures> energies;
@@ -89,11 +90,10 @@ std::string activity_text(const Report& report, const ReportFigures& figures) {
   for (const EnergyFigures& energy : energies)
     row.insert(row.end(), {"", at_least(energy.total, joules(energy.total.known()))});
   table.row(std::move(row));
-  return table.text();
+  return table;
 }
 
-std::string area_text(const std::vector<PriceList>& prices) {
-  if (prices.empty()) return "";
+Table area_table(const std::vector<PriceList>& prices) {
   Table table;
   table.column("area", Table::Align::left).column("instances");
   for (const PriceList& list : prices)
@@ -112,7 +112,19 @@ std::string area_text(const std::vector<PriceList>& prices) {
     row.insert(row.end(), {"", at_least(total, square(total.known()))});
   }
   table.row(std::move(row));
-  return table.text();
+  return table;
+}
+
+std::string activity_text(const Report& report, const ReportFigures& figures) {
+  return activity_table(report, figures).text();
+}
+
+std::string area_cell(const KnownSum& sum) {
+  return at_least(sum, square(sum.value()));
+}
+
+std::string area_text(const std::vector<PriceList>& prices) {
+  return prices.empty() ? "" : area_table(prices).text();
 }
 
 std::string sources_text(const Report& report, const ReportFigures& totals) {

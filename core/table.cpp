@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/utf8.h"
 
 namespace nibble {
 
@@ -151,6 +152,57 @@ std::string Table::csv() const {
   csv_line(out, headings_);
   for (const auto& cells : rows_) {
     if (!cells.empty()) csv_line(out, cells);
+  }
+  return out;
+}
+
+std::string Table::html(const std::string& caption) const {
+  // The index of the first row of the foot.
+  std::size_t foot = rows_.size();
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    if (rows_[i].empty()) foot = i;
+  }
+  std::string out = "<div class=\"scroll\"><table>\n<caption>" + html_escape(caption) + "</caption>\n<thead><tr>";
+  for (std::size_t i = 0; i < headings_.size(); ++i) {
+    out += std::string("<th scope=\"col\"") + (aligns_[i] == Align::left ? " class=\"left\"" : "") + ">" +
+           html_escape(headings_[i]) + "</th>";
+  }
+  out += "</tr></thead>\n<tbody>\n";
+  for (std::size_t r = 0; r < rows_.size(); ++r) {
+    if (r == foot) out += "</tbody><tfoot>\n";
+    if (rows_[r].empty()) continue;
+    out += "<tr>";
+    for (std::size_t i = 0; i < rows_[r].size(); ++i) {
+      const std::string tag = i == 0 ? "th" : "td";
+      out += "<" + tag + (i == 0 ? " scope=\"row\"" : "") + (aligns_[i] == Align::left ? " class=\"left\"" : "") + ">" +
+             html_escape(rows_[r][i]) + "</" + tag + ">";
+    }
+    out += "</tr>\n";
+  }
+  return out + (foot < rows_.size() ? "</tfoot>" : "</tbody>") + "</table></div>\n";
+}
+
+std::string html_escape(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const char c = text.front();
+    const std::size_t length = utf8_length(text);
+    if (c == '<') {
+      out += "&lt;";
+    } else if (c == '>') {
+      out += "&gt;";
+    } else if (c == '&') {
+      out += "&amp;";
+    } else if (c == '"') {
+      out += "&quot;";
+    } else if (c == '\'') {
+      out += "&#39;";
+    } else if (length == 0 || (static_cast<unsigned char>(c) < 0x20U && c != '\n' && c != '\t') || c == 0x7F) {
+      out += "\xEF\xBF\xBD";  // U+FFFD
+    } else {
+      out += text.substr(0, length);
+    }
+    text.remove_prefix(length == 0 ? 1 : length);
   }
   return out;
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Aligned text tables and CSV from the same rows.
+/// Aligned text tables, CSV and HTML from the same rows.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace nibble {
@@ -21,12 +22,17 @@ class Table {
   std::string text() const;
   /// RFC 4180: comma, CRLF-free, cells quoted when needed.
   std::string csv() const;
+  /// A table with `caption`; what follows the last rule is its foot. A page's script makes it sortable.
+  std::string html(const std::string& caption) const;
 
  private:
   std::vector<std::string> headings_;
   std::vector<Align> aligns_;
   std::vector<std::vector<std::string>> rows_;  ///< an empty row is a rule
 };
+
+/// `text` for HTML, between tags or in a quoted attribute. Bytes that are no UTF-8 and control characters are replaced.
+std::string html_escape(std::string_view text);
 
 /// "1,234,567".
 std::string with_separators(std::uint64_t value);

@@ -10,7 +10,10 @@ packages=(
   clang clang-format clang-tidy
   verilator yosys berkeley-abc opensta qflow-tech-osu018
   python3 python3-numpy
+  chromium-headless-shell nodejs
 )
+# Debian packs npm apart from nodejs; a nodejs from elsewhere may bring its own, which Debian's package conflicts with.
+command -v npm >/dev/null || packages+=(npm)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -40,6 +40,13 @@ TEST_CASE("a document keeps the order of the calls") {
         "    {},\n    []\n  ],\n  \"none\": null,\n  \"some\": 0.5,\n  \"s\": \"t\"\n}\n");
 }
 
+TEST_CASE("the compact layout has no white space") {
+  JsonWriter json(JsonWriter::Layout::compact);
+  json.begin_object().field("a", 1).key("b").begin_array().value("x y").null().begin_object().end_object().end_array();
+  json.end_object();
+  CHECK(json.str() == "{\"a\":1,\"b\":[\"x y\",null,{}]}\n");
+}
+
 TEST_CASE("not finite becomes null") {
   JsonWriter json;
   json.begin_array().value(std::nan("")).value(-std::numeric_limits<double>::infinity()).end_array();

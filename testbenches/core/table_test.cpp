@@ -36,6 +36,22 @@ TEST_CASE("csv quotes what needs it and has no rules") {
   CHECK(table.csv() == "\"a,b\",c\n\"say \"\"x\"\"\",1\n\"two\nlines\",\n");
 }
 
+TEST_CASE("html marks headings, alignment and foot, and escapes what a cell holds") {
+  Table table;
+  table.column("a<b", Table::Align::left).column("c");
+  table.row({"<i>", "1"}).row({"x&\"'", "2"}).rule().row({"total", "3"});
+  CHECK(table.html("a > b") ==
+        "<div class=\"scroll\"><table>\n<caption>a &gt; b</caption>\n<thead><tr><th scope=\"col\" "
+        "class=\"left\">a&lt;b</th><th scope=\"col\">c</th></tr></thead>\n<tbody>\n"
+        "<tr><th scope=\"row\" class=\"left\">&lt;i&gt;</th><td>1</td></tr>\n"
+        "<tr><th scope=\"row\" class=\"left\">x&amp;&quot;&#39;</th><td>2</td></tr>\n"
+        "</tbody><tfoot>\n<tr><th scope=\"row\" class=\"left\">total</th><td>3</td></tr>\n</tfoot></table></div>\n");
+  CHECK(html_escape("a\x01"
+                    "b\xff\xc2\xb5\n") ==
+        "a\xEF\xBF\xBD"
+        "b\xEF\xBF\xBD\xc2\xb5\n");
+}
+
 TEST_CASE("a row of another length is an internal error") {
   Table table;
   table.column("a").column("b");

@@ -1,0 +1,41 @@
+# nibble_embed(target name FILE...): each file as `extern const char* const <file_name>` in nibble::<name>, dots and
+# dashes as underscores; a name in capitals gets its folder's in front. The text is split into raw string literals of
+# 8 KiB, which compilers take in milliseconds.
+# As a script, cmake -DNAMESPACE=name -DOUTPUT=file -DFILES=a|b -P NibbleEmbed.cmake writes the source file.
+if(CMAKE_SCRIPT_MODE_FILE)
+  set(code "// Made by cmake/NibbleEmbed.cmake\nnamespace nibble::${NAMESPACE} {\n")
+  string(REPLACE "|" ";" FILES "${FILES}")
+  foreach(file IN LISTS FILES)
+    get_filename_component(name ${file} NAME)
+    if(name MATCHES "^[A-Z]+$")
+      get_filename_component(folder ${file} DIRECTORY)
+      get_filename_component(folder ${folder} NAME)
+      set(name ${folder}_${name})
+    endif()
+    string(REGEX REPLACE "[.-]" "_" name ${name})
+    file(READ ${file} text)
+    string(LENGTH "${text}" length)
+    string(APPEND code "extern const char* const ${name};\nconst char* const ${name} =")
+    set(at 0)
+    while(at LESS length)
+      string(SUBSTRING "${text}" ${at} 8192 piece)
+      string(APPEND code "\nR\"nibble(${piece})nibble\"")
+      math(EXPR at "${at} + 8192")
+    endwhile()
+    string(APPEND code ";\n")
+  endforeach()
+  file(WRITE ${OUTPUT} "${code}}  // namespace nibble::${NAMESPACE}\n")
+  return()
+endif()
+
+set(NIBBLE_EMBED_SCRIPT ${CMAKE_CURRENT_LIST_FILE})
+function(nibble_embed target name)
+  list(TRANSFORM ARGN PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/ OUTPUT_VARIABLE files)
+  set(output ${CMAKE_CURRENT_BINARY_DIR}/${name}.cpp)
+  string(REPLACE ";" "|" list "${files}")
+  add_custom_command(OUTPUT ${output}
+    COMMAND ${CMAKE_COMMAND} -DNAMESPACE=${name} -DOUTPUT=${output} "-DFILES=${list}" -P ${NIBBLE_EMBED_SCRIPT}
+    DEPENDS ${files} ${NIBBLE_EMBED_SCRIPT} VERBATIM)
+  set_source_files_properties(${output} PROPERTIES COMPILE_OPTIONS -Wno-overlength-strings)
+  target_sources(${target} PRIVATE ${output})
+endfunction()

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page of a sweep: any figure or setting over any other, the Pareto front, every point.
+"use strict";
+(() => {
+  const { data, withPrefix, colour } = page;
+  const columns = data.keys.map((key, i) => {
+    const texts = data.points.map((point) => point.settings[i]);
+    const numeric = texts.length > 0 && texts.every((text) => text.trim() !== "" && Number.isFinite(Number(text)));
+    return { name: key, unit: "", numeric, setting: true, of: (point) => (numeric ? Number(point.settings[i]) : point.settings[i]),
+      text: (point) => point.settings[i] };
+  }).concat(data.figures.map((figure, i) => ({ name: figure.name, unit: figure.unit, numeric: true, of: (point) => point.figures[i],
+    text: (point) => withPrefix(point.figures[i], figure.unit) })));
+  const find = (name) => columns.find((column) => column.name === name);
+  const title = (column) => (column.unit ? `${column.name}, ${column.unit}` : column.name);
+  const named = columns.map((column) => [column.name, title(column)]);
+  const figures = columns.filter((column) => !column.setting);
+  const objective = (i) => (data.objectives[i] ? find(data.objectives[i].figure) : figures[Math.min(i, figures.length - 1)]);
+  const state = { x: objective(0), y: objective(1), tint: "", scale: "log" };
+
+  const describe = (point) => page.card(`point ${point.number}${point.front ? ", on the Pareto front" : ""}`,
+    columns.map((column) => [column.name, column.text(point), null])
+      .concat(point.violated.map((constraint) => ["violates", constraint, null])));
+
+  const draw = data.points.length === 0 ? () => {} : page.chart("scatter", () => {
+    const { x, y } = state;
+    const drawn = data.points.filter((point) => x.of(point) !== null && y.of(point) !== null);
+    const axis_of = (column) => {
+      const values = column.numeric ? drawn.map(column.of) : [];
+      const log = column.numeric && state.scale === "log" && values.length > 0 && Math.min(...values) > 0 &&
+        Math.max(...values) / Math.min(...values) > 2;
+      return page.axis({ type: column.numeric ? (log ? "log" : "value") : "category", scale: true, name: title(column), nameLocation: "middle",
+        ...(column.numeric ? {} : { data: [...new Set(drawn.map(column.of))] }),
+        ...(log ? { min: Math.min(...values) * .85, max: Math.max(...values) * 1.15 } : {}),
+        axisLabel: { hideOverlap: true, showMinLabel: !log, showMaxLabel: !log,
+          ...(column.numeric ? { formatter: (value) => withPrefix(value, column.unit) } : {}) } });
+    };
+    const tint = state.tint ? find(state.tint) : null;
+    const allowed = drawn.filter((point) => point.violated.length === 0 && !point.front);
+    const front = drawn.filter((point) => point.front);
+    const mark = (points, style) => ({ type: "scatter", symbolSize: 9, data: points.map((point) => ({ value: [x.of(point), y.of(point)], point })), ...style });
+    const series = [mark(drawn.filter((point) => point.violated.length > 0), { name: "violates a constraint", symbol: "triangle", z: 2,
+      itemStyle: { color: colour("grey"), opacity: .75 } })];
+    const values = tint ? [...new Set(drawn.map(tint.text))] : [];
+    if (tint && values.length <= 8) {
+      values.forEach((value, i) => series.push(mark(allowed.filter((point) => tint.text(point) === value),
+        { name: `${tint.name} = ${value}`, z: 3, itemStyle: { color: colour(`c${i + 1}`), opacity: .8 } })));
+    } else {
+      series.push(mark(allowed, { name: "meets all constraints", z: 3, itemStyle: { color: colour("c1"), opacity: .75 } }));
+    }
+    const own = (point) => (tint && values.length <= 8 ? colour(`c${values.indexOf(tint.text(point)) + 1}`) : colour("c4"));
+    const best = mark(front, { name: "Pareto front", z: 5, symbol: "diamond", symbolSize: 14, itemStyle: { color: colour("c4") } });
+    best.data.forEach((entry) => { entry.itemStyle = { color: own(entry.point), borderColor: colour("ink"), borderWidth: 1.2 }; });
+    series.push(best);
+    // The front is a line where it is seen from its two objectives.
+    const objectives = data.objectives.map((one) => one.figure);
+    if (objectives.length === 2 && objectives.includes(x.name) && objectives.includes(y.name) && x !== y) {
+      series.push({ type: "line", step: "end", silent: true, symbol: "none", z: 1, lineStyle: { color: colour("c4"), width: 1.3, opacity: .8 },
+        tooltip: { show: false }, data: front.map((point) => [x.of(point), y.of(point)]).sort((a, b) => a[0] - b[0]) });
+    }
+    const named_series = series.filter((one) => one.name && one.data.length);
+    return {
+      height: 520, many: drawn.length > 3000, series,
+      legend: page.legend({ type: "plain", icon: undefined, data: named_series.map((one) => ({ name: one.name, icon: one.symbol || "circle" })) }),
+      grid: page.grid({ left: 30, bottom: 48, top: 52 }),
+      xAxis: Object.assign(axis_of(x), { nameGap: 30 }), yAxis: Object.assign(axis_of(y), { nameGap: 78 }),
+      tooltip: page.tooltip((hit) => (hit.data && hit.data.point ? describe(hit.data.point) : "")),
+    };
+  });
+  if (data.points.length) {
+    page.choose("scatter", "Across", named, state.x.name, (value) => { state.x = find(value); draw(); });
+    page.choose("scatter", "Up", named, state.y.name, (value) => { state.y = find(value); draw(); });
+    page.choose("scatter", "Colour by", [["", "nothing"], ...columns.filter((column) => column.setting).map((column) => [column.name, column.name])],
+      "", (value) => { state.tint = value; draw(); });
+    page.choose("scatter", "Scales", [["log", "logarithmic"], ["linear", "linear"]], "log", (value) => { state.scale = value; draw(); });
+  }
+
+  const table = (caption, points) => page.tableOf(caption, [{ name: "point", cell: (point) => point.number },
+    ...columns.map((column) => ({ name: column.name, left: !column.numeric, cell: column.text })),
+    { name: "constraints", left: true, wrap: true, cell: (point) => (point.front ? "Pareto front" : point.violated.length ? `violates ${point.violated.join("; ")}` : "met") }],
+  points);
+  page.fillWhenOpened("points", () => table("Every point", data.points));
+})();

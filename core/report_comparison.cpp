@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The page of a comparison.
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <tuple>
+
+#include "core/html_page.h"
+#include "core/report_page.h"
+#include "core/table.h"
+
+namespace nibble {
+
+namespace {
+
+using Figures = std::vector<const ComparedFigure*>;
+
+std::string signed_percent(const std::optional<double>& share) {
+  return share ? (*share > 0 ? "+" : "") + fixed(100 * *share, 1) + " %" : "unknown";
+}
+
+std::string figure(const std::optional<double>& value) {
+  return value ? fixed(value, std::fabs(*value) < 100 ? 2 : 1) : "unknown";
+}
+
+std::string range(const std::optional<double>& value, const std::optional<double>& low,
+                  const std::optional<double>& high) {
+  if (!low && !high) return "-";
+  return figure(low ? low : value) + " to " + figure(high ? high : value);
+}
+
+Table figure_table(const Figures& figures) {
+  Table table;
+  table.column("figure", Table::Align::left).column("unit", Table::Align::left);
+  for (const char* heading : {"ours", "our range", "published", "published range", "difference", "not explained"})
+    table.column(heading);
+  table.column("source of the published figure", Table::Align::left).column("note", Table::Align::left);
+  for (const ComparedFigure* one : figures) {
+    table.row({one->label, one->unit, figure(one->ours), range(one->ours, one->ours_low, one->ours_high),
+               figure(one->published), range(one->published, one->published_low, one->published_high),
+               signed_percent(one->relative_difference()),
+               one->parts.empty() ? "-" : signed_percent(one->unexplained()), one->source, one->note});
+  }
+  return table;
+}
+
+Table part_table(const Figures& figures) {
+  Table table;
+  table.column("figure", Table::Align::left).column("part", Table::Align::left).column("amount");
+  table.column("how it was found", Table::Align::left);
+  for (const ComparedFigure* one : figures) {
+    for (const DifferencePart& part : one->parts)
+      table.row({one->label, part.name, signed_percent(part.amount), part.reason});
+    if (!one->parts.empty()) table.row({one->label, "not explained", signed_percent(one->unexplained()), ""});
+  }
+  return table;
+}
+
+void write_figure(JsonWriter& json, const ComparedFigure& one) {
+  json.begin_object().field("label", one.label);
+  json.field("ours", one.ours).field("ours_low", one.ours_low).field("ours_high", one.ours_high);
+  json.field("published", one.published).field("published_low", one.published_low);
+  json.field("published_high", one.published_high);
+  json.field("difference", one.relative_difference()).field("unexplained", one.unexplained());
+  json.key("parts").begin_array();
+  for (const DifferencePart& part : one.parts)
+    json.begin_object().field("name", part.name).field("amount", part.amount).end_object();
+  json.end_array().end_object();
+}
+
+/// How many figures there are, and how far they are from the published ones.
+std::vector<PageTile> summary(const std::vector<ComparedFigure>& figures) {
+  std::vector<double> distances;
+  std::size_t near = 0;
+  double largest = 0;
+  for (const ComparedFigure& one : figures) {
+    const auto difference = one.relative_difference();
+    if (!difference) continue;
+    distances.push_back(std::fabs(*difference));
+    near += distances.back() <= 0.15 ? 1 : 0;
+    largest = std::max(largest, distances.back());
+  }
+  std::sort(distances.begin(), distances.end());
+  std::vector<PageTile> tiles = {{"published figures", std::to_string(figures.size()),
+                                  std::to_string(figures.size() - distances.size()) + " without a difference"}};
+  if (distances.empty()) return tiles;
+  tiles.push_back({"within 15 %", std::to_string(near) + " of " + std::to_string(distances.size()), "of the published figure"});
+  tiles.push_back({"median distance", fixed(100 * distances[distances.size() / 2], 1) + " %", "of the published figure"});
+  tiles.push_back({"largest distance", fixed(100 * largest, 1) + " %", "of the published figure"});
+  return tiles;
+}
+
+}  // namespace
+
+std::optional<double> ComparedFigure::relative_difference() const {
+  if (!ours || !published || *published == 0) return std::nullopt;
+  return *ours / *published - 1;
+}
+
+std::optional<double> ComparedFigure::unexplained() const {
+  auto rest = relative_difference();
+  if (!rest || parts.empty()) return std::nullopt;
+  for (const DifferencePart& part : parts)
+    *rest -= part.amount;
+  return rest;
+}
+
+std::string comparison_html(const ComparisonPage& page) {
+  std::vector<std::pair<std::pair<std::string, std::string>, Figures>> groups;
+  for (const ComparedFigure& one : page.figures) {
+    const std::pair<std::string, std::string> key{one.group, one.unit};
+    auto place = std::find_if(groups.begin(), groups.end(), [&](const auto& group) { return group.first == key; });
+    if (place == groups.end()) place = groups.insert(groups.end(), {key, {}});
+    place->second.push_back(&one);
+  }
+  HtmlPage html(page.frame);
+  html.tiles(summary(page.figures));
+  JsonWriter data(JsonWriter::Layout::compact);
+  data.begin_object().key("groups").begin_array();
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const auto& [key, figures] = groups[i];
+    html.section("figures-" + std::to_string(i), key.first);
+    html.chart("group-" + std::to_string(i),
+               key.first + (key.second.empty() ? "" : " (" + key.second + ")") +
+                   ": our figure beside the published one; a thin line spans the range over what the paper leaves open.");
+    html.table(figure_table(figures), key.first);
+    if (std::any_of(figures.begin(), figures.end(), [](const ComparedFigure* one) { return !one->parts.empty(); })) {
+      html.chart("parts-" + std::to_string(i),
+                 "What the relative differences are made of; the diamond is the whole difference, grey what nothing "
+                 "explains.");
+      html.begin_fold("The parts as a table");
+      html.table(part_table(figures), "Parts of the relative difference, " + key.first);
+      html.end_fold();
+    }
+    data.begin_object().field("name", key.first).field("unit", key.second).key("figures").begin_array();
+    for (const ComparedFigure* one : figures)
+      write_figure(data, *one);
+    data.end_array().end_object();
+  }
+  data.end_array().end_object();
+  return html.finish(data, page_assets::comparison_js);
+}
+
+}  // namespace nibble
