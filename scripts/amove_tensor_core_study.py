@@ -7,11 +7,11 @@ amove_tensor_core_study.py [--machine M,...] [--model M,...] [--length N,...] [-
 amove_tensor_core_study.py --tables [--csv FILE]
 amove_tensor_core_study.py --error [--machine M] [--length N] [--nibble FILE]
 
-A point is a machine, a model and a length L: one run of the prompt, L/4 tokens (of 64K: extrapolated from those of 1K
-and 8K, linear and quadratic in its tokens), and one of a single token behind each of two contexts, the nodes of Gauss's rule for the generation's steps L/4 to L - 1: exact for figures that grow as a cubic of
-the context, and away from powers of two, at which the heads of a cache begin in the same channel. --error runs every
-step of a short generation and says how far off that is. Models of equal shape are equal here: vicuna-7b-1.5 and
-llama-2-7b are llama-7b.
+A point is a machine, a model and a length L: one run of the prompt, L/4 tokens (of 64K: extrapolated from 2048 and 4096,
+linear and quadratic in its tokens), and one of a single token behind each of two contexts, the nodes of Gauss's
+rule for the generation's steps L/4 to L - 1: exact for figures that grow as a cubic of the context, and away from
+powers of two, at which times were seen to jump. --error runs every step of a short generation and says how far off that
+is. Models of equal shape are equal here: vicuna-7b-1.5 and llama-2-7b are llama-7b.
 
 How many layers of ANT and OliVe have 8 bits is not published: their machines are the 4-bit end, and the INT8 machine, which
 moves as many bytes as they would in 8 bits, stands for the other one.
@@ -32,9 +32,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SHAPES = {"opt-6.7b": "opt-6.7b", "opt-13b": "opt-13b", "vicuna-7b-1.5": "llama-7b", "vicuna-13b-1.5": "vicuna-13b-1.5",
           "llama-7b": "llama-7b", "llama-2-7b": "llama-7b"}
 LENGTHS = [1024, 8192, 65536]
-EXTRAPOLATED = 65536  # its prompt is less than a hundredth of it
+EXTRAPOLATED = 65536  # its prompt takes less than a hundredth of its time
+PROMPTS = [2048, 4096]  # tokens; from these
 AMOVE = {"aggressive": "amove-tensor-core", "conservative": "amove-tensor-core-conservative"}
 BASELINES = ["int8-tensor-core", "ant-tensor-core", "olive-tensor-core"]
+TIMED = ["opt-6.7b", "llama-2-7b", "vicuna-13b-1.5"]  # models whose times are listed
 MACHINES = [*AMOVE.values(), *BASELINES]
 PUBLISHED = {"speedup": {"aggressive": (5.23, 2.72, 2.13), "conservative": (4.21, 2.19, 1.69)},
              "energy": {"aggressive": (3.03, 2.22, 1.70), "conservative": (2.33, 1.71, 1.33)}}
@@ -96,8 +98,8 @@ def measure(options):
     for length in options.length or LENGTHS:
         for model in dict.fromkeys(SHAPES[name] for name in options.model or SHAPES):
             for machine in options.machine or MACHINES:
-                if length != EXTRAPOLATED:
-                    points.append((machine, model, length, "prefill", length // 4))
+                prompts = PROMPTS if length == EXTRAPOLATED else [length // 4]
+                points += [(machine, model, length, "prefill", tokens) for tokens in prompts]
                 points += [(machine, model, length, "decode", context) for context in contexts(length)]
     points = [point for point in points if tuple(map(str, point)) not in there]
     lock, problems = threading.Lock(), []
@@ -135,10 +137,10 @@ class Study:
         """None: not measured, or not known."""
         if length != EXTRAPOLATED:
             return self.value(machine, model, length, "prefill", length // 4, figure=figure)
-        low, high = (self.prompt(machine, model, shorter, figure) for shorter in LENGTHS[:2])
+        low, high = (self.value(machine, model, length, "prefill", tokens, figure=figure) for tokens in PROMPTS)
         if low is None or high is None:
             return None
-        few, many, tokens = LENGTHS[0] // 4, LENGTHS[1] // 4, length // 4
+        (few, many), tokens = PROMPTS, length // 4
         square = (high / many - low / few) / (many - few)
         return tokens * (low / few + square * (tokens - few))
 
@@ -157,9 +159,8 @@ class Study:
 
 
 def geomean(values):
-    """Of the values that are known; None: of none."""
-    values = [value for value in values if value is not None]
-    return math.exp(sum(map(math.log, values)) / len(values)) if values else None
+    """None: one of them is not known."""
+    return None if None in values else math.exp(sum(map(math.log, values)) / len(values))
 
 
 def text(value):
@@ -175,23 +176,15 @@ def ratio_table(study, what, figure_list):
             ends = [baseline] if i == 0 else [baseline, BASELINES[0]]
             cells = []
             for group in [[length] for length in LENGTHS] + [LENGTHS]:
-                values = [None if len(group) > 1 and None in (study.total(end, "llama-7b", length, "time_s")
-                                                              for length in group) else geomean(study.ratio(end, machine, model, length, figure_list)
-                                  for model in SHAPES for length in group) for end in ends]
+                values = [geomean([study.ratio(end, machine, model, length, figure_list)
+                                   for model in SHAPES for length in group]) for end in ends]
                 cells.append(" to ".join(map(text, values)))
             print(f"| {name} over {baseline.split('-')[0]} | {published} | " + " | ".join(cells) + " |")
     print()
 
 
 def tables(study):
-    print("Geometric means over the models whose points are there; ranges: linear layers of the baseline in 4 to in 8 bits.\n")
-    print("| models | " + " | ".join(f"{length // 1024}K" for length in LENGTHS) + " |")
-    print("|---" * (1 + len(LENGTHS)) + "|")
-    for machine in MACHINES:
-        there = [", ".join(model for model in dict.fromkeys(SHAPES.values())
-                           if study.total(machine, model, length, "time_s") is not None) for length in LENGTHS]
-        print(f"| {machine} | " + " | ".join(names or "-" for names in there) + " |")
-    print()
+    print("Geometric means over the six models; ranges: linear layers of the baseline in 4 to in 8 bits.\n")
     ratio_table(study, "speedup", ["time_s"])
     ratio_table(study, "energy: bytes of DRAM", ["dram_bytes"])
     ratio_table(study, "energy: registers, shared memory, L2 cache", ["sram_pj"])
@@ -201,12 +194,10 @@ def tables(study):
         values = [study.total(machine, "llama-2-7b", length, "dram_bytes") for length in LENGTHS]
         print(f"| {machine} | " + " | ".join("-" if v is None else f"{v / 1e12:,.2f}" for v in values) + " |")
     print()
-    print("| time, s | " + " | ".join(f"{model} {length // 1024}K" for model in ("opt-6.7b", "llama-2-7b")
-                                      for length in LENGTHS) + " |")
-    print("|---" * (1 + 2 * len(LENGTHS)) + "|")
+    print("| time, s | " + " | ".join(f"{model} {length // 1024}K" for model in TIMED for length in LENGTHS) + " |")
+    print("|---" * (1 + len(TIMED) * len(LENGTHS)) + "|")
     for machine in MACHINES:
-        values = [study.total(machine, model, length, "time_s") for model in ("opt-6.7b", "llama-2-7b")
-                  for length in LENGTHS]
+        values = [study.total(machine, model, length, "time_s") for model in TIMED for length in LENGTHS]
         print(f"| {machine} | " + " | ".join("-" if v is None else f"{v:,.2f}" for v in values) + " |")
 
 
