@@ -36,8 +36,8 @@ void run_gemm(const GemmCommandOptions& options, std::ostream& out) {
     return;
   }
   if (options.explain) out << gemm.explanation << '\n';
-  out << "activations " << attribute(report, "activation_format") << ", weights "
-      << attribute(report, "weight_format") << ", schedule " << product.schedule << '\n';
+  out << "activations " << attribute(report, "activation_format") << ", weights " << attribute(report, "weight_format")
+      << ", schedule " << product.schedule << '\n';
   if (gemm.functional) out << "overflows to infinity: " << report.totals().overflows << '\n';
   for (const auto& [name, count] : report.counts)
     out << name << ": " << count << '\n';

@@ -74,14 +74,18 @@ Outcome outcome_of(const Child& child, int status, double time_limit_s) {
     return {FailureKind::time_limit, "took longer than " + to_text(time_limit_s) + " s and was ended", {}};
   if (WIFSIGNALED(status)) return {FailureKind::crash, "the simulation ended by " + signal_text(WTERMSIG(status)), {}};
   if (WEXITSTATUS(status) != 0 || child.received.empty()) {
-    return {FailureKind::crash, "the simulation ended with exit status " + std::to_string(WEXITSTATUS(status)) +
-                                    " and without a result", {}};
+    return {FailureKind::crash,
+            "the simulation ended with exit status " + std::to_string(WEXITSTATUS(status)) + " and without a result",
+            {}};
   }
   const std::string text = child.received.substr(1);
   switch (child.received.front()) {
-    case sent_result: return {FailureKind::none, {}, text};
-    case sent_input_error: return {FailureKind::input, text, {}};
-    default: return {FailureKind::internal, printable(text, 1000), {}};
+    case sent_result:
+      return {FailureKind::none, {}, text};
+    case sent_input_error:
+      return {FailureKind::input, text, {}};
+    default:
+      return {FailureKind::internal, printable(text, 1000), {}};
   }
 }
 
@@ -173,11 +177,16 @@ class Pool {
 
 const char* to_string(FailureKind kind) {
   switch (kind) {
-    case FailureKind::none: return "";
-    case FailureKind::input: return "input";
-    case FailureKind::internal: return "internal";
-    case FailureKind::crash: return "crash";
-    case FailureKind::time_limit: return "time_limit";
+    case FailureKind::none:
+      return "";
+    case FailureKind::input:
+      return "input";
+    case FailureKind::internal:
+      return "internal";
+    case FailureKind::crash:
+      return "crash";
+    case FailureKind::time_limit:
+      return "time_limit";
   }
   return "";
 }

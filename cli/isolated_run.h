@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Several simulations from one command. The SystemC kernel cannot be restarted, so each one runs in a forked child that
-/// sends its result back through a pipe; a child that crashes is a failure of its run and of nothing else.
+/// Several simulations from one command. The SystemC kernel cannot be restarted, so each one runs in a forked child
+/// that sends its result back through a pipe; a child that crashes is a failure of its run and of nothing else.
 ///
 ///   std::vector<RunOptions> runs = ...;
 ///   simulate_isolated(runs.size(), {jobs}, [&](std::size_t i) { return simulate_model(runs[i]).report; },
@@ -21,7 +21,7 @@
 namespace nibble {
 
 struct IsolationOptions {
-  unsigned jobs = 1;       ///< children at a time, 1 or more
+  unsigned jobs = 1;        ///< children at a time, 1 or more
   double time_limit_s = 0;  ///< of a child; one that takes longer is killed and has failed. 0: none
 };
 
@@ -42,9 +42,9 @@ struct Outcome {
   bool ok() const { return failure == FailureKind::none; }
 };
 
-/// Runs work(0) to work(count - 1), each in a child, and calls done(index, outcome) here in order of completion. After a
-/// SIGINT all children are killed and Interrupted is thrown; so they are when `done` throws. Throws InputError when the
-/// system gives no process or pipe.
+/// Runs work(0) to work(count - 1), each in a child, and calls done(index, outcome) here in order of completion. After
+/// a SIGINT all children are killed and Interrupted is thrown; so they are when `done` throws. Throws InputError when
+/// the system gives no process or pipe.
 void run_isolated(std::size_t count, const IsolationOptions& options,
                   const std::function<std::string(std::size_t)>& work,
                   const std::function<void(std::size_t, Outcome)>& done);

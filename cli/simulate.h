@@ -24,8 +24,9 @@ ModelResult simulate_model(const RunOptions& options, ProgressLine* progress = n
 struct GemmResult {
   Report report;
   bool functional = false;
-  std::string explanation;                 ///< with options.explain: of the schedule
-  std::vector<float> result, accumulator;  ///< [m][n], of a run with data where options.output, .accumulator name a file
+  std::string explanation;  ///< with options.explain: of the schedule
+  std::vector<float> result,
+      accumulator;  ///< [m][n], of a run with data where options.output, .accumulator name a file
 };
 /// Ignores options.json; options.output and options.accumulator say what is computed and are not written.
 GemmResult simulate_gemm(const GemmCommandOptions& options);

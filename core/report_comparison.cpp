@@ -84,8 +84,10 @@ std::vector<PageTile> summary(const std::vector<ComparedFigure>& figures) {
   std::vector<PageTile> tiles = {{"published figures", std::to_string(figures.size()),
                                   std::to_string(figures.size() - distances.size()) + " without a difference"}};
   if (distances.empty()) return tiles;
-  tiles.push_back({"within 15 %", std::to_string(near) + " of " + std::to_string(distances.size()), "of the published figure"});
-  tiles.push_back({"median distance", fixed(100 * distances[distances.size() / 2], 1) + " %", "of the published figure"});
+  tiles.push_back(
+      {"within 15 %", std::to_string(near) + " of " + std::to_string(distances.size()), "of the published figure"});
+  tiles.push_back(
+      {"median distance", fixed(100 * distances[distances.size() / 2], 1) + " %", "of the published figure"});
   tiles.push_back({"largest distance", fixed(100 * largest, 1) + " %", "of the published figure"});
   return tiles;
 }
@@ -120,9 +122,10 @@ std::string comparison_html(const ComparisonPage& page) {
   for (std::size_t i = 0; i < groups.size(); ++i) {
     const auto& [key, figures] = groups[i];
     html.section("figures-" + std::to_string(i), key.first);
-    html.chart("group-" + std::to_string(i),
-               key.first + (key.second.empty() ? "" : " (" + key.second + ")") +
-                   ": our figure beside the published one; a thin line spans the range over what the paper leaves open.");
+    html.chart(
+        "group-" + std::to_string(i),
+        key.first + (key.second.empty() ? "" : " (" + key.second + ")") +
+            ": our figure beside the published one; a thin line spans the range over what the paper leaves open.");
     html.table(figure_table(figures), key.first);
     if (std::any_of(figures.begin(), figures.end(), [](const ComparedFigure* one) { return !one->parts.empty(); })) {
       html.chart("parts-" + std::to_string(i),

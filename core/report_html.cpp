@@ -153,11 +153,11 @@ std::vector<PageTile> summary(const Report& report, const ReportFigures& totals)
   tiles.push_back({"utilization", used ? fixed(100 * *used, 1) + " %" : "unknown",
                    with_prefix(static_cast<double>(totals.macs), "MAC")});
   const std::uint64_t asked = totals.traffic.total();
-  tiles.push_back({"asked of the memory", with_prefix(static_cast<double>(asked), "B"),
-                   totals.compulsory_bytes == 0
-                       ? std::string()
-                       : fixed(static_cast<double>(asked) / static_cast<double>(totals.compulsory_bytes), 2) +
-                             " x compulsory"});
+  tiles.push_back(
+      {"asked of the memory", with_prefix(static_cast<double>(asked), "B"),
+       totals.compulsory_bytes == 0
+           ? std::string()
+           : fixed(static_cast<double>(asked) / static_cast<double>(totals.compulsory_bytes), 2) + " x compulsory"});
   if (!report.prices.empty()) {
     const PriceList& prices = report.prices.front();
     const KnownSum energy = energy_of(report, prices, totals).total, area = area_sum(prices);
@@ -175,8 +175,9 @@ std::vector<PageTile> summary(const Report& report, const ReportFigures& totals)
 
 void time_sections(HtmlPage& page, const Report& report) {
   page.section("time-by-cause", "Time by cause");
-  page.chart("time", "Time of the operators by what it was spent on. A click on a bar leads from kinds to operators, and "
-                     "from an operator to its layers.");
+  page.chart("time",
+             "Time of the operators by what it was spent on. A click on a bar leads from kinds to operators, and "
+             "from an operator to its layers.");
   page.table(time_table(report), "Time by kind of operator and phase; the causes in % of the line's cycles");
   page.begin_fold("Operators, all layers together");
   page.table(time_table(report, for_each_operator_line), "Time by operator");
@@ -186,9 +187,10 @@ void time_sections(HtmlPage& page, const Report& report) {
   page.place("operators");
   page.end_fold();
   page.section("roofline-model", "Roofline");
-  page.chart("roofline",
-             "Attained rate of the operators over their intensity, against the roof of array and memory; larger marks took "
-             "more of the time. Operators without multiply-accumulates are not on it.");
+  page.chart(
+      "roofline",
+      "Attained rate of the operators over their intensity, against the roof of array and memory; larger marks took "
+      "more of the time. Operators without multiply-accumulates are not on it.");
   for (const std::string& line : binding_lines(report))
     page.paragraph(line);
 }
@@ -213,9 +215,10 @@ void memory_sections(HtmlPage& page, const Report& report) {
 void cost_sections(HtmlPage& page, const Report& report, const ReportFigures& totals) {
   if (report.prices.empty()) return;
   page.section("energy-by-component", "Energy");
-  page.chart("energy",
-             "Energy by component and activity. A sum with \">=\" has parts whose price nobody knows; \"unknown\" has no "
-             "known part.");
+  page.chart(
+      "energy",
+      "Energy by component and activity. A sum with \">=\" has parts whose price nobody knows; \"unknown\" has no "
+      "known part.");
   for (const PriceList& prices : report.prices)
     page.table(energy_table(report, prices), "Energy by kind of operator and phase, " + prices.technology);
   page.begin_fold("Energy by activity");
@@ -246,7 +249,7 @@ Table statistics_table(const Report& report) {
   table.column("statistic", Table::Align::left).column("value").column("unit", Table::Align::left);
   table.column("meaning", Table::Align::left);
   for (const Statistics::Value& one : report.statistics) {
-    const std::string value = !one.value   ? "-"
+    const std::string value = !one.value     ? "-"
                               : one.integral ? with_separators(static_cast<std::uint64_t>(*one.value))
                                              : fixed(one.value, 4);
     table.row({one.path, value, one.unit, one.meaning + (one.formula.empty() ? "" : " = " + one.formula)});

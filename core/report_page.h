@@ -65,7 +65,7 @@ struct SweepPoint {
   std::vector<std::string> settings;           ///< one per SweepPage::keys, as they were set
   std::vector<std::optional<double>> figures;  ///< one per SweepPage::figures
   std::vector<std::string> violated;           ///< the constraints that it does not meet
-  bool on_front = false;                       ///< no other point that meets all constraints is as good in all objectives
+  bool on_front = false;  ///< no other point that meets all constraints is as good in all objectives
 };
 
 /// A point that gave no figures.

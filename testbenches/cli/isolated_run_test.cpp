@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <cstdlib>
 #include <map>
 #include <thread>
-#include <unistd.h>
 
 #include "cli/isolated_run.h"
 #include "cli/simulate.h"
@@ -27,9 +27,8 @@ GemmCommandOptions product(const std::string& accelerator, std::int64_t m) {
 std::map<std::size_t, Outcome> outcomes(std::size_t count, const IsolationOptions& options,
                                         const std::function<std::string(std::size_t)>& work) {
   std::map<std::size_t, Outcome> all;
-  run_isolated(count, options, work, [&](std::size_t index, Outcome outcome) {
-    CHECK(all.emplace(index, std::move(outcome)).second);
-  });
+  run_isolated(count, options, work,
+               [&](std::size_t index, Outcome outcome) { CHECK(all.emplace(index, std::move(outcome)).second); });
   return all;
 }
 
