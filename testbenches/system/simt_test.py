@@ -21,6 +21,28 @@ class Utilisation(program.ProgramTest):
                 self.assertTrue(0.85 < used < 1, used)
 
 
+class Fidelity(program.ProgramTest):
+    MACHINES = ("pacq", "pacq-int2", "simt-fp16", "simt-dequant", "simt-k-packed", "simt-mix-gemm", "amove-tensor-core",
+                "amove-tensor-core-conservative", "int8-tensor-core", "ant-tensor-core", "olive-tensor-core")
+
+    def totals(self, machine, m, k, n, fidelity):
+        return self.report("gemm", f"--accelerator={machine}", f"--m={m}", f"--k={k}", f"--n={n}",
+                           "--set=multiprocessor.count=4", f"--fidelity={fidelity}")["totals"]
+
+    def test_both_fidelities_of_every_machine_agree(self):
+        for machine in self.MACHINES:
+            # The largest differences seen: 7.9 % (conservative) and 7.9 % (ANT, OliVe).
+            for shape in ((512, 1024, 512), (1, 2048, 2048)):
+                with self.subTest(machine, shape=shape):
+                    slices = self.totals(machine, *shape, "transaction")
+                    warps = self.totals(machine, *shape, "cycle")
+                    self.assertAlmostEqual(slices["cycles"] / warps["cycles"], 1, delta=0.09)
+                    for same in ("macs", "pe_macs", "dram_read_bytes", "dram_write_bytes", "traffic_bytes"):
+                        self.assertEqual(slices[same], warps[same], same)
+                    # The L2 cache is read by whole slices or by the loads of warps, which meet a sector twice.
+                    self.assertAlmostEqual(slices["sram_read_bytes"] / warps["sram_read_bytes"], 1, delta=0.02)
+
+
 class PacqStudy(program.ProgramTest):
     def study(self, *arguments):
         done = subprocess.run([sys.executable, "-B", SCRIPT, "--nibble", program.PROGRAM, *arguments],
