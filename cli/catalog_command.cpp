@@ -8,6 +8,7 @@
 #include "accelerators/energy_ledger.h"
 #include "accelerators/platform.h"
 #include "cli/commands.h"
+#include "cli/experiment.h"
 #include "cli/machine_files.h"
 #include "core/cost_book.h"
 #include "core/error.h"
@@ -48,6 +49,8 @@ void read_as(const std::string& kind, ConfigNode& node) {
     make_memory("checked", node, nullptr);
   } else if (kind == "technologies") {
     CostBook::load(node);
+  } else if (kind == "experiments") {
+    Experiment::from(node).check_configurations();
   } else {
     throw InputError(node.file() + ": " + kind + " cannot be read by this version");
   }
@@ -59,6 +62,7 @@ std::string kind_of(const std::filesystem::path& file, ConfigNode& node) {
   if (std::find(config_kinds.begin(), config_kinds.end(), folder) != config_kinds.end()) return folder;
   if (node.has("array")) return "accelerators";
   if (node.has("entries")) return "technologies";
+  if (node.has("machines")) return "experiments";
   if (node.has("layers") || node.has("model_type")) return "models";
   if (node.has("kind")) return "memories";
   for (const std::string& kind : config_kinds) {
@@ -66,8 +70,8 @@ std::string kind_of(const std::filesystem::path& file, ConfigNode& node) {
     if (node.has("base") && std::find(names.begin(), names.end(), node.string("base")) != names.end()) return kind;
   }
   throw InputError(file.string() +
-                   ": cannot tell its kind: no accelerator (array), model (layers, model_type), memory (kind) or "
-                   "technology (entries)");
+                   ": cannot tell its kind: no accelerator (array), model (layers, model_type), memory (kind), "
+                   "technology (entries) or experiment (machines)");
 }
 
 }  // namespace

@@ -58,6 +58,17 @@ struct PriceOptions {
 /// Prices a finished run anew: counters times other cost books.
 void price_report(const PriceOptions& options, std::ostream& out);
 
+struct CompareOptions {
+  std::vector<std::string> experiments;
+  bool all = false;
+  std::int64_t jobs = 0;      ///< simulations at a time; 0: as many as there are processors
+  std::string out_directory;  ///< empty: no files
+  std::string command_line;
+  bool json = false;
+};
+/// Runs experiments: figures beside the published ones.
+void run_compare(const CompareOptions& options, std::ostream& out);
+
 struct CatalogOptions {
   std::string kind, name;
   std::vector<std::string> files, overrides, technologies;

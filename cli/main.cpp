@@ -35,18 +35,20 @@ struct CommandLine {
   nibble::QuantizeOptions quantize;
   nibble::MemoryOptions memory;
   nibble::PriceOptions price;
+  nibble::CompareOptions compare;
   nibble::CatalogOptions list, show, validate;
   std::function<void(std::ostream&)> action;
 
   explicit CommandLine(const std::string& line) {
     app.require_subcommand(1);
     app.set_version_flag("--version", std::string("nibble ") + nibble::nibble_version);
-    run.command_line = gemm.command_line = price.command_line = line;
+    run.command_line = gemm.command_line = price.command_line = compare.command_line = line;
     add_run();
     add_gemm();
     add_quantize();
     add_memory();
     add_price();
+    add_compare();
     add_catalog();
   }
 
@@ -172,8 +174,21 @@ struct CommandLine {
     command->callback([this] { action = [this](std::ostream& out) { nibble::price_report(price, out); }; });
   }
 
+  void add_compare() {
+    CLI::App* command =
+        app.add_subcommand("compare", "Run experiments and set their figures beside the published ones");
+    command->add_option("experiments", compare.experiments, "names or files (nibble list experiments)");
+    command->add_flag("--all", compare.all, "every experiment; runs that they share are made once");
+    command->add_option("--jobs", compare.jobs, "simulations at a time (default: as many as there are processors)");
+    command->add_option("--out", compare.out_directory, "directory for compare.json, compare.csv");
+    command->add_flag("--json", compare.json, "one JSON document on standard output");
+    command->footer("Example: nibble compare mant-linear --out out");
+    command->callback([this] { action = [this](std::ostream& out) { nibble::run_compare(compare, out); }; });
+  }
+
   void add_catalog() {
-    CLI::App* command = app.add_subcommand("list", "List accelerators, models, memories, technologies, formats or PEs");
+    CLI::App* command =
+        app.add_subcommand("list", "List accelerators, models, memories, technologies, experiments, formats or PEs");
     command->add_option("kind", list.kind, "what to list")->required();
     command->add_flag("--json", list.json, "one JSON document on standard output");
     command->footer("Example: nibble list accelerators");
@@ -181,7 +196,8 @@ struct CommandLine {
 
     command = app.add_subcommand("show", "Print a configuration with every default and the source of its numbers");
     command
-        ->add_option("kind", show.kind, "accelerator, model, memory, technology, format, or area (of an accelerator)")
+        ->add_option("kind", show.kind,
+                     "accelerator, model, memory, technology, experiment, format, or area (of an accelerator)")
         ->required();
     command->add_option("name", show.name, "name or file; of a format its name: the bits of it are drawn")->required();
     set_option(command, show.overrides);
