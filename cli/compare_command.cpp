@@ -54,6 +54,11 @@ void run_compare(const CompareOptions& options, std::ostream& out) {
   if (!options.out_directory.empty()) {
     files.write(options.out_directory + "/compare.json", document);
     files.write(options.out_directory + "/compare.csv", comparison_csv(results));
+    files.write(options.out_directory + "/report.html", comparison_page(results, options.command_line));
+    for (const ExperimentResult& result : results) {
+      if (result.experiment->contest)
+        files.write(options.out_directory + "/" + result.experiment->name + ".html", contest_page(result, options.command_line));
+    }
     files.commit();
   }
   out << (options.json ? document : comparison_text(results));

@@ -187,7 +187,7 @@ void sum_up(const FigureSpec& figure, FigureValue& value) {
 }
 
 /// Empty: runs are missing.
-std::optional<FigureValue> value_of(const Experiment& experiment, const FigureSpec& figure, const std::string& over,
+std::optional<FigureValue> value_of(const Experiment& experiment, const FigureSpec& figure, const Names& over,
                                     const Variations& variations, RunStore& store) {
   Counting count = experiment.count;
   for (const Variation* variation : variations) {
@@ -202,14 +202,15 @@ std::optional<FigureValue> value_of(const Experiment& experiment, const FigureSp
       if (other != variation->workloads.end()) workload = &other->second;
     }
     const auto of = measure(store, varied(experiment, figure.of, variations), *workload, count);
-    std::optional<Measured> other;
-    if (compares(figure.metric)) other = measure(store, varied(experiment, over, variations), *workload, count);
-    if (!of || (compares(figure.metric) && !other)) {
-      complete = false;
-      continue;
+    complete = complete && of;
+    for (const std::string& baseline : over) {
+      std::optional<Measured> other;
+      if (!baseline.empty()) other = measure(store, varied(experiment, baseline, variations), *workload, count);
+      complete = complete && (other || baseline.empty());
+      if (!complete) continue;
+      const Sides sides{figure, *of, other ? &*other : nullptr, figure.of, baseline, value};
+      value.by_workload.emplace_back(over.size() > 1 ? name + " over " + baseline : name, sides.ratio());
     }
-    const Sides sides{figure, *of, other ? &*other : nullptr, figure.of, over, value};
-    value.by_workload.emplace_back(name, sides.ratio());
   }
   if (!complete) return std::nullopt;
   const bool numbers = std::all_of(value.by_workload.begin(), value.by_workload.end(),
@@ -220,10 +221,10 @@ std::optional<FigureValue> value_of(const Experiment& experiment, const FigureSp
 }
 
 /// Whether a variation changes anything that the figure looks at.
-bool touches(const FigureSpec& figure, const Variation& variation, const std::string& over) {
+bool touches(const FigureSpec& figure, const Variation& variation, const Names& over) {
   if (!variation.figures.empty()) return holds(variation.figures, figure.name);
   for (const auto& change : variation.machines) {
-    if (change.first == "all" || change.first == figure.of || (compares(figure.metric) && change.first == over)) return true;
+    if (change.first == "all" || change.first == figure.of || std::count(over.begin(), over.end(), change.first) != 0) return true;
   }
   for (const auto& workload : variation.workloads) {
     if (holds(figure.at, workload.first)) return true;
@@ -233,15 +234,19 @@ bool touches(const FigureSpec& figure, const Variation& variation, const std::st
 
 struct Choice {
   std::string name;
-  std::string over;
+  Names over;  ///< one, or all where all count
   Variations variations;
 };
 
 /// Every combination of the open parameters that the figure depends on, the quoted one first.
 std::vector<Choice> choices(const Experiment& experiment, const FigureSpec& figure) {
   std::vector<Choice> all;
-  for (const std::string& over : figure.over.empty() ? Names{""} : figure.over)
-    all.push_back({figure.over.size() > 1 ? "over " + over : "", over, {}});
+  if (figure.over_each) {
+    all.push_back({"", figure.over, {}});
+  } else {
+    for (const std::string& over : figure.over.empty() ? Names{""} : figure.over)
+      all.push_back({figure.over.size() > 1 ? "over " + over : "", {over}, {}});
+  }
   for (const OpenParameter& open : experiment.open) {
     std::vector<Choice> next;
     for (const Choice& choice : all) {

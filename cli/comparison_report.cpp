@@ -9,10 +9,6 @@
 namespace nibble {
 namespace {
 
-bool as_percent(Metric metric) {
-  return metric == Metric::edp_reduction || metric == Metric::count_reduction || metric == Metric::quantizer_overhead;
-}
-
 std::string value_text(const FigureResult& figure) {
   if (!figure.value.value) return "unknown";
   return figure_text(figure.spec->metric, *figure.value.value);
@@ -186,8 +182,12 @@ void add_machines(std::string& out, const ExperimentResult& result) {
 
 }  // namespace
 
+bool is_share(Metric metric) {
+  return metric == Metric::edp_reduction || metric == Metric::count_reduction || metric == Metric::quantizer_overhead;
+}
+
 std::string figure_text(Metric metric, double value) {
-  if (as_percent(metric)) return fixed(100 * value, std::fabs(value) < 0.01 ? 3 : 1) + " %";
+  if (is_share(metric)) return fixed(100 * value, std::fabs(value) < 0.01 ? 3 : 1) + " %";
   return fixed(value, 2) + "x";
 }
 

@@ -84,8 +84,11 @@ MachineSpec machine_from(ConfigNode node) {
 }
 
 MachineChange change_from(ConfigNode node) {
-  MachineChange change{node.string("accelerator", ""), node.strings("set", {}), std::nullopt,
-                       node.string("prices", "")};
+  MachineChange change;
+  change.accelerator = node.string("accelerator", "");
+  change.overrides = node.strings("set", {});
+  change.replace = node.boolean("replace", false);
+  change.prices = node.string("prices", "");
   if (node.has("attention")) change.attention = setup_from(node.child("attention"));
   node.reject_unknown();
   return change;
@@ -236,6 +239,7 @@ class Reader {
       figure.over = node.is_list("over") ? chosen(node, "over", "machine", machine_names_, {})
                                          : Names{one_of(node, "over", "machine", machine_names_)};
       if (figure.over.empty()) node.fail("over", "is empty");
+      figure.over_each = node.boolean("over_each", false);
     }
     figure.at = chosen(node, "at", "workload", workload_names_, workload_names_);
     figure.mean = named<Mean>(node, "mean", mean_names, "geometric");
@@ -312,6 +316,7 @@ class Reader {
 
 MachineSpec changed(MachineSpec spec, const MachineChange& change) {
   if (!change.accelerator.empty()) spec.main.accelerator = change.accelerator;
+  if (change.replace) spec.main.overrides.clear();
   append(spec.main.overrides, change.overrides);
   if (change.attention) spec.attention = change.attention;
   if (!change.prices.empty()) spec.prices = change.prices;

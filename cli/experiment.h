@@ -49,10 +49,11 @@ struct Counting {
   std::vector<std::string> kinds, phases;
 };
 
-/// What a variation changes in one machine; overrides stand behind those that are there.
+/// What a variation changes in one machine.
 struct MachineChange {
   std::string accelerator;  ///< empty: the same
   std::vector<std::string> overrides;
+  bool replace = false;  ///< overrides stand in place of those that are there, not behind them
   std::optional<MachineSetup> attention;
   std::string prices;  ///< empty: the same
 };
@@ -98,6 +99,7 @@ struct FigureSpec {
   Metric metric = Metric::speedup;
   std::string of;
   std::vector<std::string> over;        ///< several: the publication does not say which; the first is quoted
+  bool over_each = false;               ///< several in `over`: all count, each on each workload
   std::vector<std::string> at;          ///< workloads; never empty
   Mean mean = Mean::geometric;          ///< of the figures of several workloads
   std::vector<std::string> components;  ///< of energy or area that count; empty: all of energy, pe and foot of area

@@ -180,7 +180,7 @@ struct CommandLine {
     command->add_option("experiments", compare.experiments, "names or files (nibble list experiments)");
     command->add_flag("--all", compare.all, "every experiment; runs that they share are made once");
     command->add_option("--jobs", compare.jobs, "simulations at a time (default: as many as there are processors)");
-    command->add_option("--out", compare.out_directory, "directory for compare.json, compare.csv");
+    command->add_option("--out", compare.out_directory, "directory for compare.json, compare.csv, report.html");
     command->add_flag("--json", compare.json, "one JSON document on standard output");
     command->footer("Example: nibble compare mant-linear --out out");
     command->callback([this] { action = [this](std::ostream& out) { nibble::run_compare(compare, out); }; });
