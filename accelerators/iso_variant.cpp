@@ -21,6 +21,8 @@ constexpr std::uint64_t most_rows = 1024;  // as SystolicConfig
 
 struct IsoRequest {
   std::string area_of, vary;
+  std::optional<double> area_um2;  ///< instead of a machine's
+  const char* area_key() const { return area_um2 ? "area_um2" : "area_of"; }
   Names components;
   bool components_given = false;
   std::uint64_t multiple = 1;
@@ -47,17 +49,22 @@ ConfigNode named_machine(ConfigNode iso, const std::string& key, const ConfigNod
 
 IsoRequest request_from(ConfigNode& iso) {
   IsoRequest request;
-  for (const char* key : {"area_of", "components", "vary", "multiple", "bandwidth_of", "buffers_of", "clock_of"})
+  for (const char* key :
+       {"area_of", "area_um2", "components", "vary", "multiple", "bandwidth_of", "buffers_of", "clock_of"})
     iso.ignore(key);
   if (iso.has("area_of")) request.area_of = iso.string("area_of");
+  if (iso.has("area_um2")) request.area_um2 = iso.number("area_um2", 1, 1e12);
+  if (request.area_um2 && !request.area_of.empty())
+    iso.fail("area_um2", "stands beside area_of: leave one of them out");
   for (const auto& [key, section] : {std::pair<const char*, const char*>{"bandwidth_of", "memory"},
                                      {"buffers_of", "buffers"},
                                      {"clock_of", "clock_mhz"}}) {
     if (iso.has(key)) request.taken.emplace_back(key, section);
   }
-  if (request.area_of.empty() && request.taken.empty())
-    iso.fail("", "names no machine, expected area_of, bandwidth_of, buffers_of or clock_of");
-  if (request.area_of.empty()) return request;
+  const bool resizes = request.area_um2 || !request.area_of.empty();
+  if (!resizes && request.taken.empty())
+    iso.fail("", "names no machine, expected area_of, area_um2, bandwidth_of, buffers_of or clock_of");
+  if (!resizes) return request;
   request.vary = iso.choice("vary", {"rows", "columns", "both"}, "rows");
   request.multiple = static_cast<std::uint64_t>(iso.integer("multiple", 1, most_rows, 1));
   request.components_given = iso.has("components");
@@ -102,8 +109,9 @@ std::optional<ArrayArea> area_of(const SystolicConfig& config, const CostBook& b
       continue;
     if (!item.um2 && item.group == "foot" && !request.components_given) return std::nullopt;
     if (!item.um2) {
-      iso.fail("area_of", "the area of " + item.component + " of " + config.name + " is unknown in " + book.name() +
-                              " (" + item.source + "); choose another cost book (technology) or other components");
+      iso.fail(request.area_key(), "the area of " + item.component + " of " + config.name + " is unknown in " +
+                                       book.name() + " (" + item.source +
+                                       "); choose another cost book (technology) or other components");
     }
     if (item.group == "pe") {
       out.pe = *item.um2;
@@ -113,7 +121,7 @@ std::optional<ArrayArea> area_of(const SystolicConfig& config, const CostBook& b
       out.fixed += *item.total();
     }
   }
-  if (!(out.pe > 0)) iso.fail("area_of", "a PE of " + config.name + " has no area in " + book.name());
+  if (!(out.pe > 0)) iso.fail(request.area_key(), "a PE of " + config.name + " has no area in " + book.name());
   return out;
 }
 
@@ -152,30 +160,43 @@ void resize(ConfigNode& accelerator, ConfigNode& iso, const IsoRequest& request,
   for (const char* key : {"rows", "columns"}) {
     if (request.vary != "both" && request.vary != key) continue;
     if (accelerator.unread_copy().child("array").is_overridden(key))
-      iso.fail("area_of", std::string("computes array.") + key + ", which --set gives as well: leave one of them out");
+      iso.fail(request.area_key(),
+               std::string("computes array.") + key + ", which --set gives as well: leave one of them out");
   }
   const CostBook book = std::move(cost_books(accelerator.unread_copy()).front());
   const SystolicConfig own = SystolicConfig::from(accelerator.unread_copy());
-  const SystolicConfig other = SystolicConfig::from(named_machine(iso, "area_of", accelerator, chain));
   IsoRequest counted = request;
-  std::optional<ArrayArea> area = area_of(own, book, counted, iso), target = area_of(other, book, counted, iso);
-  std::string left_out;
-  if (!area || !target) {
+  const auto without_feet = [&] {
     counted.components.erase(std::find(counted.components.begin(), counted.components.end(), "foot"));
-    area = area_of(own, book, counted, iso);
-    target = area_of(other, book, counted, iso);
-    left_out = "; column feet left out on both sides, their area is unknown";
+    return std::string("; column feet left out") + (request.area_um2 ? "" : " on both sides") +
+           ", their area is unknown";
+  };
+  std::optional<ArrayArea> area = area_of(own, book, counted, iso);
+  std::string left_out, target_text, target_name = "iso.area_um2";
+  double most = request.area_um2.value_or(0);
+  if (!request.area_um2) {
+    const SystolicConfig other = SystolicConfig::from(named_machine(iso, "area_of", accelerator, chain));
+    std::optional<ArrayArea> target = area_of(other, book, counted, iso);
+    if (!area || !target) {
+      left_out = without_feet();
+      target = area_of(other, book, counted, iso);
+    }
+    most = target->of(other.array.rows, other.array.columns);
+    target_name = other.name;
+    target_text = " (" + target->text(other.array.rows, other.array.columns) + ")";
+  } else if (!area) {
+    left_out = without_feet();
   }
-  const double most = target->of(other.array.rows, other.array.columns);
+  if (!left_out.empty()) area = area_of(own, book, counted, iso);
   const ArrayShape shape = largest_shape(own, *area, most, request);
   const std::string what_to_do =
-      " the " + um2(most) + " of " + other.name + "; vary rows, columns or both, or change the side that is kept";
-  if (shape.rows == 0) iso.fail("area_of", "not even the smallest array of " + own.name + " fits into" + what_to_do);
+      " the " + um2(most) + " of " + target_name + "; vary rows, columns or both, or change the side that is kept";
+  if (shape.rows == 0)
+    iso.fail(request.area_key(), "not even the smallest array of " + own.name + " fits into" + what_to_do);
   if (shape.rows > most_rows || shape.columns > most_rows)
-    iso.fail("area_of", "more than 1024 rows or columns of " + own.name + " fit into" + what_to_do);
+    iso.fail(request.area_key(), "more than 1024 rows or columns of " + own.name + " fit into" + what_to_do);
   const std::string why = "computed: " + area->text(shape.rows, shape.columns) + " <= " + um2(most) + " of " +
-                          other.name + " (" + target->text(other.array.rows, other.array.columns) + "), " +
-                          book.name() + left_out;
+                          target_name + target_text + ", " + book.name() + left_out;
   if (request.vary != "columns") accelerator.apply_computed("array.rows=" + std::to_string(shape.rows), why);
   if (request.vary != "rows") accelerator.apply_computed("array.columns=" + std::to_string(shape.columns), why);
 }
@@ -189,7 +210,7 @@ void resolve(ConfigNode accelerator, const Names& chain) {
       iso.fail(key, "takes " + section + ", which --set gives as well: leave one of them out");
     accelerator.take(section, named_machine(iso, key, accelerator, chain));
   }
-  if (!request.area_of.empty()) resize(accelerator, iso, request, chain);
+  if (request.area_um2 || !request.area_of.empty()) resize(accelerator, iso, request, chain);
   iso.reject_unknown();
 }
 

@@ -3,6 +3,7 @@
 ///
 ///   iso:
 ///     area_of: mant              # rows (vary: columns, both) of the array: the most whose area is not above mant's
+///     area_um2: 3.2e6            # instead of area_of: the area itself
 ///     components: [pe, foot]     # what counts; pe, foot, quantizer, vector, sram
 ///     vary: rows                 # columns; both: the array keeps its ratio of rows to columns
 ///     multiple: 1                # rows and columns that vary are multiples of this, and of what the PE's modes fuse

@@ -44,7 +44,8 @@ std::vector<ExperimentResult> evaluate_all(const std::vector<Experiment>& experi
 
 void run_compare(const CompareOptions& options, std::ostream& out) {
   if (options.jobs < 0 || options.jobs > 1024)
-    throw InputError("--jobs must be 1 to 1024, or 0 for as many as there are processors, not " + std::to_string(options.jobs));
+    throw InputError("--jobs must be 1 to 1024, or 0 for as many as there are processors, not " +
+                     std::to_string(options.jobs));
   const std::vector<Experiment> experiments = load_experiments(options);
   OutputFiles files;
   if (!options.out_directory.empty()) files.make_directory(options.out_directory);
@@ -57,7 +58,8 @@ void run_compare(const CompareOptions& options, std::ostream& out) {
     files.write(options.out_directory + "/report.html", comparison_page(results, options.command_line));
     for (const ExperimentResult& result : results) {
       if (result.experiment->contest)
-        files.write(options.out_directory + "/" + result.experiment->name + ".html", contest_page(result, options.command_line));
+        files.write(options.out_directory + "/" + result.experiment->name + ".html",
+                    contest_page(result, options.command_line));
     }
     files.commit();
   }

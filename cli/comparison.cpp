@@ -25,7 +25,8 @@ std::string component_of(const std::string& activity) {
   return activity.substr(0, activity.find('.'));
 }
 
-void add_energy(Measured& out, const Report& report, const PriceList& prices, const ReportFigures& figures, double times) {
+void add_energy(Measured& out, const Report& report, const PriceList& prices, const ReportFigures& figures,
+                double times) {
   const EnergyFigures energy = energy_of(report, prices, figures);
   for (const auto& [name, sum] : {std::pair<const char*, const KnownSum*>{"pe", &energy.pe},
                                   {"quantizer", &energy.quantizer},
@@ -60,8 +61,9 @@ void add_run(Measured& out, const Report& report, const PriceList& prices, const
   add_energy(out, report, prices, figures, times);
 }
 
-void add_area(Measured& out, const PriceList& prices) {
+void add_area(Measured& out, const PriceList& prices, const Names& groups) {
   for (const AreaItem& item : prices.area) {
+    if (!holds(groups, item.group)) continue;
     if (item.total()) {
       out.area_um2[item.group] += *item.total();
     } else {
@@ -97,11 +99,11 @@ std::optional<Measured> measure(RunStore& store, const MachineSpec& machine, con
     }
     const PriceList& prices = store.prices(*main, machine.prices);
     add_run(out, *main, prices, count, attention == nullptr ? Names{} : Names{"linear", "vector"}, part.times);
-    if (first) add_area(out, prices);
+    if (first) add_area(out, prices, {});
     if (attention != nullptr) {
       const PriceList& other = store.prices(*attention, machine.prices);
       add_run(out, *attention, other, count, {"attention"}, part.times);
-      if (first) add_area(out, other);
+      if (first) add_area(out, other, {"pe", "foot"});
     }
     const Report& cached = attention == nullptr ? *main : *attention;
     if (cached.kv_cache) out.bits_per_cached_value = cached.kv_cache->bits_per_value();
@@ -151,15 +153,22 @@ struct Sides {
 
 double Sides::ratio() const {
   switch (figure.metric) {
-    case Metric::speedup: return over->time_s / of.time_s;
-    case Metric::energy_ratio: return energy(*over, over_name) / energy(of, of_name);
-    case Metric::area_efficiency: return over->time_s / of.time_s * area(*over, over_name) / area(of, of_name);
+    case Metric::speedup:
+      return over->time_s / of.time_s;
+    case Metric::energy_ratio:
+      return energy(*over, over_name) / energy(of, of_name);
+    case Metric::area_efficiency:
+      return over->time_s / of.time_s * area(*over, over_name) / area(of, of_name);
     case Metric::edp_reduction:
       return 1 - energy(of, of_name) * of.time_s / (energy(*over, over_name) * over->time_s);
-    case Metric::byte_ratio: return over->dram_bytes / of.dram_bytes;
-    case Metric::count_reduction: return 1 - counts(of) / counts(*over);
-    case Metric::quantizer_overhead: return of.exposed_quantizer_cycles / of.cycles;
-    case Metric::kv_compression: return of.bits_per_cached_value ? 16 / *of.bits_per_cached_value : NAN;
+    case Metric::byte_ratio:
+      return over->dram_bytes / of.dram_bytes;
+    case Metric::count_reduction:
+      return 1 - counts(of) / counts(*over);
+    case Metric::quantizer_overhead:
+      return of.exposed_quantizer_cycles / of.cycles;
+    case Metric::kv_compression:
+      return of.bits_per_cached_value ? 16 / *of.bits_per_cached_value : NAN;
   }
   throw InternalError("a metric that is none");
 }
@@ -179,10 +188,18 @@ void sum_up(const FigureSpec& figure, FigureValue& value) {
     value.arithmetic = sum / count;
   }
   switch (figure.mean) {
-    case Mean::geometric: value.value = low > 0 ? std::exp(logs / count) : sum / count; break;
-    case Mean::arithmetic: value.value = sum / count; break;
-    case Mean::minimum: value.value = low; break;
-    case Mean::maximum: value.value = high; break;
+    case Mean::geometric:
+      value.value = low > 0 ? std::exp(logs / count) : sum / count;
+      break;
+    case Mean::arithmetic:
+      value.value = sum / count;
+      break;
+    case Mean::minimum:
+      value.value = low;
+      break;
+    case Mean::maximum:
+      value.value = high;
+      break;
   }
 }
 
@@ -224,7 +241,8 @@ std::optional<FigureValue> value_of(const Experiment& experiment, const FigureSp
 bool touches(const FigureSpec& figure, const Variation& variation, const Names& over) {
   if (!variation.figures.empty()) return holds(variation.figures, figure.name);
   for (const auto& change : variation.machines) {
-    if (change.first == "all" || change.first == figure.of || std::count(over.begin(), over.end(), change.first) != 0) return true;
+    if (change.first == "all" || change.first == figure.of || std::count(over.begin(), over.end(), change.first) != 0)
+      return true;
   }
   for (const auto& workload : variation.workloads) {
     if (holds(figure.at, workload.first)) return true;
@@ -250,9 +268,8 @@ std::vector<Choice> choices(const Experiment& experiment, const FigureSpec& figu
   for (const OpenParameter& open : experiment.open) {
     std::vector<Choice> next;
     for (const Choice& choice : all) {
-      const bool concerns = std::any_of(open.values.begin(), open.values.end(), [&](const Variation& value) {
-        return touches(figure, value, choice.over);
-      });
+      const bool concerns = std::any_of(open.values.begin(), open.values.end(),
+                                        [&](const Variation& value) { return touches(figure, value, choice.over); });
       if (!concerns) {
         next.push_back(choice);
         continue;

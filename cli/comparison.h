@@ -52,12 +52,12 @@ struct StepResult {
 
 struct FigureResult {
   const FigureSpec* spec = nullptr;
-  FigureValue value;                       ///< at the first value of every open parameter
-  std::vector<Alternative> alternatives;   ///< all of them, the first one is `value`
-  std::optional<double> low, high;         ///< over the alternatives
-  std::optional<double> difference;        ///< value / published - 1
-  std::vector<StepResult> steps;           ///< where the difference is large
-  std::optional<double> remainder;         ///< published / what the last step gives: what no step explains
+  FigureValue value;                      ///< at the first value of every open parameter
+  std::vector<Alternative> alternatives;  ///< all of them, the first one is `value`
+  std::optional<double> low, high;        ///< over the alternatives
+  std::optional<double> difference;       ///< value / published - 1
+  std::vector<StepResult> steps;          ///< where the difference is large
+  std::optional<double> remainder;        ///< published / what the last step gives: what no step explains
 };
 
 /// A difference beyond this is taken apart.

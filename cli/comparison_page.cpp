@@ -61,7 +61,8 @@ std::string comparison_page(const std::vector<ExperimentResult>& results, const 
   ComparisonPage page;
   page.frame.title = results.size() == 1 ? results.front().experiment->title : "Published figures and ours";
   page.frame.command = command;
-  page.frame.notes.push_back("A difference above 15 % is taken apart by runs, step by step, each on top of those before it.");
+  page.frame.notes.push_back(
+      "A difference above 15 % is taken apart by runs, step by step, each on top of those before it.");
   for (const ExperimentResult& result : results) {
     if (!result.experiment->summary.empty())
       page.frame.lead.push_back(result.experiment->name + ": " + result.experiment->summary);
@@ -78,7 +79,8 @@ std::string contest_page(const ExperimentResult& result, const std::string& comm
   page.frame.command = command;
   page.frame.lead.push_back(result.experiment->summary);
   page.frame.texts.emplace_back(result.experiment->name, comparison_text({result}));
-  page.frame.notes.push_back("The front is that of each workload by itself; energies and areas are sums of what is known.");
+  page.frame.notes.push_back(
+      "The front is that of each workload by itself; energies and areas are sums of what is known.");
   page.keys = {"workload", "machine"};
   page.figures = {{"time", "s", "time of the workload"},
                   {"energy", "pJ", "what is known of it"},

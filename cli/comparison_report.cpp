@@ -31,7 +31,11 @@ std::string published_text(const FigureResult& figure) {
 void add_figures(std::string& out, const ExperimentResult& result) {
   if (result.figures.empty()) return;
   Table table;
-  table.column("figure", Table::Align::left).column("ours").column("open: range").column("geometric").column("arithmetic");
+  table.column("figure", Table::Align::left)
+      .column("ours")
+      .column("open: range")
+      .column("geometric")
+      .column("arithmetic");
   table.column("published").column("difference").column("source", Table::Align::left);
   for (const FigureResult& figure : result.figures) {
     table.row({figure.spec->name, value_text(figure), range_text(figure), optional_text(figure, figure.value.geometric),
@@ -69,7 +73,10 @@ void add_by_workload(std::string& out, const ExperimentResult& result) {
 
 void add_open(std::string& out, const ExperimentResult& result) {
   Table table;
-  table.column("open parameters", Table::Align::left).column("values", Table::Align::left).column("ours").column("against published");
+  table.column("open parameters", Table::Align::left)
+      .column("values", Table::Align::left)
+      .column("ours")
+      .column("against published");
   bool any = false;
   for (const FigureResult& figure : result.figures) {
     if (figure.alternatives.size() < 2) continue;
@@ -89,7 +96,10 @@ void add_steps(std::string& out, const ExperimentResult& result) {
   for (const FigureResult& figure : result.figures) {
     if (!figure.difference || std::fabs(*figure.difference) <= large_difference) continue;
     Table table;
-    table.column(figure.spec->name, Table::Align::left).column("cause", Table::Align::left).column("figure").column("factor");
+    table.column(figure.spec->name, Table::Align::left)
+        .column("cause", Table::Align::left)
+        .column("figure")
+        .column("factor");
     table.row({"ours", "", value_text(figure), ""});
     for (const StepResult& step : figure.steps) {
       table.row({step.step->name, step.step->cause, optional_text(figure, step.value.value),
@@ -120,7 +130,10 @@ std::string db(const std::optional<double>& value) {
 void add_errors(std::string& out, const ExperimentResult& result) {
   if (result.errors.empty()) return;
   Table table;
-  table.column("errors of operands", Table::Align::left).column("weights dB").column("activations dB").column("keys dB");
+  table.column("errors of operands", Table::Align::left)
+      .column("weights dB")
+      .column("activations dB")
+      .column("keys dB");
   table.column("values dB").column("A W^T %").column("Q K^T %").column("P V %");
   for (const auto& machine : result.experiment->machines) {
     const OperandErrors& errors = result.errors.at(machine.first);
@@ -187,7 +200,7 @@ bool is_share(Metric metric) {
 }
 
 std::string figure_text(Metric metric, double value) {
-  if (is_share(metric)) return fixed(100 * value, std::fabs(value) < 0.01 ? 3 : 1) + " %";
+  if (is_share(metric)) return fixed(100 * value, std::fabs(value) < 1e-4 ? 6 : std::fabs(value) < 0.01 ? 3 : 1) + " %";
   return fixed(value, 2) + "x";
 }
 

@@ -23,7 +23,7 @@ struct MachineSetup {
 };
 
 /// A machine of an experiment. With `attention`, operators of that kind run on another one: baselines that leave
-/// attention to other units. Both areas count.
+/// attention to other units, whose PEs and feet count with the area; buffers and the rest are shared.
 struct MachineSpec {
   MachineSetup main;
   std::optional<MachineSetup> attention;

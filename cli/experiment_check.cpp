@@ -17,7 +17,8 @@ class Checker {
 
   void workload(const Workload& workload) const {
     for (const WorkPart& part : workload.parts) {
-      if (!part.model.empty()) guarded("workload " + workload.name, [&] { LanguageModel::from(ConfigNode::load("models", part.model)); });
+      if (!part.model.empty())
+        guarded("workload " + workload.name, [&] { LanguageModel::from(ConfigNode::load("models", part.model)); });
     }
   }
   /// All machines under the variations.

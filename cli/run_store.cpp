@@ -58,13 +58,15 @@ Report simulate_part(const MachineSetup& machine, const WorkPart& work, const st
 double expected_work(const WorkPart& work) {
   if (work.model.empty()) return static_cast<double>(work.m) * 1e-3;
   const auto tokens = static_cast<double>(std::max(work.prefill, work.decode));
-  return tokens * static_cast<double>(work.batch) * (4096.0 + static_cast<double>(std::max(work.prefill, work.context)));
+  return tokens * static_cast<double>(work.batch) *
+         (4096.0 + static_cast<double>(std::max(work.prefill, work.context)));
 }
 
 }  // namespace
 
 std::string run_command(const MachineSetup& machine, const WorkPart& work) {
-  std::string command = "nibble " + std::string(work.model.empty() ? "gemm" : "run") + " --accelerator " + machine.accelerator;
+  std::string command =
+      "nibble " + std::string(work.model.empty() ? "gemm" : "run") + " --accelerator " + machine.accelerator;
   const auto add = [&](const char* option, std::int64_t value) {
     command += " --" + std::string(option) + " " + std::to_string(value);
   };
@@ -90,7 +92,8 @@ const Report* RunStore::find(const MachineSetup& machine, const WorkPart& work) 
   const std::string command = run_command(machine, work);
   const auto known = reports_.find(command);
   if (known != reports_.end()) return &known->second;
-  const bool asked = std::any_of(wanted_.begin(), wanted_.end(), [&](const Wanted& item) { return item.command == command; });
+  const bool asked =
+      std::any_of(wanted_.begin(), wanted_.end(), [&](const Wanted& item) { return item.command == command; });
   if (!asked) wanted_.push_back({command, machine, work});
   return nullptr;
 }
@@ -98,9 +101,8 @@ const Report* RunStore::find(const MachineSetup& machine, const WorkPart& work) 
 void RunStore::simulate(unsigned jobs, const std::function<void(std::size_t, std::size_t)>& progress) {
   const std::vector<Wanted> runs = [&] {
     std::vector<Wanted> sorted = std::move(wanted_);
-    std::stable_sort(sorted.begin(), sorted.end(), [](const Wanted& a, const Wanted& b) {
-      return expected_work(a.work) > expected_work(b.work);
-    });
+    std::stable_sort(sorted.begin(), sorted.end(),
+                     [](const Wanted& a, const Wanted& b) { return expected_work(a.work) > expected_work(b.work); });
     return sorted;
   }();
   wanted_.clear();
@@ -126,7 +128,8 @@ const PriceList& RunStore::prices(const Report& report, const std::string& book)
   const auto known = prices_.find(key);
   if (known != prices_.end()) return known->second;
   const auto machine = MachineConfig::from(ConfigNode::parse(report.configuration, report.command + ": configuration"));
-  return prices_.emplace(key, machine->ledger().price(CostBook::load(ConfigNode::load("technologies", book)))).first->second;
+  return prices_.emplace(key, machine->ledger().price(CostBook::load(ConfigNode::load("technologies", book))))
+      .first->second;
 }
 
 }  // namespace nibble

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cost books that stand beside the published ones where a comparison needs a PE that was published for another node only.
 
-scaled_books.py           writes configs/technologies/published-28nm-scaled.yaml and published-45nm-scaled.yaml
+scaled_books.py           writes the books of WRITTEN into configs/technologies/
 scaled_books.py --check   compares with what is there, writes nothing
 
-Each has the published book of its node for a base and adds entries of other nodes, scaled after Stillmaker and Baas (2017) as
+Each has another book of its node for a base and adds entries of other nodes, scaled after Stillmaker and Baas (2017) as
 rtl_models/synthesis/scale.py does. Leakage and idle energy have no published rule: they stay unknown.
 """
 import pathlib
@@ -19,13 +19,19 @@ import scale  # noqa: E402
 BOOKS = ROOT / "configs/technologies"
 ENTRY = re.compile(r'^  (\S+): \{value: ([0-9.e+-]+), unit: (\S+), node_nm: (\d+), source: "?(.*?)"?\}$', re.M)
 TABLES = scale.rule((ROOT / "rtl_models/synthesis/stillmaker_baas.yaml").read_text())
+# Name: base, node, summary, {node that published: entries}, what is composed of the base's entries.
 WRITTEN = {
-    28: ("published for 28 nm, and what is published for 45 and 16 nm only, scaled; before place and route",
-         {45: r"pe\.(bitfusion|int8|int4)\.", 16: r"(pe\.anda|compressor)\."}, []),
-    45: ("published for 45 nm, and what is published for 28 nm only, scaled; before place and route",
-         {28: r"pe\.(ant|olive|tender)\."},
-         # Amove prints the power of its PE as a ratio to that of an INT4 PE.
-         [("pe.amove.c4.mac", 1.171, "pe.int4.mac"), ("pe.amove.c16.mac", 1.171, "pe.int4.mac")]),
+    "published-28nm-scaled": (
+        "published-28nm", 28, "published for 28 nm, and what is published for 45 and 16 nm only, scaled; before place and route",
+        {45: r"pe\.(bitfusion|int8|int4)\.", 16: r"(pe\.anda|compressor)\."}, []),
+    "published-45nm-scaled": (
+        "published-45nm", 45, "published for 45 nm, and what is published for 28 nm only, scaled; before place and route",
+        {28: r"pe\.(ant|olive|tender)\."},
+        # Amove prints the power of its PE as a ratio to that of an INT4 PE.
+        [("pe.amove.c4.mac", 1.171, "pe.int4.mac"), ("pe.amove.c16.mac", 1.171, "pe.int4.mac")]),
+    "synthesized-28nm-scaled": (
+        "synthesized-28nm", 28, "nibble's RTL, and Anda's own figures of 16 nm scaled: two flows side by side",
+        {16: r"(pe\.anda|compressor)\."}, []),
 }
 
 
@@ -36,11 +42,10 @@ def entries_of(node):
             if int(where) == node}
 
 
-def book(node):
-    summary, taken, composed = WRITTEN[node]
+def book(name):
+    base, node, summary, taken, composed = WRITTEN[name]
     lines = ["# SPDX-License-Identifier: Apache-2.0", "# Written by scripts/scaled_books.py; do not edit.",
-             f"base: published-{node}nm", f"name: published-{node}nm-scaled", f"node_nm: {node}", f"summary: {summary}", "",
-             "entries:"]
+             f"base: {base}", f"name: {name}", f"node_nm: {node}", f"summary: \"{summary}\"", "", "entries:"]
     for origin, pattern in taken.items():
         for key, (value, unit, source) in entries_of(origin).items():
             kind = scale.kind(unit)
@@ -49,9 +54,8 @@ def book(node):
             factor = scale.factor(TABLES, kind, node) / scale.factor(TABLES, kind, origin)
             lines.append(f'  {key}: {{value: {value * factor:.4g}, unit: {unit}, node_nm: {node}, scaled_from_nm: {origin}, '
                          f'source: "{value:g} {unit} at {origin} nm, {kind} x {factor:.4g}, {scale.RULE}; {source}"}}')
-    own = entries_of(node)
     for key, ratio, of in composed:
-        value, unit, source = own[of]
+        value, unit, source = entries_of(node)[of]
         lines.append(f'  {key}: {{value: {value * ratio:.4g}, unit: {unit}, node_nm: {node}, '
                      f'source: "composed: {ratio:g} x {of} ({source}); Amove, figure 13, +{100 * (ratio - 1):.1f} % power over its INT4 PE"}}')
     return "\n".join(lines) + "\n"
@@ -59,8 +63,8 @@ def book(node):
 
 def main():
     status = 0
-    for node in WRITTEN:
-        path, text = BOOKS / f"published-{node}nm-scaled.yaml", book(node)
+    for name in WRITTEN:
+        path, text = BOOKS / f"{name}.yaml", book(name)
         if "--check" not in sys.argv[1:]:
             path.write_text(text)
         elif not path.exists() or path.read_text() != text:

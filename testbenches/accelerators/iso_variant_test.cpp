@@ -126,6 +126,17 @@ TEST_CASE("both machines are measured by the same book, and named machines may b
   CHECK(array_of(shipped).rows == 46);
 }
 
+TEST_CASE("an area in place of a machine") {
+  const PlatformConfig config = iso("ant", {"iso.area_um2=786432"});
+  CHECK(array_of(config).rows == 46);
+  CHECK_THAT(config.resolved_yaml,
+             Contains("<= 786432 um2 of iso.area_um2, published-28nm; column feet left out, their"));
+  CHECK_THAT(why("ant", {"iso.area_um2=786432", "iso.area_of=mant"}), Contains("leave one of them out"));
+  CHECK_THAT(why("ant", {"iso.area_um2=786432", "array.rows=8"}), Contains("iso.area_um2: computes array.rows"));
+  CHECK_THAT(why("harmonia", {"iso.area_um2=786432"}), Contains("iso.area_um2: the area of pe of harmonia is unknown"));
+  CHECK_THAT(why("ant", {"iso.area_um2=1000"}), Contains("not even the smallest array of ant fits into the 1000 um2"));
+}
+
 TEST_CASE("what cannot be computed is refused in words") {
   CHECK_THAT(why("ant", {"iso.area_of=mannt"}),
              Contains("iso.area_of: unknown accelerator 'mannt'; did you mean 'mant'?"));

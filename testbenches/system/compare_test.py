@@ -2,6 +2,8 @@
 """nibble compare: figures are what runs say, ranges, decompositions, what is refused, and every experiment's file."""
 import csv
 import json
+import subprocess
+import sys
 
 import program
 
@@ -122,6 +124,7 @@ class Toy(program.ProgramTest):
         self.assertTrue(all(0 < error < 1 for error in errors.values()), errors)
         lines = list(csv.DictReader((self.directory / "out/compare.csv").read_text().splitlines()))
         self.assertEqual({line["kind"] for line in lines}, {"figure", "step", "machine"})
+        self.assertTrue(all((self.directory / "out" / name).stat().st_size > 10000 for name in ("report.html", "toy.html")))
         text = self.succeed("compare", self.experiment).out
         for part in ("toy: a toy", "published", "not explained", "no waiting", "Pareto", "fp16-attention", "width: 8"):
             self.assertIn(part, text)
@@ -178,6 +181,16 @@ class Experiments(program.ProgramTest):
                 self.assertIn(f"name: {file.stem}", shown)
                 self.write("shown.yaml", shown)
                 self.succeed("validate", "shown.yaml")
+
+
+class Books(program.ProgramTest):
+    def test_scaled_books_are_what_their_script_writes(self):
+        script = program.SOURCE / "scripts/scaled_books.py"
+        done = subprocess.run([sys.executable, "-B", script, "--check"], capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        # By hand: 1733 um2 x (1 / 50.04) / (1 / 19).
+        shown = self.succeed("show", "technology", "published-28nm-scaled").out
+        self.assertIn("658", shown[shown.index("pe.bitfusion.area"):][:200])
 
 
 if __name__ == "__main__":
