@@ -47,6 +47,11 @@ class Accelerator : public sc_core::sc_module, public tlm::tlm_fw_transport_if<>
   /// Called at the end of each command with its tag and counters; an observer, it changes nothing.
   using Observer = std::function<void(std::uint32_t tag, std::uint64_t begin_cycle, const CommandCounters& counters)>;
   void observe(Observer observer) { observer_ = std::move(observer); }
+  /// How the units spend their time on commands; nullptr: nobody is told. Observers change nothing.
+  void observe_units(SpendObserver* matrix, SpendObserver* vector) {
+    matrix_unit_.observer = matrix;
+    vector_unit_.observer = vector;
+  }
   /// See MatrixEngine.
   void repeat_stretches(bool on) { gemm_->repeat_stretches(on); }
   const MachineConfig& config() const { return *config_; }
@@ -86,6 +91,7 @@ class Accelerator : public sc_core::sc_module, public tlm::tlm_fw_transport_if<>
   /// A unit that runs one command at a time, and what it takes of the shared buffers.
   struct Unit {
     InFlight* command = nullptr;
+    SpendObserver* observer = nullptr;
     BufferUse use;
     bool under_way = false;  ///< it has begun to run it
     sc_core::sc_event start;

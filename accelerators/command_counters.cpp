@@ -33,6 +33,10 @@ void CommandCounters::book(Cause cause, std::uint64_t spent, Stream stream) {
 
 void CommandCounters::spend(Cause cause, std::uint64_t spent, Stream stream) {
   if (spent == 0) return;
+  if (observer_ != nullptr) {
+    observer_->spent(cause, edge_, spent);
+    edge_ += spent;
+  }
   if (beside_ == nullptr) {
     book(cause, spent, stream);
     return;
@@ -50,6 +54,11 @@ void CommandCounters::spend(Cause cause, std::uint64_t spent, Stream stream) {
   } else {
     time.open.push_back({spent, cause, stream});
   }
+}
+
+void CommandCounters::quantize(std::uint64_t elements, std::uint64_t begin, std::uint64_t end) {
+  quantized_elements += elements;
+  if (observer_ != nullptr) observer_->quantized(elements, begin, end);
 }
 
 void CommandCounters::begin_beside(TimeBeside& time, std::uint64_t begin) {
@@ -119,9 +128,10 @@ void CommandCounters::repeat_since(const CommandCounters& before, std::uint64_t 
   };
   // A new counter is to be repeated, too.
   static_assert(sizeof(CommandCounters) ==
-                    sizeof(std::uintptr_t) + sizeof(SimtWork) +
-                        sizeof(std::uint64_t) * (2 + std::size(sums) + std::size_t{4} * stream_count + most_modes + 5),
-                "begin and bytes read ahead, sums, arrays; status and four of the repetition itself; multiprocessors "
+                    2 * sizeof(std::uintptr_t) + sizeof(SimtWork) +
+                        sizeof(std::uint64_t) * (3 + std::size(sums) + std::size_t{4} * stream_count + most_modes + 5),
+                "begin, bytes read ahead and the observer's edge, sums, arrays; status and four of the repetition "
+                "itself; multiprocessors "
                 "simulate every slice");
   for (const auto sum : sums)
     this->*sum += times * (this->*sum - before.*sum);

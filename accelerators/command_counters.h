@@ -36,6 +36,17 @@ struct SimtWork {
 /// Why a cycle was spent; `weight_load` is a part of fill and drain.
 enum class Cause : std::uint8_t { compute, fill_drain, weight_load, memory, output, quantizer };
 
+constexpr std::size_t cause_count = 6;
+
+/// Is told how a unit spends its time on a command, in the order of time; edges of the machine's clock.
+class SpendObserver {
+ public:
+  virtual ~SpendObserver() = default;
+  virtual void spent(Cause cause, std::uint64_t edge, std::uint64_t cycles) = 0;
+  /// The quantizer encodes `elements` from edge `begin` to `end`.
+  virtual void quantized(std::uint64_t elements, std::uint64_t begin, std::uint64_t end) = 0;
+};
+
 /// The time of a command that began beside older ones, in cycles from its begin.
 struct TimeBeside {
   struct Spent {
@@ -68,6 +79,14 @@ struct CommandCounters {
   void output_stall(Stream stream, std::uint64_t waited) { spend(Cause::output, waited, stream); }
   /// The next `spent` cycles of the command, in the order of time; `stream`: of a stall.
   void spend(Cause cause, std::uint64_t spent, Stream stream = Stream::command);
+
+  /// `elements` are encoded while they leave the unit, from edge `begin` to `end`.
+  void quantize(std::uint64_t elements, std::uint64_t begin, std::uint64_t end);
+  /// From edge `edge` on, `observer` (nullptr: nobody) is told what is spent and encoded.
+  void watch(SpendObserver* observer, std::uint64_t edge) {
+    observer_ = observer;
+    edge_ = edge;
+  }
 
   // A command that begins before an older one has completed.
   /// It begins at edge `begin`; `time` must live until come_first() and the command's last cycle.
@@ -129,6 +148,8 @@ struct CommandCounters {
   void book(Cause cause, std::uint64_t spent, Stream stream);
   void hide_to(std::uint64_t position);
 
+  SpendObserver* observer_ = nullptr;
+  std::uint64_t edge_ = 0;        ///< up to which the observer has been told
   TimeBeside* beside_ = nullptr;  ///< nullptr: the command came first when it began
 };
 

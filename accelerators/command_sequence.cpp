@@ -212,6 +212,7 @@ void Accelerator::run_matrix() {
     InFlight& entry = *matrix_unit_.command;
     matrix_unit_.under_way = true;
     wake_.notify(sc_core::SC_ZERO_TIME);
+    entry.counters.watch(matrix_unit_.observer, clock_.now());
     end(matrix_unit_, gemm_->run(entry.command, entry.counters, entry.abort));
   }
 }
@@ -220,6 +221,7 @@ void Accelerator::run_vector() {
   for (;;) {
     sc_core::wait(vector_unit_.start);
     InFlight& entry = *vector_unit_.command;
+    entry.counters.watch(vector_unit_.observer, clock_.now());
     end(vector_unit_, vector_.run(entry.command, entry.counters, entry.abort));
     neighbours_.output_bytes = 0;
   }
@@ -227,6 +229,7 @@ void Accelerator::run_vector() {
 
 void Accelerator::end(Unit& unit, CommandStatus status) {
   unit.command->counters.status = status;
+  unit.command->counters.watch(nullptr, 0);
   unit.command->ended = true;
   unit.command = nullptr;
   unit.use = {};

@@ -189,7 +189,7 @@ void GemmEngine::run_transaction(GemmProgress& progress) {
     const ArrayInterval interval =
         timeline.place(progress.segments[job.segment].array, passes, operands, job.job.last_k);
     account_interval(progress, job, interval);
-    count_job(progress, job, passes);
+    count_job(progress, job, passes, interval);
     if (!progress.command.timing_only) compute(progress, job);
 
     progress.started = true;
@@ -241,7 +241,7 @@ void GemmEngine::run_cycle(GemmProgress& progress) {
       const LoadedJob job = streamed.loaded;
       clock_.wait_until(now + 1);
       account_interval(progress, job, streamed.interval);
-      count_job(progress, job, streamed.passes);
+      count_job(progress, job, streamed.passes, streamed.interval);
       progress.started = true;
       progress.end = streamed.interval.end;
       const bool stores = (streamed.store = announce(progress, job.job)).has_value();
@@ -324,7 +324,8 @@ ArrayPasses GemmEngine::passes_of(const GemmProgress& progress, const LoadedJob&
   return {loaded.job.m, loaded.job.k, loaded.job.n, plan.array, plan.sum_extent};
 }
 
-void GemmEngine::count_job(const GemmProgress& progress, const LoadedJob& loaded, const ArrayPasses& passes) const {
+void GemmEngine::count_job(const GemmProgress& progress, const LoadedJob& loaded, const ArrayPasses& passes,
+                           const ArrayInterval& interval) const {
   CommandCounters& counters = progress.counters;
   const Descriptor& command = progress.command;
   const TileJob& job = loaded.job;
@@ -345,7 +346,12 @@ void GemmEngine::count_job(const GemmProgress& progress, const LoadedJob& loaded
   counters.output_buffer_write += tile_bytes * (stay ? (job.last_k ? 1 : 0) : passes.per_output());
   if (!stay) counters.output_buffer_read += tile_bytes * (passes.per_output() - (job.first_k ? 1 : 0));
   if (job.last_k || job.spill) counters.output_buffer_read += tile_bytes;
-  if (job.last_k && !is_plain(command.c.format)) counters.quantized_elements += job.m * job.n;
+  if (job.last_k && !is_plain(command.c.format)) {
+    // Sums that move come out while their rows pass, so many cycles later; those that stay, when all are complete.
+    const std::uint64_t result = std::max(interval.result, interval.end);
+    const std::uint64_t first = stay ? interval.end : interval.start + (result - interval.end);
+    counters.quantize(job.m * job.n, first, result + quantizer_latency(command));
+  }
 }
 
 void GemmEngine::compute(GemmProgress& progress, const LoadedJob& loaded) {

@@ -60,7 +60,8 @@ class GemmEngine final : public MatrixEngine {
   void output_stall(GemmProgress& progress);
   bool settle(std::uint64_t edge, const std::function<bool()>& done);
   void account_interval(GemmProgress& progress, const LoadedJob& job, const ArrayInterval& interval) const;
-  void count_job(const GemmProgress& progress, const LoadedJob& job, const ArrayPasses& passes) const;
+  void count_job(const GemmProgress& progress, const LoadedJob& job, const ArrayPasses& passes,
+                 const ArrayInterval& interval) const;
   static ArrayPasses passes_of(const GemmProgress& progress, const LoadedJob& job);
   void compute(GemmProgress& progress, const LoadedJob& job);
   void multiply(GemmProgress& progress, const QuantizedTensor& activation, const QuantizedTensor& weight);

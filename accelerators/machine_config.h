@@ -134,6 +134,8 @@ struct MachineConfig {
   virtual const char* shape_meaning() const = 0;
   /// What the machine counts, and what it is made of.
   virtual EnergyLedger ledger() const = 0;
+  /// What a reader calls the thing that executes its GEMM commands.
+  virtual const char* matrix_unit_name() const { return "array"; }
   /// What executes its GEMM commands; to be made during elaboration. The configuration must outlive it.
   virtual std::unique_ptr<MatrixEngine> make_engine(DmaEngine& dma, ResultWriter& writer,
                                                     const MachineClock& clock) const = 0;

@@ -184,14 +184,20 @@ std::vector<CostBook> cost_books(ConfigNode accelerator) {
   return books;
 }
 
-Platform::Platform(PlatformConfig config)
-    : config_(std::move(config)), ledger_(config_.machine->ledger()), statistics_("platform") {
+Platform::Platform(PlatformConfig config, Timeline* timeline)
+    : config_(std::move(config)), ledger_(config_.machine->ledger()), statistics_("platform"), timeline_(timeline) {
   memory_ = make_memory("memory", config_.memory, &statistics_);
   router_ = std::make_unique<Router>("router", RouterConfig::single_target(2, memory_->capacity_bytes()), &statistics_);
   machine_ = std::make_unique<Accelerator>("machine", *config_.machine, &statistics_);
   host_ = std::make_unique<Host>("host", queue_address, queue_entries);
   host_->control.bind(machine_->control);
-  machine_->memory.bind(router_->target(0));
+  if (timeline_ == nullptr) {
+    machine_->memory.bind(router_->target(0));
+  } else {
+    record();
+    machine_->memory.bind(recorded_->in);
+    recorded_->out.bind(router_->target(0));
+  }
   host_->memory.bind(router_->target(1));
   router_->initiator(0).bind(memory_->target);
   machine_->irq.bind(irq_);
@@ -199,6 +205,16 @@ Platform::Platform(PlatformConfig config)
 }
 
 Platform::~Platform() = default;
+
+/// Observes units, streams and channels.
+void Platform::record() {
+  recorder_ = std::make_unique<MachineRecorder>(*timeline_, *config_.machine, memory_->channel_count());
+  machine_->observe_units(&recorder_->matrix(), &recorder_->vector());
+  memory_->observe(recorder_.get());
+  recorded_ = std::make_unique<Probe>(
+      "recorded", [this](const tlm::tlm_generic_payload& payload, const tlm::tlm_phase& phase,
+                         const sc_core::sc_time& at) { recorder_->transaction(payload, phase, at); });
+}
 
 MemoryRate Platform::memory_rate() const {
   MemoryRate rate;
@@ -235,7 +251,7 @@ void Platform::describe(Report& report) const {
 void Platform::run(const std::function<std::optional<LoweredCommand>()>& next, Report& report,
                    const CommandProgress& progress, const std::function<void(Host&)>& at_end) {
   std::deque<LoweredCommand> in_flight;
-  RunRecords records(report);
+  RunRecords records(report, timeline_, MachineClock(config_.machine->clock_mhz).period().value());
   std::uint64_t done = 0;
   MemoryMeter meter(*memory_);
   machine_->observe([&](std::uint32_t, std::uint64_t begin_cycle, const CommandCounters& counters) {

@@ -22,11 +22,14 @@
 #include "accelerators/energy_ledger.h"
 #include "accelerators/host.h"
 #include "accelerators/lowering.h"
+#include "accelerators/machine_recorder.h"
 #include "core/config_node.h"
 #include "core/report.h"
 #include "core/statistics.h"
+#include "core/timeline.h"
 #include "memory/memory_system.h"
 #include "memory/router.h"
+#include "transport/probe.h"
 
 namespace nibble {
 
@@ -50,7 +53,9 @@ using CommandProgress = std::function<void(std::uint64_t done)>;
 
 class Platform {
  public:
-  explicit Platform(PlatformConfig config);
+  /// `timeline`: gets what the units do (machine_recorder.h), and must outlive the platform; nullptr: nothing is
+  /// recorded.
+  explicit Platform(PlatformConfig config, Timeline* timeline = nullptr);
   ~Platform();
 
   Host& host() { return *host_; }
@@ -83,6 +88,11 @@ class Platform {
   std::unique_ptr<Router> router_;
   std::unique_ptr<Accelerator> machine_;
   std::unique_ptr<Host> host_;
+  // With a timeline:
+  Timeline* timeline_;
+  std::unique_ptr<MachineRecorder> recorder_;
+  std::unique_ptr<Probe> recorded_;  ///< link
+  void record();
 };
 
 }  // namespace nibble

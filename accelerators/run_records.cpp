@@ -19,6 +19,7 @@ std::string percent(double share) {
 
 void RunRecords::record(const LoweredCommand& command, int layer, std::uint64_t begin_cycle,
                         const ReportFigures& figures, const std::vector<std::string>& hidden_under) {
+  draw(command, layer, begin_cycle, figures);
   const auto key = std::make_tuple(command.name, layer, command.phase);
   const auto [place, fresh] = index_.emplace(key, report_.operators.size());
   if (fresh) {
@@ -50,6 +51,19 @@ void RunRecords::record(const LoweredCommand& command, int layer, std::uint64_t 
   }
 }
 
+/// The command's own cycles as a slice. There are as many as commands: more than of a unit are told apart.
+void RunRecords::draw(const LoweredCommand& command, int layer, std::uint64_t begin_cycle,
+                      const ReportFigures& figures) {
+  if (timeline_ == nullptr) return;
+  constexpr std::size_t most_commands = 8192;
+  Timeline::Track& track = timeline_->track(Timeline::reported_group, "operators",
+                                            {"cycles", "macs", "bytes", "hidden_cycles"}, most_commands);
+  const std::string where = layer < 0 ? "" : ", layer " + std::to_string(layer);
+  track.add(begin_cycle * period_, (begin_cycle + figures.cycles) * period_,
+            track.label(command.name + ", " + to_string(command.phase) + where),
+            {figures.cycles, figures.macs, figures.traffic.total(), figures.hidden_cycles}, false);
+}
+
 /// The commands in whose own cycles this one was at work already: all that completed behind its begin.
 std::vector<std::string> RunRecords::hidden_under(std::uint64_t begin_cycle, const CommandCounters& counters) {
   std::vector<std::string> names;
@@ -77,6 +91,9 @@ void RunRecords::add(const LoweredCommand& command, std::uint64_t begin_cycle, c
   record(command, command.layer, begin, figures, beside);
   layer_cycles_ += figures.cycles;
   end_ = begin + figures.cycles;
+  if (timeline_ != nullptr)
+    timeline_->skip((end_ - shift_ - counters.repeated_cycles) * period_, counters.repeated_cycles * period_,
+                    "more of " + command.name);
   shift_ += counters.repeated_cycles;
   ++simulated_;
   if (counters.repeated_cycles > 0) {
@@ -97,6 +114,12 @@ void RunRecords::repeat() {
     for (const Entry& entry : repeated_)
       record(entry.command, entry.command.layer + static_cast<int>(i), entry.begin_cycle + i * span, entry.figures,
              entry.hidden_under);
+  }
+  if (timeline_ != nullptr) {
+    const int first = repeated_.front().command.layer;
+    timeline_->skip((end_ - shift_) * period_, copies * span * period_,
+                    "layers " + std::to_string(first + 1) + " to " + std::to_string(first + static_cast<int>(copies)) +
+                        ", like layer " + std::to_string(first));
   }
   shift_ += copies * span;
   copied_ += copies * repeated_.size();

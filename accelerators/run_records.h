@@ -12,6 +12,7 @@
 #include "accelerators/command_counters.h"
 #include "accelerators/lowering.h"
 #include "core/report.h"
+#include "core/timeline.h"
 
 namespace nibble {
 
@@ -20,7 +21,9 @@ namespace nibble {
 /// back by the time that they would have taken.
 class RunRecords {
  public:
-  explicit RunRecords(Report& report) : report_(report) {}
+  /// `timeline`: gets the commands, and what was not simulated; nullptr: nobody does. `period`: of a cycle.
+  explicit RunRecords(Report& report, Timeline* timeline = nullptr, Ticks period = 0)
+      : report_(report), timeline_(timeline), period_(period) {}
   /// In the order in which commands end. `begin_cycle`: of the simulation, `counters`: what `figures` are made of.
   void add(const LoweredCommand& command, std::uint64_t begin_cycle, const CommandCounters& counters,
            const ReportFigures& figures);
@@ -39,10 +42,13 @@ class RunRecords {
               const std::vector<std::string>& hidden_under);
   std::vector<std::string> hidden_under(std::uint64_t begin_cycle, const CommandCounters& counters);
   void repeat();
+  void draw(const LoweredCommand& command, int layer, std::uint64_t begin_cycle, const ReportFigures& figures);
   void note_layers();
   void note_stretches();
 
   Report& report_;
+  Timeline* timeline_;
+  const Ticks period_;
   std::map<std::tuple<std::string, int, Phase>, std::size_t> index_;
   std::vector<Entry> repeated_;  ///< the layer that is being collected
   struct Interval {

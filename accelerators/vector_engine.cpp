@@ -214,7 +214,7 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
     counters.memory_stall(Stream::vector, end - start - busy);
     counters.still_beside(clock_.now());
     operations_done += chunk_operations;
-    if (quantizes) counters.quantized_elements += elements;
+    if (quantizes) counters.quantize(elements, start, start + quantizer_cycles);
     ++counters.jobs;
     clock_.wait_until(end);
     // Results wait in the other half of the output buffer: at most one chunk is still leaving.

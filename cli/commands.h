@@ -24,6 +24,7 @@ struct RunOptions {
   bool every_tile = false;                ///< simulate tiles of a command that repeat, too
   bool functional = false;                ///< compute with data: synthetic weights and tokens, real logits
   std::int64_t seed = 1;                  ///< of weights and tokens
+  std::int64_t trace_slices = 2048;       ///< of a track of trace.json, at most
   std::string command_line;
   bool json = false;
 };

@@ -32,11 +32,11 @@ ConfigNode load_accelerator(const std::string& name, const std::vector<std::stri
   return load_configuration("accelerators", name, overrides, technologies);
 }
 
-void write_reports(OutputFiles& files, const std::string& directory, const Report& report) {
+void write_reports(OutputFiles& files, const std::string& directory, const Report& report, const std::string& trace) {
   files.write(directory + "/report.json", report_json(report));
   files.write(directory + "/operators.csv", operators_csv(report));
   files.write(directory + "/report.html", report_html(report));
-  files.write(directory + "/trace.json", report_trace(report));
+  if (!trace.empty()) files.write(directory + "/trace.json", trace);
   files.commit();
 }
 

@@ -21,6 +21,6 @@ ConfigNode load_accelerator(const std::string& name, const std::vector<std::stri
 void set_technologies(ConfigNode& accelerator, const std::vector<std::string>& technologies);
 
 /// report.json, operators.csv, report.html, trace.json; commits.
-void write_reports(OutputFiles& files, const std::string& directory, const Report& report);
+void write_reports(OutputFiles& files, const std::string& directory, const Report& report, const std::string& trace);
 
 }  // namespace nibble

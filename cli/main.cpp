@@ -74,8 +74,12 @@ struct CommandLine {
     command->add_option("--context", run.context,
                         "tokens cached before the first decode step, the prompt included; what exceeds the prompt is a "
                         "cache that the prompt continues");
-    command->add_option("--out", run.out_directory,
-                        "directory for report.json, operators.csv, report.html, trace.json");
+    auto* out = command->add_option("--out", run.out_directory,
+                                    "directory for report.json, operators.csv, report.html, trace.json");
+    command
+        ->add_option("--trace-slices", run.trace_slices,
+                     "slices of a track of trace.json, 2048 unless asked for more; what is shorter is merged")
+        ->needs(out);
     command->add_flag("--every-layer", run.every_layer,
                       "simulate every layer; without it, of three or more equal layers the first two");
     auto* functional =

@@ -53,7 +53,10 @@ void price_report(const PriceOptions& options, std::ostream& out) {
   if (!options.out_directory.empty()) {
     OutputFiles files;
     files.make_directory(options.out_directory);
-    write_reports(files, options.out_directory, report);
+    // Prices change no time: the trace is that of the run, if it is still there.
+    const fs::path trace = fs::path(file).replace_filename("trace.json");
+    write_reports(files, options.out_directory, report,
+                  fs::is_regular_file(trace, none) ? read_file(trace) : std::string());
   }
   out << (options.json ? report_json(report) : report_text(report));
 }

@@ -10,6 +10,7 @@
 
 #include "cli/commands.h"
 #include "core/report.h"
+#include "core/timeline.h"
 #include "formats/tensor.h"
 
 namespace nibble {
@@ -18,8 +19,9 @@ struct ModelResult {
   Report report;
   Tensor logits;  ///< [sequence][pass][vocabulary] of a run with data, else empty
 };
-/// Ignores options.out_directory and options.json. `progress`: shown while it runs; null: silent.
-ModelResult simulate_model(const RunOptions& options, ProgressLine* progress = nullptr);
+/// Ignores options.out_directory and options.json. `progress`: shown while it runs; null: silent. `timeline`: gets what
+/// the units do; null: nothing is recorded.
+ModelResult simulate_model(const RunOptions& options, ProgressLine* progress = nullptr, Timeline* timeline = nullptr);
 
 struct GemmResult {
   Report report;

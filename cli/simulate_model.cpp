@@ -87,7 +87,7 @@ LogitFigures figures_of(const RunOptions& options, const LogitError& error, cons
 
 }  // namespace
 
-ModelResult simulate_model(const RunOptions& options, ProgressLine* progress) {
+ModelResult simulate_model(const RunOptions& options, ProgressLine* progress, Timeline* timeline) {
   const auto begin = std::chrono::steady_clock::now();
   Scenario scenario;
   scenario.prefill = count_option("prefill", options.prefill, 0);
@@ -99,7 +99,7 @@ ModelResult simulate_model(const RunOptions& options, ProgressLine* progress) {
   PlatformConfig config = PlatformConfig::from(accelerator);
   const LanguageModel model = LanguageModel::from(ConfigNode::load("models", options.model));
 
-  Platform platform(std::move(config));
+  Platform platform(std::move(config), timeline);
   platform.watch(stop_if_interrupted);
   platform.repeat_stretches(!options.every_tile);
   ModelRun run = prepare(options, platform, model, scenario);

@@ -203,8 +203,8 @@ std::string sources_text(const Report& report, const ReportFigures& totals);
 std::string area_json(const std::string& accelerator, const std::vector<PriceList>& prices);
 /// A self-contained page with the same tables and charts of them (core/report_page.h).
 std::string report_html(const Report& report);
-/// Chrome trace events (Perfetto, chrome://tracing): one slice per operator and cause.
-std::string report_trace(const Report& report);
+/// "mant running llama-2-7b, batch 1, ...".
+std::string report_title(const Report& report);
 
 /// Peak resident memory of this process in bytes.
 std::uint64_t peak_rss_bytes();

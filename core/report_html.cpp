@@ -249,9 +249,9 @@ Table statistics_table(const Report& report) {
   table.column("statistic", Table::Align::left).column("value").column("unit", Table::Align::left);
   table.column("meaning", Table::Align::left);
   for (const Statistics::Value& one : report.statistics) {
-    const std::string value = !one.value     ? "-"
-                              : one.integral ? with_separators(static_cast<std::uint64_t>(*one.value))
-                                             : fixed(one.value, 4);
+    // Whether a whole number was counted is not in report.json; the page of a report that was read is the same.
+    const bool whole = one.value && *one.value >= 0 && *one.value < 0x1p53 && std::floor(*one.value) == *one.value;
+    const std::string value = whole ? with_separators(static_cast<std::uint64_t>(*one.value)) : fixed(one.value, 4);
     table.row({one.path, value, one.unit, one.meaning + (one.formula.empty() ? "" : " = " + one.formula)});
   }
   return table;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Machine-readable forms of a report: JSON, CSV, trace events.
+/// Machine-readable forms of a report: JSON, CSV.
 #include <cmath>
 
 #include "core/json.h"
@@ -312,45 +312,6 @@ std::string operators_csv(const Report& report) {
     table.row(std::move(row));
   }
   return table.csv();
-}
-
-std::string report_trace(const Report& report) {
-  const double microseconds = 1.0 / report.clock_mhz;
-  JsonWriter json;
-  json.begin_object().field("displayTimeUnit", "ns");
-  json.key("traceEvents").begin_array();
-  const auto name_row = [&](int row, const char* name) {
-    json.begin_object().field("name", "thread_name").field("ph", "M").field("pid", 1).field("tid", row);
-    json.key("args").begin_object().field("name", name).end_object().end_object();
-  };
-  name_row(1, "operators");
-  name_row(2, "time by cause");
-  const auto slice = [&](int row, const std::string& name, double begin_cycle, std::uint64_t cycles,
-                         const OperatorFigures& entry) {
-    if (cycles == 0) return;
-    json.begin_object().field("name", name).field("cat", entry.kind).field("ph", "X").field("pid", 1).field("tid", row);
-    json.field("ts", begin_cycle * microseconds).field("dur", static_cast<double>(cycles) * microseconds);
-    json.key("args").begin_object().field("phase", entry.phase).field("layer", entry.layer).field("cycles", cycles);
-    json.field("steps", entry.steps).end_object().end_object();
-  };
-  for (const auto& entry : report.operators) {
-    const ReportFigures& f = entry.figures;
-    auto at = static_cast<double>(entry.begin_cycle);
-    slice(1, entry.name, at, f.cycles / entry.steps, entry);
-    // The causes are sums over the operator; they are drawn one after the other in its slice. Of several decode steps
-    // the first is drawn, with the mean duration of all.
-    for (const auto& [name, cycles] : {std::pair<const char*, std::uint64_t>{"memory", f.memory_stall_cycles},
-                                       {"compute", f.compute_cycles},
-                                       {"fill and drain", f.fill_drain_cycles},
-                                       {"quantizer", f.exposed_quantizer_cycles},
-                                       {"output", f.output_stall_cycles}}) {
-      const std::uint64_t mean = cycles / entry.steps;
-      slice(2, name, at, mean, entry);
-      at += static_cast<double>(mean);
-    }
-  }
-  json.end_array().end_object();
-  return json.str();
 }
 
 }  // namespace nibble

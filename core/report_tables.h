@@ -15,8 +15,6 @@ using ReportLine = std::function<void(const std::string& label, const ReportFigu
 
 /// A language model has phases; a single product has a name and nothing to divide.
 bool has_phases(const Report& report);
-/// "mant running llama-2-7b, batch 1, ...".
-std::string report_title(const Report& report);
 /// The roofline line of every phase.
 std::vector<std::string> binding_lines(const Report& report);
 std::string kv_cache_line(const KvCacheFigures& cache);

@@ -81,6 +81,7 @@ std::uint32_t Dram::start(tlm::tlm_generic_payload* payload, const tlm::tlm_gene
   const auto send = [&](unsigned channel, std::uint64_t from, std::uint64_t count) {
     transaction.channels |= std::uint64_t{1} << channel;
     channels_[channel]->push(from, count, access.is_write(), id, cycle);
+    if (observer() != nullptr) tell_begin(channel, cycle);
     changed_ |= std::uint64_t{1} << channel;
   };
   const std::uint64_t touched = map_.channels_of(first, end);
@@ -135,6 +136,7 @@ void Dram::finish_part(std::uint32_t id, unsigned channel, Cycle at) {
   Transaction& transaction = transactions_[id];
   transaction.channels &= ~(std::uint64_t{1} << channel);
   transaction.finish = std::max(transaction.finish, at);
+  if (observer() != nullptr) tell_end(channel, at);
   if (transaction.channels == 0) {
     wait_for(channel, -1);
     if (transaction.payload == nullptr) return;
@@ -146,6 +148,31 @@ void Dram::finish_part(std::uint32_t id, unsigned channel, Cycle at) {
     several_.pop_back();
     enlist(id);
   }
+}
+
+void Dram::tell_begin(unsigned channel, Cycle at) {
+  if (told_.empty()) told_.resize(channels_.size());
+  Told& told = told_[channel];
+  if (told.open++ == 0) told.begin = at;
+}
+
+void Dram::tell_end(unsigned channel, Cycle at) {
+  Told& told = told_[channel];
+  told.end = std::max(told.end, at);
+  if (--told.open > 0) return;
+  const DramCounters& n = channels_[channel]->counters();
+  ChannelWork now;
+  now.read_bytes = n.reads * burst_bytes();
+  now.write_bytes = n.writes * burst_bytes();
+  now.activates = n.activates;
+  now.precharges = n.precharges;
+  now.refreshes = n.refreshes;
+  const ChannelWork& before = told.done;
+  observer()->channel_worked(
+      channel, time_of(told.begin), time_of(told.end),
+      {now.read_bytes - before.read_bytes, now.write_bytes - before.write_bytes, now.activates - before.activates,
+       now.precharges - before.precharges, now.refreshes - before.refreshes});
+  told.done = now;
 }
 
 /// One transaction more, or less, waits for this channel alone.
@@ -246,6 +273,8 @@ void Dram::reset_statistics() {
   group().reset();
   for (const auto& channel : channels_)
     channel->reset_counters();
+  for (Told& told : told_)
+    told.done = {};
   statistics_from_ = sc_core::sc_time_stamp().value();
 }
 

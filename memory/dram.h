@@ -30,6 +30,7 @@ class Dram final : public TimedTarget {
   std::uint64_t bus_write_bytes() const override { return counters().writes * burst_bytes(); }
   std::string source() const override { return device_.source; }
   void reset_statistics() override;
+  unsigned channel_count() const override { return static_cast<unsigned>(channels_.size()); }
 
   const DramDevice& device() const { return device_; }
   /// All channels, up to now.
@@ -66,6 +67,8 @@ class Dram final : public TimedTarget {
   void synchronize();
   void enlist(std::uint32_t id);
   void finish_part(std::uint32_t id, unsigned channel, Cycle at);
+  void tell_begin(unsigned channel, Cycle at);
+  void tell_end(unsigned channel, Cycle at);
   void find_bounds() const;
   void wait_for(unsigned channel, int transactions);
   void register_statistics();
@@ -86,6 +89,13 @@ class Dram final : public TimedTarget {
   mutable std::uint64_t changed_ = 0;            ///< channels whose bound is to be asked again
   std::vector<std::unique_ptr<Statistics>> channel_statistics_;
   std::uint64_t statistics_from_ = 0;
+  /// What the observer was told last, by channel; empty without an observer.
+  struct Told {
+    std::uint64_t open = 0;  ///< parts of transactions that are not finished
+    Cycle begin = 0, end = 0;
+    ChannelWork done;
+  };
+  std::vector<Told> told_;
 };
 
 }  // namespace nibble

@@ -54,6 +54,11 @@ std::uint64_t FlatMemory::serve(tlm::tlm_generic_payload& payload, std::uint64_t
   const auto until =
       busy_from_ + static_cast<std::uint64_t>(std::llround(static_cast<double>(busy_bytes_) * ticks_per_byte_));
   busy_ticks_ += until - busy_until_;
+  if (observer() != nullptr) {
+    ChannelWork work;
+    (payload.is_read() ? work.read_bytes : work.write_bytes) = bytes;
+    observer()->channel_worked(0, busy_until_, until, work);
+  }
   busy_until_ = until;
   return until + latency_ticks_;
 }

@@ -15,6 +15,21 @@
 
 namespace nibble {
 
+/// What a channel of a memory did; commands of rows are 0 where there are none.
+struct ChannelWork {
+  std::uint64_t read_bytes = 0, write_bytes = 0;  ///< on the data bus
+  std::uint64_t activates = 0, precharges = 0, refreshes = 0;
+};
+
+/// Is told when a channel has had transactions to work on, in the order of time of each channel.
+class ChannelObserver {
+ public:
+  virtual ~ChannelObserver() = default;
+  /// From `begin` to `end`, in the kernel's time resolution, at least one transaction was there; `work`: what was done
+  /// since the last call.
+  virtual void channel_worked(unsigned channel, std::uint64_t begin, std::uint64_t end, const ChannelWork& work) = 0;
+};
+
 /// Implemented by every timed memory (DRAM, flat bandwidth). One instance owns its storage, its time and its
 /// statistics.
 class MemorySystem : public sc_core::sc_module {
@@ -38,9 +53,17 @@ class MemorySystem : public sc_core::sc_module {
   /// Source of the parameters, one line.
   virtual std::string source() const = 0;
   virtual void reset_statistics() = 0;
+  /// Channels that a ChannelObserver is told of.
+  virtual unsigned channel_count() const { return 1; }
+  /// To be called before the simulation starts; nullptr: nobody is told.
+  void observe(ChannelObserver* observer) { observer_ = observer; }
 
  protected:
   explicit MemorySystem(sc_core::sc_module_name name) : sc_module(name) {}
+  ChannelObserver* observer() const { return observer_; }
+
+ private:
+  ChannelObserver* observer_ = nullptr;
 };
 
 /// Builds the memory that a configuration describes (configs/memories/*.yaml, key `kind`: dram | flat). Reads every key

@@ -66,6 +66,7 @@ struct SimtConfig : MachineConfig {
   std::uint64_t vector_output_bytes() const override { return shared_bytes() / 4; }
   std::uint32_t shape_register() const override;
   const char* shape_meaning() const override { return "multiprocessors << 16 | dot-product units of each"; }
+  const char* matrix_unit_name() const override { return "multiprocessors"; }
   EnergyLedger ledger() const override;
   std::unique_ptr<MatrixEngine> make_engine(DmaEngine& dma, ResultWriter& writer,
                                             const MachineClock& clock) const override;

@@ -98,7 +98,6 @@ TEST_CASE("a report that is read and written again is the same text") {
   CHECK(operators_csv(again) == operators_csv(report));
   CHECK(report_text(again) == report_text(report));
   CHECK(report_html(again) == report_html(report));
-  CHECK(report_trace(again) == report_trace(report));
   CHECK(again.statistics[3].value == -2.0);
   CHECK(again.operators[0].figures.activity == std::vector<std::uint64_t>{7, 0});
   REQUIRE(again.prices.size() == 2);
