@@ -45,20 +45,28 @@ COLUMNS = ["case", "gemm", "m", "schedule", "cycles", "time_s", "ideal_cycles", 
            "dram_read", "dram_write", *(f"{part}_pj" for part in ENERGIES)]
 
 
-def run(nibble, case, gemm, m):
+def gemm(nibble, case, name, m, more=()):
+    """The finished `nibble gemm` of a point."""
     machine, overrides = CASES[case]
-    k, n, _ = GEMMS[gemm]
+    k, n, _ = GEMMS[name]
     words = [nibble, "gemm", "--accelerator", machine, "--m", m, "--k", k, "--n", n, "--json"]
-    for override in overrides:
+    for override in [*overrides, *more]:
         words += ["--set", override]
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False,
+    return subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False,
                           env={**os.environ, "NIBBLE_CONFIG_PATH": str(ROOT / "configs")})
+
+
+def report_of(done, point):
     if done.returncode:
-        raise SystemExit(f"{case}, {gemm}, m = {m}: {done.stderr.strip()}")
-    report = json.loads(done.stdout)
+        raise SystemExit(f"{point}: {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+def run(nibble, case, name, m):
+    report = report_of(gemm(nibble, case, name, m), f"{case}, {name}, m = {m}")
     totals = report["totals"]
     activity, energy = totals["activity"], totals["energy_pj"]
-    row = [case, gemm, m, report["operators"][0]["schedule"], totals["cycles"], totals["time_s"],
+    row = [case, name, m, report["operators"][0]["schedule"], totals["cycles"], totals["time_s"],
            totals["ideal_cycles"], totals["memory_stall_cycles"]]
     row += [activity.get(f"warp_scheduler.{kind}", 0) for kind in KINDS]
     row += [activity[name] for name in BYTES.values()]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The SIMT machines as the program runs them: utilisation of the FP16 baseline, and scripts/pacq_study.py."""
 import csv
+import importlib
 import subprocess
 import sys
 import unittest
@@ -82,6 +83,18 @@ class PacqStudy(program.ProgramTest):
             self.assertEqual(int(row["hmma"]), whole // 4096 * steps, (case, gemm, m))
             self.assertGreaterEqual(int(row["cycles"]), int(row["ideal_cycles"]))
             self.assertEqual(int(row["unpack"]) > 0, case.startswith("simt-dequant"))
+
+    def test_the_grid_of_kernels_is_whole_and_what_the_program_counts(self):
+        sys.path.insert(0, str(SCRIPT.parent))
+        kernels = importlib.import_module("pacq_kernels")
+        with open(ROWS.with_name("pacq-kernels.csv"), newline="", encoding="utf-8") as lines:
+            kept = {(row["case"], row["gemm"], int(row["m"]), row["kernel"]): row["cycles"] for row in csv.DictReader(lines)}
+        points = {(case, gemm, m, kernels.text(kernel)): kernel for case in kernels.CASES for gemm in ("gate/up", "down")
+                  for m in kernels.ROWS for kernel in kernels.kernels(m)}
+        self.assertEqual(kept.keys(), points.keys())
+        for point in (("pacq", "down", 16, "16x256x64 1x4"), ("simt-dequant", "gate/up", 16, "16x64x64 1x4"),
+                      ("simt-fp16", "down", 16, "16x512x256 1x4")):
+            self.assertEqual(str(kernels.cycles_of(program.PROGRAM, *point[:3], points[point])), kept[point], point)
 
     def test_sections(self):
         for section, part in (("time", "| gate/up | 256 |"), ("instructions", "| hmma |"), ("traffic", "l2 fills"),
