@@ -2,8 +2,6 @@
 /// The page of a comparison.
 #include <algorithm>
 #include <cmath>
-#include <functional>
-#include <tuple>
 
 #include "core/html_page.h"
 #include "core/report_page.h"
@@ -30,16 +28,27 @@ std::string range(const std::optional<double>& value, const std::optional<double
 }
 
 Table figure_table(const Figures& figures) {
+  const auto any = [&](const auto& has) {
+    return std::any_of(figures.begin(), figures.end(), [&](const ComparedFigure* one) { return has(*one); });
+  };
+  const bool our_range = any([](const ComparedFigure& one) { return one.ours_low || one.ours_high; });
+  const bool their_range = any([](const ComparedFigure& one) { return one.published_low || one.published_high; });
   Table table;
-  table.column("figure", Table::Align::left).column("unit", Table::Align::left);
-  for (const char* heading : {"ours", "our range", "published", "published range", "difference", "not explained"})
-    table.column(heading);
+  table.column("figure", Table::Align::left).column("unit", Table::Align::left).column("ours");
+  if (our_range) table.column("our range");
+  table.column("published");
+  if (their_range) table.column("published range");
+  table.column("difference").column("not explained");
   table.column("source of the published figure", Table::Align::left).column("note", Table::Align::left);
   for (const ComparedFigure* one : figures) {
-    table.row({one->label, one->unit, figure(one->ours), range(one->ours, one->ours_low, one->ours_high),
-               figure(one->published), range(one->published, one->published_low, one->published_high),
-               signed_percent(one->relative_difference()),
-               one->parts.empty() ? "-" : signed_percent(one->unexplained()), one->source, one->note});
+    std::vector<std::string> row = {one->label, one->unit, figure(one->ours)};
+    if (our_range) row.push_back(range(one->ours, one->ours_low, one->ours_high));
+    row.push_back(figure(one->published));
+    if (their_range) row.push_back(range(one->published, one->published_low, one->published_high));
+    row.push_back(signed_percent(one->relative_difference()));
+    row.push_back(one->parts.empty() ? "-" : signed_percent(one->unexplained()));
+    row.insert(row.end(), {one->source, one->note});
+    table.row(std::move(row));
   }
   return table;
 }
@@ -82,7 +91,9 @@ std::vector<PageTile> summary(const std::vector<ComparedFigure>& figures) {
   }
   std::sort(distances.begin(), distances.end());
   std::vector<PageTile> tiles = {{"published figures", std::to_string(figures.size()),
-                                  std::to_string(figures.size() - distances.size()) + " without a difference"}};
+                                  distances.size() == figures.size()
+                                      ? std::string()
+                                      : std::to_string(figures.size() - distances.size()) + " without a difference"}};
   if (distances.empty()) return tiles;
   tiles.push_back(
       {"within 15 %", std::to_string(near) + " of " + std::to_string(distances.size()), "of the published figure"});

@@ -193,6 +193,9 @@ void time_sections(HtmlPage& page, const Report& report) {
       "more of the time. Operators without multiply-accumulates are not on it.");
   for (const std::string& line : binding_lines(report))
     page.paragraph(line);
+  page.begin_fold("The points of the roofline");
+  page.table(roofline_table(report), "Attained rate against the bound of array and memory");
+  page.end_fold();
 }
 
 void memory_sections(HtmlPage& page, const Report& report) {

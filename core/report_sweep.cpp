@@ -115,22 +115,21 @@ std::string sweep_html(const SweepPage& page) {
   check(page);
   HtmlPage html(page.frame);
   html.tiles(summary(page));
+  html.section("figures", "Figures");
   if (!page.points.empty() && !page.figures.empty()) {
-    html.section("figures", "Figures");
     html.chart("scatter",
                "Every point of the sweep by two of its figures or settings. Diamonds are the Pareto front of the "
                "objectives; grey triangles violate a constraint.");
   }
+  html.begin_fold("All " + std::to_string(page.points.size()) + " points as a table");
+  html.place("points");
+  html.end_fold();
   html.section("front", "Pareto front");
   if (std::any_of(page.points.begin(), page.points.end(), [](const SweepPoint& point) { return point.on_front; })) {
     html.table(front_table(page), "The points that no other point beats in every objective");
   } else {
     html.paragraph(page.objectives.empty() ? "No objectives were given." : "No point meets all constraints.");
   }
-  html.section("all", "All points");
-  html.begin_fold("All " + std::to_string(page.points.size()) + " points as a table");
-  html.place("points");
-  html.end_fold();
   if (!page.failures.empty()) {
     html.section("failures", "Failures");
     html.table(failure_table(page), "Points that gave no figures");

@@ -102,6 +102,25 @@ void for_each_operator_line(const Report& report, const ReportLine& row) {
   row("total", report.totals());
 }
 
+Table roofline_table(const Report& report) {
+  Table table;
+  table.column("operators, all layers together", Table::Align::left);
+  for (const char* heading : {"MAC", "compulsory", "MAC/byte", "time at work", "attained", "bound here", "of it %"})
+    table.column(heading);
+  const double hertz = report.clock_mhz * 1e6;
+  const double peak = report.peak_macs_per_cycle * hertz, band = report.peak_bytes_per_cycle * hertz;
+  for_each_operator_line(report, [&](const std::string& label, const ReportFigures& f) {
+    if (label == "total" || f.macs == 0 || f.compulsory_bytes == 0 || f.cycles + f.hidden_cycles == 0) return;
+    const auto macs = static_cast<double>(f.macs), bytes = static_cast<double>(f.compulsory_bytes);
+    const double seconds = static_cast<double>(f.cycles + f.hidden_cycles) / hertz;
+    const double bound = band > 0 ? std::min(peak, band * macs / bytes) : peak;
+    table.row({label, with_separators(f.macs), with_prefix(bytes, "B"), fixed(macs / bytes, 1),
+               with_prefix(seconds, "s"), with_prefix(macs / seconds, "MAC/s"), with_prefix(bound, "MAC/s"),
+               fixed(bound > 0 ? std::optional<double>(100 * macs / seconds / bound) : std::nullopt, 1)});
+  });
+  return table;
+}
+
 Table traffic_table(const Report& report, ReportLines lines) {
   Table table;
   table.column("traffic", Table::Align::left);

@@ -30,6 +30,8 @@ using ReportLines = void (*)(const Report& report, const ReportLine& row);
 Table time_table(const Report& report, ReportLines lines = for_each_kind_line);
 /// Memory and output stalls together, by the stream that was waited for.
 Table stall_table(const Report& report, ReportLines lines = for_each_kind_line);
+/// Operators that multiply: what the roofline is drawn from.
+Table roofline_table(const Report& report);
 Table traffic_table(const Report& report, ReportLines lines = for_each_kind_line);
 Table energy_table(const Report& report, const PriceList& prices);
 /// Energy of `figures` by activity, the price lists side by side.

@@ -56,6 +56,14 @@ std::string fixed_text(double value, int decimals) {
   return text;
 }
 
+/// `name`: of the row.
+std::string html_cell(const std::string& text, bool name, bool left) {
+  constexpr std::size_t longest_line = 40;  // characters
+  const char* style = "";
+  if (left) style = !name && width(text) > longest_line ? " class=\"left wrap\"" : " class=\"left\"";
+  return std::string(name ? "<th scope=\"row\"" : "<td") + style + ">" + html_escape(text) + (name ? "</th>" : "</td>");
+}
+
 struct Prefix {
   char letter;  ///< 0: none
   int exponent;
@@ -172,11 +180,8 @@ std::string Table::html(const std::string& caption) const {
     if (r == foot) out += "</tbody><tfoot>\n";
     if (rows_[r].empty()) continue;
     out += "<tr>";
-    for (std::size_t i = 0; i < rows_[r].size(); ++i) {
-      const std::string tag = i == 0 ? "th" : "td";
-      out += "<" + tag + (i == 0 ? " scope=\"row\"" : "") + (aligns_[i] == Align::left ? " class=\"left\"" : "") + ">" +
-             html_escape(rows_[r][i]) + "</" + tag + ">";
-    }
+    for (std::size_t i = 0; i < rows_[r].size(); ++i)
+      out += html_cell(rows_[r][i], i == 0, aligns_[i] == Align::left);
     out += "</tr>\n";
   }
   return out + (foot < rows_.size() ? "</tfoot>" : "</tbody>") + "</table></div>\n";

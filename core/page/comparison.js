@@ -24,8 +24,8 @@
       const least = Math.min(...figures.flatMap((one) => [one.ours, one.ours_low, one.published, one.published_low]).filter((v) => v !== null), 0);
       const bars = [["ours", "c1", -9], ["published", "c2", 9]];
       const series = bars.map(([key, tint]) => ({ name: key, type: "bar", barWidth: 15, barGap: "20%", data: figures.map((one) => one[key]),
-        itemStyle: { color: colour(tint) }, label: { show: true, position: "insideLeft", distance: 5, color: "#fff", fontSize: 11,
-          textBorderColor: "rgba(0,0,0,.55)", textBorderWidth: 2, formatter: ({ dataIndex }) => withPrefix(figures[dataIndex][key], group.unit) } }));
+        itemStyle: { color: colour(tint) }, label: { show: true, position: "insideLeft", distance: 5, color: key === "ours" && !page.dark() ? "#fff" : "#111",
+          fontSize: 11.5, textBorderColor: colour(tint), textBorderWidth: 3, formatter: ({ dataIndex }) => withPrefix(figures[dataIndex][key], group.unit) } }));
       for (const [key, , offset] of bars) {
         const ranges = figures.map((one, i) => [i, one[`${key}_low`] ?? one[key], one[`${key}_high`] ?? one[key]])
           .filter(([i, low, high]) => low !== null && high !== null && low !== high);
@@ -43,9 +43,9 @@
         } });
       }
       return {
-        height: 76 + 48 * figures.length, series, legend: page.legend({ data: ["ours", "published"] }), grid: page.grid({ bottom: 40 }),
+        height: 76 + 48 * figures.length, series, legend: page.legend({ data: ["ours", "published"] }), grid: page.grid({ bottom: 44 }),
         xAxis: page.axis({ type: "value", name: group.unit === "x" ? "ratio" : group.unit, nameLocation: "middle", nameGap: 26,
-          axisLabel: { formatter: (value) => withPrefix(value, group.unit) } }),
+          axisLabel: { formatter: (value) => (group.unit === "x" ? `${value}` : withPrefix(value, group.unit)) } }),
         yAxis: page.axis({ type: "category", inverse: true, data: figures.map((one) => one.label), splitLine: { show: false },
           axisLabel: { width: 250, overflow: "truncate", interval: 0 } }),
         tooltip: page.tooltip((hits) => {
@@ -65,8 +65,10 @@
       if (explained.some((one) => one.unexplained !== null)) {
         series.push({ name: "not explained", colour: "grey", values: explained.map((one) => one.unexplained ?? 0) });
       }
+      const top = page.below(series.map((one) => one.name));
       return {
-        height: 84 + 34 * explained.length, legend: page.legend({ data: series.map((one) => one.name) }), grid: page.grid({ bottom: 40 }),
+        height: top + 50 + 34 * explained.length, legend: page.legend({ data: series.map((one) => one.name) }),
+        grid: page.grid({ top, bottom: 44 }),
         xAxis: page.axis({ type: "value", name: "part of the relative difference", nameLocation: "middle", nameGap: 26,
           axisLabel: { formatter: (value) => `${(100 * value).toFixed(0)} %` } }),
         yAxis: page.axis({ type: "category", inverse: true, data: explained.map((one) => one.label), splitLine: { show: false },

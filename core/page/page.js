@@ -81,6 +81,20 @@ const page = (() => {
   });
 
   const text = (size = 12) => ({ color: colour("ink"), fontSize: size });
+  // Where a chart begins below a legend of these names, at the width of the page.
+  const below = (names) => {
+    const room = Math.max(300, document.querySelector("main").clientWidth - 40);
+    let rows = 1, used = 0;
+    for (const name of names) {
+      const width = 32 + 7.2 * name.length;
+      if (used > 0 && used + width > room) {
+        rows += 1;
+        used = 0;
+      }
+      used += width;
+    }
+    return 14 + 20 * rows;
+  };
   const legend = (extra = {}) => Object.assign({ top: 0, left: 0, itemWidth: 14, itemHeight: 10, icon: "rect",
     textStyle: text(12.5), inactiveColor: colour("grey") }, extra);
   const tooltip = (formatter, trigger = "item") => ({ trigger, formatter, confine: true, axisPointer: { type: "shadow" },
@@ -90,6 +104,23 @@ const page = (() => {
     axisLabel: Object.assign(text(), extra.axisLabel), splitLine: { lineStyle: { color: colour("line"), opacity: .7 } },
     nameTextStyle: { color: colour("muted"), fontSize: 12.5 },
   }, Object.fromEntries(Object.entries(extra).filter(([key]) => key !== "axisLabel")));
+  // A logarithmic axis from least to most: 1, 2 and 5 of every decade while there are few, decades otherwise.
+  const logarithmic = (least, most) => {
+    const decades = [];
+    for (let at = Math.floor(Math.log10(least)); at <= Math.ceil(Math.log10(most)); ++at) decades.push(at);
+    const steps = decades.length <= 4 ? [1, 2, 5] : [1];
+    const values = decades.flatMap((decade) => steps.map((step) => Number(`${step}e${decade}`)));
+    const customValues = values.filter((value) => value >= least && value <= most);
+    return { min: least, max: most, axisLabel: { customValues }, axisTick: { show: true, customValues },
+      splitLine: { customValues, lineStyle: { color: colour("line"), opacity: .7 } } };
+  };
+  // The name of a vertical axis stands above it.
+  const above = { nameLocation: "end", nameGap: 12 };
+  const named = (extra) => {
+    const made = axis(Object.assign({}, above, extra));
+    made.nameTextStyle.align = "left";
+    return made;
+  };
   // Axis labels are inside.
   const grid = (extra = {}) => Object.assign({ left: 4, right: 28, top: 34, bottom: 26, outerBoundsMode: "same",
     outerBoundsContain: "axisLabel" }, extra);
@@ -101,7 +132,7 @@ const page = (() => {
   // Horizontal bars. bars: [{label, values: [..], mark, unknown: [names], rows}], series: [{name, colour}]; null: unknown.
   const stackedBars = ({ bars, series, unit, mark, axisName, rows }) => {
     const total = (bar) => bar.values.reduce((sum, value) => sum + (value || 0), 0);
-    const most = Math.max(1e-300, ...bars.map((bar) => Math.max(total(bar), bar.mark || 0)));
+    const most = 1.0001 * Math.max(1e-300, ...bars.map((bar) => Math.max(total(bar), bar.mark || 0)));
     const card_of = (bar) => card(bar.label, (rows ? rows(bar) : series.map((one, i) =>
       [one.name, bar.values[i] === null ? "unknown" : `${withPrefix(bar.values[i], unit)}, ${percent(bar.values[i], total(bar))}`,
         colour(one.colour)]).filter((row, i) => bar.values[i] !== 0)).concat(
@@ -111,13 +142,14 @@ const page = (() => {
       return `${bar.unknown && bar.unknown.length ? (total(bar) > 0 ? ">= " : "unknown") : ""}` +
         `${bar.unknown && bar.unknown.length && total(bar) === 0 ? "" : withPrefix(total(bar), unit)}`;
     }, color: colour("muted"), fontSize: 12 };
+    const top = below(series.map((one) => one.name).concat(mark ? [mark] : []));
     const option = {
-      height: 74 + 27 * bars.length,
-      grid: grid({ right: 92, bottom: axisName ? 44 : 26 }),
+      height: top + 40 + 27 * bars.length,
+      grid: grid({ top, right: 92, bottom: axisName ? 44 : 26 }),
       legend: legend({ data: series.map((one) => one.name).concat(mark ? [{ name: mark, icon: "diamond" }] : []) }),
       tooltip: tooltip((hits) => card_of(bars[(Array.isArray(hits) ? hits[0] : hits).dataIndex]), "axis"),
       xAxis: axis({ type: "value", max: most, name: axisName, nameLocation: "middle", nameGap: 28,
-        axisLabel: { formatter: (value) => (value === most ? "" : withPrefix(value, unit)), hideOverlap: true } }),
+        axisLabel: { formatter: (value) => (value >= most ? "" : withPrefix(value, unit)), hideOverlap: true } }),
       yAxis: axis({ type: "category", inverse: true, data: bars.map((bar) => bar.label), splitLine: { show: false },
         axisLabel: { width: 230, overflow: "truncate", interval: 0 } }),
       series: series.map((one, i) => ({
@@ -213,6 +245,6 @@ const page = (() => {
   document.querySelectorAll("main table").forEach((table) => { markUnknown(table); makeSortable(table); });
   themed();
 
-  return { data, escape, withPrefix, withSeparators, percent, colour, chart, text, legend, tooltip, axis, grid, card,
+  return { data, escape, withPrefix, withSeparators, percent, colour, chart, text, legend, below, tooltip, axis, named, logarithmic, dark, grid, card,
     stackedBars, tableOf, fillWhenOpened, choose };
 })();

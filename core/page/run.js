@@ -95,12 +95,12 @@
         lineStyle: { color: colour("muted"), type: "dashed", width: 1 }, itemStyle: { color: colour("muted") }, emphasis: { disabled: true } });
     }
     return {
-      height: 430, series, legend: page.legend({ data: series.map((one) => ({ name: one.name, icon: one.type === "line" ? "rect" : one.symbol,
+      height: 440, series, legend: page.legend({ data: series.map((one) => ({ name: one.name, icon: one.type === "line" ? "rect" : one.symbol,
         itemStyle: { color: one.itemStyle.color, opacity: 1 } })) }),
-      grid: page.grid({ left: 30, bottom: 46, top: 44 }),
+      grid: page.grid({ left: 8, bottom: 46, top: 60 }),
       xAxis: page.axis({ type: "log", min: low, max: high, name: "MAC per compulsory byte", nameLocation: "middle", nameGap: 28 }),
-      yAxis: page.axis({ type: "log", min: 10 ** Math.floor(Math.log10(least)), max: 10 ** Math.ceil(Math.log10(peak * 1.05)), name: "attained",
-        nameLocation: "middle", nameGap: 76, axisLabel: { formatter: (value) => withPrefix(value, "MAC/s") } }),
+      yAxis: page.named({ type: "log", min: 10 ** Math.floor(Math.log10(least)), max: 10 ** Math.ceil(Math.log10(peak * 1.05)),
+        name: "attained", axisLabel: { formatter: (value) => withPrefix(value, "MAC/s") } }),
       tooltip: page.tooltip((hit) => {
         if (!hit.data.one) return "";
         const one = hit.data.one, [x, y] = at(one);

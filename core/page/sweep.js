@@ -24,14 +24,14 @@
   const draw = data.points.length === 0 ? () => {} : page.chart("scatter", () => {
     const { x, y } = state;
     const drawn = data.points.filter((point) => x.of(point) !== null && y.of(point) !== null);
-    const axis_of = (column) => {
+    const axis_of = (column, make) => {
       const values = column.numeric ? drawn.map(column.of) : [];
       const log = column.numeric && state.scale === "log" && values.length > 0 && Math.min(...values) > 0 &&
         Math.max(...values) / Math.min(...values) > 2;
-      return page.axis({ type: column.numeric ? (log ? "log" : "value") : "category", scale: true, name: title(column), nameLocation: "middle",
+      const scale = log ? page.logarithmic(Math.min(...values) * .85, Math.max(...values) * 1.15) : {};
+      return make({ ...scale, type: column.numeric ? (log ? "log" : "value") : "category", scale: true, name: title(column),
         ...(column.numeric ? {} : { data: [...new Set(drawn.map(column.of))] }),
-        ...(log ? { min: Math.min(...values) * .85, max: Math.max(...values) * 1.15 } : {}),
-        axisLabel: { hideOverlap: true, showMinLabel: !log, showMaxLabel: !log,
+        axisLabel: { ...scale.axisLabel, hideOverlap: true, showMinLabel: true, showMaxLabel: true,
           ...(column.numeric ? { formatter: (value) => withPrefix(value, column.unit) } : {}) } });
     };
     const tint = state.tint ? find(state.tint) : null;
@@ -61,8 +61,8 @@
     return {
       height: 520, many: drawn.length > 3000, series,
       legend: page.legend({ type: "plain", icon: undefined, data: named_series.map((one) => ({ name: one.name, icon: one.symbol || "circle" })) }),
-      grid: page.grid({ left: 30, bottom: 48, top: 52 }),
-      xAxis: Object.assign(axis_of(x), { nameGap: 30 }), yAxis: Object.assign(axis_of(y), { nameGap: 78 }),
+      grid: page.grid({ left: 8, bottom: 48, top: 30 + page.below(named_series.map((one) => one.name)) }),
+      xAxis: Object.assign(axis_of(x, page.axis), { nameLocation: "middle", nameGap: 30 }), yAxis: axis_of(y, page.named),
       tooltip: page.tooltip((hit) => (hit.data && hit.data.point ? describe(hit.data.point) : "")),
     };
   });
