@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/experiment.h"
 #include "cli/machine_files.h"
+#include "cli/sweep/sweep_run.h"
 #include "core/cost_book.h"
 #include "core/error.h"
 #include "core/json.h"
@@ -51,6 +52,9 @@ void read_as(const std::string& kind, ConfigNode& node) {
     CostBook::load(node);
   } else if (kind == "experiments") {
     Experiment::from(node).check_configurations();
+  } else if (kind == "sweeps") {
+    SweepRun(SweepFile::from(node), {});
+    check_values(SweepFile::from(node));
   } else {
     throw InputError(node.file() + ": " + kind + " cannot be read by this version");
   }
@@ -64,6 +68,7 @@ std::string kind_of(const std::filesystem::path& file, ConfigNode& node) {
   if (node.has("entries")) return "technologies";
   if (node.has("machines")) return "experiments";
   if (node.has("layers") || node.has("model_type")) return "models";
+  if (node.has("axes") || node.has("zipped") || node.has("points")) return "sweeps";
   if (node.has("kind")) return "memories";
   for (const std::string& kind : config_kinds) {
     const auto names = list_configs(kind);
@@ -71,7 +76,7 @@ std::string kind_of(const std::filesystem::path& file, ConfigNode& node) {
   }
   throw InputError(file.string() +
                    ": cannot tell its kind: no accelerator (array), model (layers, model_type), memory (kind), "
-                   "technology (entries) or experiment (machines)");
+                   "technology (entries), experiment (machines) or sweep (axes, zipped, points)");
 }
 
 }  // namespace

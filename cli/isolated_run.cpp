@@ -191,19 +191,29 @@ const char* to_string(FailureKind kind) {
   return "";
 }
 
-void run_isolated(std::size_t count, const IsolationOptions& options,
+void run_isolated(const std::function<std::optional<std::size_t>()>& next, const IsolationOptions& options,
                   const std::function<std::string(std::size_t)>& work,
                   const std::function<void(std::size_t, Outcome)>& done) {
   if (options.jobs == 0) throw InternalError("isolated runs: no jobs");
-  if (sc_core::sc_get_status() != sc_core::SC_ELABORATION || sc_core::sc_get_top_level_objects().size() != 0)
+  if (sc_core::sc_get_status() != sc_core::SC_ELABORATION || !sc_core::sc_get_top_level_objects().empty())
     throw InternalError("isolated runs: SystemC objects exist already");
   Pool pool(options);
-  for (std::size_t next = 0; next < count || !pool.empty();) {
-    stop_if_interrupted();
-    while (next < count && !pool.full())
-      pool.start(next++, work);
-    pool.wait(done);
+  for (bool more = true; more || !pool.empty();) {
+    while (more && !pool.full()) {
+      stop_if_interrupted();
+      const std::optional<std::size_t> index = next();
+      more = index.has_value();
+      if (more) pool.start(*index, work);
+    }
+    if (!pool.empty()) pool.wait(done);
   }
+}
+
+void run_isolated(std::size_t count, const IsolationOptions& options,
+                  const std::function<std::string(std::size_t)>& work,
+                  const std::function<void(std::size_t, Outcome)>& done) {
+  std::size_t begun = 0;
+  run_isolated([&] { return begun < count ? std::optional<std::size_t>(begun++) : std::nullopt; }, options, work, done);
 }
 
 void simulate_isolated(std::size_t count, const IsolationOptions& options,

@@ -42,9 +42,13 @@ struct Outcome {
   bool ok() const { return failure == FailureKind::none; }
 };
 
-/// Runs work(0) to work(count - 1), each in a child, and calls done(index, outcome) here in order of completion. After
-/// a SIGINT all children are killed and Interrupted is thrown; so they are when `done` throws. Throws InputError when
-/// the system gives no process or pipe.
+/// Runs work(index), each in a child, for every index that `next` gives until it gives none, and calls done(index,
+/// outcome) here in order of completion. After a SIGINT all children are killed and Interrupted is thrown; so they are
+/// when `next` or `done` throws. Throws InputError when the system gives no process or pipe.
+void run_isolated(const std::function<std::optional<std::size_t>()>& next, const IsolationOptions& options,
+                  const std::function<std::string(std::size_t)>& work,
+                  const std::function<void(std::size_t, Outcome)>& done);
+/// The same for 0 to count - 1.
 void run_isolated(std::size_t count, const IsolationOptions& options,
                   const std::function<std::string(std::size_t)>& work,
                   const std::function<void(std::size_t, Outcome)>& done);

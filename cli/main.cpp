@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/memory_command.h"
 #include "cli/quantize_command.h"
+#include "cli/sweep/sweep_command.h"
 #include "core/error.h"
 #include "core/report.h"
 #include "memory/trace_patterns.h"
@@ -36,6 +37,7 @@ struct CommandLine {
   nibble::MemoryOptions memory;
   nibble::PriceOptions price;
   nibble::CompareOptions compare;
+  nibble::SweepOptions sweep;
   nibble::CatalogOptions list, show, validate;
   std::function<void(std::ostream&)> action;
 
@@ -49,6 +51,7 @@ struct CommandLine {
     add_memory();
     add_price();
     add_compare();
+    add_sweep();
     add_catalog();
   }
 
@@ -188,6 +191,33 @@ struct CommandLine {
     command->add_flag("--json", compare.json, "one JSON document on standard output");
     command->footer("Example: nibble compare mant-linear --out out");
     command->callback([this] { action = [this](std::ostream& out) { nibble::run_compare(compare, out); }; });
+  }
+
+  void add_sweep() {
+    CLI::App* command =
+        app.add_subcommand("sweep", "Simulate many points, in parallel, resumable; mark the Pareto front");
+    command->add_option("sweep", sweep.sweep, "name or file (nibble list sweeps)")->required();
+    command->add_option(
+        "--out", sweep.out_directory,
+        "directory for results.jsonl (point by point), results.csv, pareto.csv, sweep.json, report.html");
+    command->add_flag("--resume", sweep.resume, "go on with what --out holds");
+    command->add_option("--jobs", sweep.jobs, "points at a time; without it, one per processor; on Slurm per task, 1");
+    command->add_option("--time-limit", sweep.time_limit_s, "seconds after which a point has failed");
+    command->add_flag("--dry-run", sweep.dry_run, "list the points; simulate nothing");
+    command->add_option("--engine", sweep.engine, "local, or slurm: as a job array");
+    command->add_option("--shards", sweep.shards, "slurm: tasks of the job array");
+    command->add_option("--sbatch", sweep.sbatch, "slurm: a further option of sbatch, for example --sbatch=--time=60")
+        ->take_all()
+        ->allow_extra_args(false);
+    command->add_flag("--wait", sweep.wait, "slurm: wait for the job array, then merge");
+    command->add_option("--shard", sweep.shard, "I/N: only every N-th point from point I on, into DIR/shards");
+    command->add_flag("--merge", sweep.merge, "write the outputs from the results of all shards");
+    command->add_option("--set", sweep.overrides, "path.to.key=value: overrides a key of the sweep")
+        ->take_all()
+        ->allow_extra_args(false);
+    command->add_flag("--json", sweep.json, "one JSON document on standard output");
+    command->footer("Example: nibble sweep mant-array --jobs 8 --out mant-array");
+    command->callback([this] { action = [this](std::ostream& out) { nibble::run_sweep(sweep, out); }; });
   }
 
   void add_catalog() {

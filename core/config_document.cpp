@@ -53,12 +53,17 @@ std::string ConfigNode::Document::spell(const ConfigPlace& at) const {
   return files.at(static_cast<std::size_t>(at.file)) + ":" + std::to_string(at.line) + ":" + std::to_string(at.column);
 }
 
-void ConfigNode::Document::fail(const ConfigPlace& at, const std::string& path, const std::string& why) const {
+std::string ConfigNode::Document::message(const ConfigPlace& at, const std::string& path,
+                                          const std::string& why) const {
   std::string text = spell(at) + ": ";
   const bool named = at.assignment >= 0 && assignments[static_cast<std::size_t>(at.assignment)] == path &&
                      text.rfind("--set ", 0) == 0;
   if (!path.empty() && !named) text += path + ": ";
-  throw InputError(one_line(text + why));
+  return one_line(text + why);
+}
+
+void ConfigNode::Document::fail(const ConfigPlace& at, const std::string& path, const std::string& why) const {
+  throw ConfigValueError(message(at, path, why));
 }
 
 std::size_t ConfigNode::Document::open(ConfigValue& value, std::string path, ConfigPlace where, std::size_t parent) {

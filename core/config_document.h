@@ -55,6 +55,8 @@ struct ConfigNode::Document {
                                          std::vector<std::string> chain);
   /// "FILE:3:7" or "--set path".
   std::string spell(const ConfigPlace& at) const;
+  std::string message(const ConfigPlace& at, const std::string& path, const std::string& why) const;
+  /// Throws ConfigValueError.
   [[noreturn]] void fail(const ConfigPlace& at, const std::string& path, const std::string& why) const;
   std::size_t open(ConfigValue& value, std::string path, ConfigPlace where, std::size_t parent);
   bool is_foreign(std::size_t place) const;

@@ -58,6 +58,8 @@ std::string with_range(const std::string& noun, const std::string& range) {
   return range.empty() ? noun : noun + " " + range;
 }
 
+constexpr std::size_t parsed_texts = 64;  ///< that are kept: more files than the machines of a comparison name
+
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
@@ -176,7 +178,16 @@ std::unique_ptr<ConfigValue> ConfigNode::Document::parse_mapping(const std::stri
     at.file = index;
     return spell(at);
   };
-  const std::unique_ptr<ConfigValue> parsed = parse_yaml(text, -1, spell_here);
+  // Many configurations of one process name the same cost books and bases; parsing is most of what reading them takes.
+  static thread_local std::map<std::string, std::shared_ptr<const ConfigValue>> parsed_before;
+  std::shared_ptr<const ConfigValue> parsed;
+  if (const auto found = parsed_before.find(text); found != parsed_before.end()) {
+    parsed = found->second;
+  } else {
+    parsed = parse_yaml(text, -1, spell_here);
+    if (parsed_before.size() == parsed_texts) parsed_before.clear();
+    parsed_before.emplace(text, parsed);
+  }
   if (parsed != nullptr && parsed->kind == Kind::mapping) return copy_tree(*parsed, 0, index);
   const ConfigPlace at = parsed == nullptr ? ConfigPlace{} : parsed->place;
   std::string why = "is empty, expected a mapping";
@@ -305,6 +316,21 @@ std::vector<std::string> ConfigNode::strings(const std::string& key, const std::
   return fallback;
 }
 
+std::vector<std::string> ConfigNode::yaml_values(const std::string& key) {
+  const std::string expected = "a value or a list of values", path = config_path(this->path(), key);
+  const ConfigMember& member = document_->require(place_, key, expected);
+  std::vector<std::string> out;
+  const auto add = [&](const ConfigValue& value, const ConfigPlace& at, const std::string& where) {
+    const std::string& text = Reader{*document_}.scalar(value, at, where, expected);
+    out.push_back(value.quoted ? yaml_text(text) : text);
+  };
+  if (member.value->kind != Kind::sequence) add(*member.value, member.place, path);
+  for (std::size_t i = 0; i < member.value->items.size(); ++i)
+    add(*member.value->items[i], member.value->items[i]->place, config_path(path, std::to_string(i)));
+  document_->record(place_, key, member.value->kind == Kind::sequence ? flow(out) : out.front());
+  return out;
+}
+
 std::vector<double> ConfigNode::numbers(const std::string& key, double min, double max) {
   const std::string expected = with_range("a list of numbers", range_text(min, max)),
                     path = config_path(this->path(), key);
@@ -424,11 +450,21 @@ void ConfigNode::fail(const std::string& key, const std::string& why) const {
   const ConfigMember* member = place.value->find(key);
   ConfigPlace at = place.where;
   if (member != nullptr) at = member->value->kind == Kind::scalar ? member->value->place : member->place;
-  document_->fail(at, config_path(place.path, key), why);
+  throw InputError(document_->message(at, config_path(place.path, key), why));
+}
+
+void ConfigNode::fail(const std::string& key, std::size_t item, const std::string& why) const {
+  const Place& place = document_->places[place_];
+  const ConfigMember* member = place.value->find(key);
+  if (member == nullptr || item >= member->value->items.size()) fail(key, why);
+  throw InputError(document_->message(member->value->items[item]->place, config_path(place.path, key), why));
 }
 
 const std::string& ConfigNode::file() const {
   return document_->files.front();
+}
+const std::vector<std::string>& ConfigNode::files() const {
+  return document_->files;
 }
 const std::string& ConfigNode::path() const {
   return document_->places[place_].path;

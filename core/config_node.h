@@ -75,6 +75,9 @@ class ConfigNode {
   std::vector<std::string> strings(const std::string& key);
   std::vector<std::string> strings(const std::string& key, const std::vector<std::string>& fallback);
   std::vector<double> numbers(const std::string& key, double min, double max);
+  /// The scalars of a list, or the single scalar, as YAML that reads back as the same: for values of another
+  /// configuration's keys.
+  std::vector<std::string> yaml_values(const std::string& key);
 
   bool has(const std::string& key) const;
   /// Whether the key is there and holds a mapping (where a name or a mapping may stand).
@@ -104,8 +107,13 @@ class ConfigNode {
   /// key is absent or empty: "FILE:LINE:COL: path.key: why".
   [[noreturn]] void fail(const std::string& key, const std::string& why) const;
 
+  /// The same at an item of the list at `key`.
+  [[noreturn]] void fail(const std::string& key, std::size_t item, const std::string& why) const;
+
   /// "FILE" as given.
   const std::string& file() const;
+  /// The file, its base, the base of that, ...; and those of what was taken from other configurations.
+  const std::vector<std::string>& files() const;
   /// Dotted path of this mapping, empty at the root.
   const std::string& path() const;
   /// The note in `sources` for a key, or an empty string, also when the value was overridden.

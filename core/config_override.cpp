@@ -38,7 +38,9 @@ struct ConfigNode::Assigner {
   std::string path;
   ConfigPlace at;
 
-  [[noreturn]] void fail(const std::string& why) const { throw InputError(one_line("--set " + path + ": " + why)); }
+  [[noreturn]] void fail(const std::string& why) const {
+    throw ConfigValueError(one_line("--set " + path + ": " + why));
+  }
 
   /// A handle on what is replaced would go on with the old value.
   void check_unread(const ConfigValue& mapping, const std::string& key) const {

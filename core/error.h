@@ -20,6 +20,12 @@ class InputError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// A key that nobody knows, or a value of the wrong type or outside of its range: wrong whatever the other keys are.
+class ConfigValueError : public InputError {
+ public:
+  using InputError::InputError;
+};
+
 /// A broken invariant of nibble itself. Exit status 1.
 class InternalError : public std::logic_error {
  public:

@@ -11,6 +11,7 @@ packages=(
   verilator yosys berkeley-abc opensta qflow-tech-osu018
   python3 python3-numpy
   chromium-headless-shell nodejs
+  slurmctld slurmd slurm-client munge
 )
 # Debian packs npm apart from nodejs; a nodejs from elsewhere may bring its own, which Debian's package conflicts with.
 command -v npm >/dev/null || packages+=(npm)

@@ -354,7 +354,7 @@ class Interruption(program.ProgramTest):
 class Help(program.ProgramTest):
     def test_every_subcommand_has_an_example(self):
         top = self.succeed("--help").out
-        for command in ("run", "gemm", "quantize", "list", "show", "validate"):
+        for command in ("run", "gemm", "quantize", "sweep", "list", "show", "validate"):
             self.assertIn(command, top)
             outcome = self.succeed(command, "--help")
             self.assertIn(f"Example: nibble {command}", outcome.out)
@@ -362,10 +362,10 @@ class Help(program.ProgramTest):
 
     def test_the_examples_work(self):
         self.random("w.npy", 64, 128, 1)
-        for command in ("run", "gemm", "quantize", "list", "show", "validate"):
+        for command in ("run", "gemm", "quantize", "sweep", "list", "show", "validate"):
             text = self.succeed(command, "--help").out
             example = text[text.index("Example: nibble ") + len("Example: nibble "):].splitlines()[0].split()
-            if program.SANITIZED and command in ("run", "gemm"):
+            if program.SANITIZED and command in ("run", "gemm", "sweep"):
                 continue
             if command in ("run", "gemm"):
                 example.append("--set=memory.preset=flat-64gbps")  # quicker than a memory timed burst by burst

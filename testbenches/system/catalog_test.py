@@ -4,7 +4,7 @@ import json
 
 import program
 
-KINDS = ("accelerators", "models", "memories", "technologies")
+KINDS = ("accelerators", "models", "memories", "technologies", "sweeps")
 
 
 def names(kind):
