@@ -37,6 +37,10 @@ const std::map<std::string, Stream>& streams() {
       {"aligned_foot", aligned_foot_stream},
       {"ant_quad", [](const StreamRequest& r) { adaptive_quad_stream(r, false); }},
       {"olive_quad", [](const StreamRequest& r) { adaptive_quad_stream(r, true); }},
+      {"rtq_accept", rtq_accept_stream},
+      {"rtq_scale", rtq_scale_stream},
+      {"rtq_lane", rtq_lane_stream},
+      {"rtq_readback", rtq_readback_stream},
   };
   return all;
 }

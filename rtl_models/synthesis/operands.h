@@ -66,5 +66,9 @@ void fp16_operation_stream(const StreamRequest& request, bool multiply);
 void aligned_pe_stream(const StreamRequest& request);
 void aligned_foot_stream(const StreamRequest& request);
 void adaptive_quad_stream(const StreamRequest& request, bool olive);
+void rtq_accept_stream(const StreamRequest& request);
+void rtq_scale_stream(const StreamRequest& request);
+void rtq_lane_stream(const StreamRequest& request);
+void rtq_readback_stream(const StreamRequest& request);
 
 }  // namespace nibble

@@ -50,6 +50,12 @@ UNITS = [Unit(*u) for u in (
     ("aligned_foot", "aligned_foot", ("aligned/aligned_foot.sv",) + MULTIPLY, {}, "aligned_foot", ("element", "idle")),
     ("ant_quad", "adaptive_quad", ADAPTIVE, {}, "ant_quad", ("w4a4", "w4a8", "w8a8", "idle")),
     ("olive_quad", "adaptive_quad", ADAPTIVE, {"OLIVE": 1}, "olive_quad", ("w4a4", "w4a8", "w8a8", "idle")),
+    ("rtq_accept", "rtq_accept", ("rtq/rtq_accept.sv",) + FLOAT, {}, "rtq_accept", ("element", "idle")),
+    ("rtq_scale", "rtq_scale", ("rtq/rtq_scale.sv", "rtq/rtq_product.sv", "rtq/rtq_divide.sv", "rtq/rtq_thresholds.sv") + MULTIPLY, {},
+     "rtq_scale", ("mant4", "int8", "idle")),
+    ("rtq_lane", "rtq_lane", ("rtq/rtq_lane.sv", "rtq/rtq_divide.sv", "rtq/rtq_coder.sv"), {}, "rtq_lane",
+     ("mant4", "int8", "idle")),
+    ("rtq_readback", "rtq_readback", ("rtq/rtq_readback.sv", "common/fp_round.sv"), {}, "rtq_readback", ("operation",)),
 )]
 
 
@@ -78,6 +84,24 @@ def _mac(*modes):
 
 
 IDLE = ("idle", "pJ/cycle", "idle")
+
+
+def _quantizer():
+    """M-ANT's real-time quantizer: registers behind each of 32 columns, one pipeline of scales, 64 lanes that code a group per
+    cycle; for values, what the INT8 window reads back as, of 32 channels of a token and of the 64 tokens of a group."""
+    parts = [("rtq_accept", 32.0), ("rtq_scale", 1.0), ("rtq_lane", 64.0), ("rtq_readback", 96.0)]
+    for quantity, name in (("um2", "area"), ("cells", "cells"), ("mW", "leakage")):
+        yield f"quantizer.{name}", quantity, [Share(unit, count) for unit, count in parts]
+    for unit in ("accept", "scale", "lane", "readback"):
+        yield f"quantizer.{unit}.critical_path", "ps", [Share(f"rtq_{unit}")]
+    key, int8 = [Share("rtq_accept", 1.0, "element")], [Share("rtq_lane", 1.0, "int8"), Share("rtq_scale", 1 / 64, "int8")]
+    mant4 = [Share("rtq_lane", 1.0, "mant4"), Share("rtq_scale", 1 / 64, "mant4")]
+    yield "quantizer.element", "pJ/element", key + int8
+    yield "quantizer.key.element", "pJ/element", key + mant4
+    # Twice through: coded to INT8 for the window and read back into the registers; read back again, then coded.
+    yield "quantizer.value.element", "pJ/element", (
+        key + mant4 + [Share("rtq_lane", 1.0, "int8"), Share("rtq_readback", 2.0, "operation")])
+    yield "quantizer.idle", "pJ/cycle", [Share(unit, count, "idle") for unit, count in parts if unit != "rtq_readback"]
 
 
 def entries():
@@ -120,6 +144,7 @@ def entries():
     yield "pe.figna.idle", "pJ/cycle", [Share("aligned_pe", 1.0, "idle"), Share("aligned_foot", 1 / 64, "idle")]
     for name in ("ant", "olive"):
         yield from _pe(f"pe.{name}", f"{name}_quad", _mac(("w4a4", "w4a4"), ("w4a8", "w4a8"), ("w8a8", "w8a8")), 0.25)
+    yield from _quantizer()
     for name in ("multiply", "add"):
         yield f"fp16.{name}", "pJ/operation", [Share(f"fp16_{name}", 1.0, "operation")]
         yield f"fp16.{name}.area", "um2", [Share(f"fp16_{name}")]

@@ -110,6 +110,31 @@ PinType<lanes * width> packed_lanes(const std::uint32_t (&values)[lanes]) {
   }
 }
 
+/// The bits of a pin of more than 64, put together field by field.
+template <unsigned bits>
+class PinWords {
+ public:
+  /// The low `count` bits (at most 32) of a value to bits [low, low + count).
+  void set(unsigned low, unsigned count, std::uint32_t value) {
+    const std::uint64_t mask = ((std::uint64_t{1} << count) - 1) << low % 32;
+    const std::uint64_t placed = static_cast<std::uint64_t>(value) << low % 32 & mask;
+    put(low / 32, mask, placed);
+    if (low % 32 + count > 32) put(low / 32 + 1, mask >> 32, placed >> 32);
+  }
+  PinType<bits> pin() const {
+    PinType<bits> all;
+    for (unsigned i = 0; i < (bits + 31) / 32; ++i)
+      all.set_word(static_cast<int>(i), words_[i]);
+    return all;
+  }
+
+ private:
+  void put(unsigned word, std::uint64_t mask, std::uint64_t placed) {
+    words_[word] = static_cast<std::uint32_t>((words_[word] & ~mask) | placed);
+  }
+  std::uint32_t words_[(bits + 31) / 32] = {};
+};
+
 /// Cycles of random co-simulation: NIBBLE_RTL_CYCLES, or what the build type affords.
 inline std::uint64_t random_cycles() {
   if (const char* text = std::getenv("NIBBLE_RTL_CYCLES")) return std::strtoull(text, nullptr, 10);
