@@ -17,6 +17,7 @@ RUN = ("run", "--accelerator", "mant", "--model", "llama-2-7b", "--prefill", "25
 # Picture: command, theme, height in pixels.
 PICTURES = {
     "run-light": (RUN, "light", 1000),
+    "sweep-light": (("sweep", "mant-array"), "light", 860),
     "comparison-dark": (("compare", "mant-linear"), "dark", 830),
 }
 LARGEST = 200_000  # bytes

@@ -90,7 +90,7 @@ std::string submit_array(const SlurmJob& job) {
                            " --jobs \"${SLURM_CPUS_PER_TASK:-1}\"\n";
   std::vector<std::string> options = {"--array=" + array_text(job.tasks)};
   options.insert(options.end(), job.options.begin(), job.options.end());
-  const std::string id = submit(job.directory + "/slurm/sweep.sbatch", text, options);
+  std::string id = submit(job.directory + "/slurm/sweep.sbatch", text, options);
   OutputFiles files;
   files.write(job.directory + "/slurm/job", id + "\n");
   files.commit();

@@ -25,8 +25,6 @@ std::string objective_text(const Objective& objective, const std::optional<doubl
   if (figure < 0) return to_text(*value);
   const FigureKind& kind = figure_kinds()[static_cast<std::size_t>(figure)];
   if (kind.whole && kind.unit == "cycle") return with_separators(static_cast<std::uint64_t>(*value));
-  if (kind.unit == "pJ") return with_prefix(*value * 1e-12, "J");
-  if (kind.unit == "byte") return with_prefix(*value, "B");
   return kind.unit.empty() || kind.unit == "J s" ? to_text(*value) : with_prefix(*value, kind.unit);
 }
 

@@ -22,6 +22,7 @@ const page = (() => {
     if (value === null || value === undefined) return "unknown";
     if (!Number.isFinite(value)) return "-";
     if (value === 0) return `0 ${unit}`.trim();
+    if (unit === "pJ") return withPrefix(value * 1e-12, "J");
     if (unit === "um2") return Math.abs(value) >= 1e5 ? withPrefix(value * 1e-6, "mm2") : `${digits(value)} um2`;
     if (unit === "mm2" || unit === "x" || unit === "%" || unit === "") return `${digits(value)} ${unit}`.trim();
     const rounded = Number(value.toPrecision(3));

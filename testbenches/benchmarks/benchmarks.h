@@ -8,5 +8,6 @@ void register_cache_benchmarks();
 void register_memory_benchmarks();
 void register_arithmetic_benchmarks();
 void register_machine_benchmarks();
+void register_sweep_benchmarks();
 
 }  // namespace nibble
