@@ -34,8 +34,10 @@ Accelerator::Accelerator(sc_core::sc_module_name name, const MachineConfig& conf
   sensitive << writer_.changed() << vector_writer_.changed() << status_writer_.changed();
   dont_initialize();
   writer_.pause_for({&vector_writer_, &status_writer_});
-  neighbours_.alone = [this] { return alone(); };
-  gemm_->watch(neighbours_);
+  gemm_neighbours_.alone = [this] { return alone(matrix_unit_); };
+  gemm_->watch(gemm_neighbours_);
+  vector_neighbours_.alone = [this] { return alone(vector_unit_); };
+  vector_.watch(vector_neighbours_);
 }
 
 std::vector<Register> Accelerator::register_table() {

@@ -53,9 +53,13 @@ class Accelerator : public sc_core::sc_module, public tlm::tlm_fw_transport_if<>
     vector_unit_.observer = vector;
   }
   /// See MatrixEngine.
-  void repeat_stretches(bool on) { gemm_->repeat_stretches(on); }
+  void repeat_stretches(bool on) {
+    gemm_->repeat_stretches(on);
+    vector_.repeat_stretches(on);
+  }
   const MachineConfig& config() const { return *config_; }
   const RegisterFile& registers() const { return registers_; }
+  const DmaEngine& dma() const { return dma_; }
 
   // tlm_fw_transport_if (control)
   void b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) override;
@@ -115,7 +119,7 @@ class Accelerator : public sc_core::sc_module, public tlm::tlm_fw_transport_if<>
   Unit* unit_of(const Descriptor& command);
   bool may_begin(const InFlight& entry, std::size_t older);
   bool fits_beside(const Descriptor& command) const;
-  bool alone() const;
+  bool alone(const Unit& unit) const;
   void end(Unit& unit, CommandStatus status);
   void dma_done(std::uint64_t token, tlm::tlm_response_status status) override;
 
@@ -130,7 +134,7 @@ class Accelerator : public sc_core::sc_module, public tlm::tlm_fw_transport_if<>
   sc_core::sc_event wake_, irq_changed_;
   std::deque<std::unique_ptr<InFlight>> window_;  ///< the oldest command first
   Unit matrix_unit_, vector_unit_;
-  Neighbours neighbours_;
+  Neighbours gemm_neighbours_, vector_neighbours_;
   bool waits_for_room_ = false;  ///< the next command: in the output buffer
   bool reporting_ = false;       ///< the status of the oldest command is being written
   bool reset_ = false;           ///< the commands in the window are to end without a trace

@@ -5,6 +5,26 @@
 #include <iterator>
 
 namespace nibble {
+namespace {
+
+constexpr std::uint64_t CommandCounters::*cycle_sums[] = {
+    &CommandCounters::cycles,
+    &CommandCounters::compute_cycles,
+    &CommandCounters::fill_drain_cycles,
+    &CommandCounters::memory_stall_cycles,
+    &CommandCounters::output_stall_cycles,
+    &CommandCounters::exposed_quantizer_cycles,
+    &CommandCounters::weight_load_cycles,
+    &CommandCounters::hidden_cycles,
+};
+
+template <class Counts>
+void repeat_all(Counts& now, const Counts& before, std::uint64_t times) {
+  for (std::size_t i = 0; i < now.size(); ++i)
+    now[i] += times * (now[i] - before[i]);
+}
+
+}  // namespace
 
 void CommandCounters::book(Cause cause, std::uint64_t spent, Stream stream) {
   cycles += spent;
@@ -101,16 +121,15 @@ void CommandCounters::hide_to(std::uint64_t position) {
   open.erase(open.begin(), open.begin() + static_cast<std::ptrdiff_t>(hidden));
 }
 
+void CommandCounters::repeat_cycles_since(const CommandCounters& before, std::uint64_t times) {
+  for (const auto sum : cycle_sums)
+    this->*sum += times * (this->*sum - before.*sum);
+  repeat_all(stall_by_stream, before.stall_by_stream, times);
+  repeat_all(output_stall_by_stream, before.output_stall_by_stream, times);
+}
+
 void CommandCounters::repeat_since(const CommandCounters& before, std::uint64_t times) {
   constexpr std::uint64_t CommandCounters::*sums[] = {
-      &CommandCounters::cycles,
-      &CommandCounters::compute_cycles,
-      &CommandCounters::fill_drain_cycles,
-      &CommandCounters::memory_stall_cycles,
-      &CommandCounters::output_stall_cycles,
-      &CommandCounters::exposed_quantizer_cycles,
-      &CommandCounters::weight_load_cycles,
-      &CommandCounters::hidden_cycles,
       &CommandCounters::pe_cycles,
       &CommandCounters::passes,
       &CommandCounters::jobs,
@@ -127,23 +146,18 @@ void CommandCounters::repeat_since(const CommandCounters& before, std::uint64_t 
       &CommandCounters::saturated_groups,
   };
   // A new counter is to be repeated, too.
-  static_assert(sizeof(CommandCounters) ==
-                    2 * sizeof(std::uintptr_t) + sizeof(SimtWork) +
-                        sizeof(std::uint64_t) * (3 + std::size(sums) + std::size_t{4} * stream_count + most_modes + 5),
+  static_assert(sizeof(CommandCounters) == 2 * sizeof(std::uintptr_t) + sizeof(SimtWork) +
+                                               sizeof(std::uint64_t) * (3 + std::size(cycle_sums) + std::size(sums) +
+                                                                        std::size_t{4} * stream_count + most_modes + 5),
                 "begin, bytes read ahead and the observer's edge, sums, arrays; status and four of the repetition "
                 "itself; multiprocessors "
                 "simulate every slice");
+  repeat_cycles_since(before, times);
   for (const auto sum : sums)
     this->*sum += times * (this->*sum - before.*sum);
-  const auto repeat_all = [times](auto& now, const auto& then) {
-    for (std::size_t i = 0; i < now.size(); ++i)
-      now[i] += times * (now[i] - then[i]);
-  };
-  repeat_all(stall_by_stream, before.stall_by_stream);
-  repeat_all(output_stall_by_stream, before.output_stall_by_stream);
-  repeat_all(macs_by_mode, before.macs_by_mode);
-  repeat_all(read_bytes, before.read_bytes);
-  repeat_all(write_bytes, before.write_bytes);
+  repeat_all(macs_by_mode, before.macs_by_mode, times);
+  repeat_all(read_bytes, before.read_bytes, times);
+  repeat_all(write_bytes, before.write_bytes, times);
 }
 
 }  // namespace nibble

@@ -140,8 +140,9 @@ struct CommandCounters {
   std::uint64_t repeated_cycles = 0, repeated_read_bytes = 0, repeated_write_bytes = 0;
   double repeat_difference = 0;  ///< between the two halves of what stands for it, relative
 
-  /// What was counted since `before` counts `times` more.
+  /// What was counted since `before` counts `times` more: everything, or cycles only.
   void repeat_since(const CommandCounters& before, std::uint64_t times);
+  void repeat_cycles_since(const CommandCounters& before, std::uint64_t times);
 
  private:
   static constexpr std::uint64_t zero = 0;

@@ -202,7 +202,7 @@ void Accelerator::begin(InFlight& entry, std::size_t older) {
   const bool gemm = entry.command.opcode == Opcode::gemm;
   unit.command = &entry;
   unit.use = gemm ? gemm_->buffer_use(entry.command) : vector_.buffer_use(entry.command);
-  if (!gemm) neighbours_.output_bytes = unit.use.output_bytes;
+  if (!gemm) gemm_neighbours_.output_bytes = unit.use.output_bytes;
   unit.start.notify(sc_core::SC_ZERO_TIME);
 }
 
@@ -223,7 +223,7 @@ void Accelerator::run_vector() {
     InFlight& entry = *vector_unit_.command;
     entry.counters.watch(vector_unit_.observer, clock_.now());
     end(vector_unit_, vector_.run(entry.command, entry.counters, entry.abort));
-    neighbours_.output_bytes = 0;
+    gemm_neighbours_.output_bytes = 0;
   }
 }
 
@@ -237,14 +237,18 @@ void Accelerator::end(Unit& unit, CommandStatus status) {
   wake_.notify(sc_core::SC_ZERO_TIME);
 }
 
-/// No command runs beside the one on the matrix engine, and the next one waits for its end.
-bool Accelerator::alone() const {
+/// No command runs beside the unit's own, and none will before it has ended.
+bool Accelerator::alone(const Unit& unit) const {
   if (!config_->vector_unit.overlap) return true;
-  if (window_.size() == 1) return !descriptor_address(1);
-  if (window_[1]->begun || !window_[1]->arrived) return false;
-  const InFlight& next = *window_[1];
-  return next.command.independent == 0 || next.command.opcode == Opcode::gemm ||
-         next.verdict != CommandStatus::pending || !fits_beside(next.command);
+  if (window_.front().get() != unit.command) return false;
+  for (std::size_t older = 1; older < window_.size(); ++older) {
+    const InFlight& other = *window_[older];
+    if (other.ended) continue;
+    if (other.begun || !other.arrived) return false;
+    return older > other.command.independent || other.command.opcode == unit.command->command.opcode ||
+           other.verdict != CommandStatus::pending || !fits_beside(other.command);
+  }
+  return !descriptor_address(window_.size());
 }
 
 /// Reads the next descriptor once it is posted; while others are in the window, as far ahead as that goes.

@@ -121,7 +121,7 @@ void FunctionalLowering::lower_context(const Operator& op, Commands& commands) {
     if (parts.local > 0) continue_with(record.part(values, format, parts.initial + parts.demoted, parts.local));
   }
   // Parts of the attention write whole blocks: those of their sequences.
-  const bool whole = parts_ == 1 || tokens_of(op) % config_.activation_block_rows == 0;
+  const bool whole = parts_.count == 1 || tokens_of(op) % config_.activation_block_rows == 0;
   const std::uint64_t block_rows = whole ? config_.activation_block_rows : tokens_of(op);
   const OperandDescriptor tokens =
       operand(format_of(op.c), scenario_.batch * tokens_of(op), model_.query_width(), block_rows, 0, 1);

@@ -182,7 +182,7 @@ void GemmEngine::run_transaction(GemmProgress& progress) {
     if (stretches.ended() || neighbours_ == nullptr || neighbours_->alone()) {
       stretches.enter(job.job, progress, loader_.schedule());
     } else {
-      stretches.interrupt(job.job, loader_.schedule());
+      stretches.interrupt(loader_.schedule().unit_of(job.job));
     }
     const ArrayPasses passes = passes_of(progress, job);
     const std::uint64_t operands = std::max(loader_.ready_cycle(job), progress.begin);

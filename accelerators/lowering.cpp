@@ -92,14 +92,15 @@ ModelLowering::ModelLowering(const MachineConfig& config, const MemoryRate& memo
       placement_(first_address, capacity),
       order_(config.vector_unit.overlap),
       memory_latency_(memory.latency_cycles) {
-  // Results of operators live in an arena that holds the largest four of them in turn, or as many as the memory does.
+  // Results of operators live in an arena that holds the largest of them in turn, or as many as the memory does.
   std::uint64_t largest = 0;
   Scenario once = scenario;
   once.decode = std::min<std::uint64_t>(scenario.decode, 1);
   for_each_operator(model, once, [&](const Operator& op) {
-    largest = std::max(largest, stream_bytes(format_of(op.c), op.m * op.count, op.n));
+    if (op.w == TensorRole::key) parts_ = attention_parts(op);
+    largest = std::max(largest, in_memory(op.c, stream_bytes(format_of(op.c), op.m * op.count, op.n), op.count));
   });
-  arena_bytes_ = placement_.as_much(round_up(4 * largest, alignment) + 4 * alignment);
+  arena_bytes_ = placement_.as_much(arena_results * (round_up(largest, alignment) + alignment));
   if (largest > arena_bytes_) placement_.allocate(largest, "the largest result of " + model.name);
   arena_base_ = placement_.allocate(arena_bytes_, "the intermediate results of " + model.name);
 }
@@ -191,6 +192,14 @@ LoweredCommand ModelLowering::vector_command(const Operator& op, const std::stri
   return command;
 }
 
+double ModelLowering::least_cycles(const LoweredCommand& command) const {
+  const Descriptor& d = command.descriptor;
+  if (d.opcode == Opcode::gemm)
+    return static_cast<double>(command.macs) / config_.macs_per_cycle(d.a.format, d.w.format);
+  return static_cast<double>(d.elements) * config_.vector_unit.operations_per_element.at(d.function) /
+         static_cast<double>(config_.vector_unit.lanes);
+}
+
 void ModelLowering::lower(const Operator& op, std::deque<LoweredCommand>& commands) {
   if (config_.fused_attention && !chunk_ &&
       (op.kind == OperatorKind::attention || op.function == VectorFunction::softmax)) {
@@ -231,7 +240,7 @@ void ModelLowering::lower_matrix(const Operator& op, std::deque<LoweredCommand>&
   d.opcode = Opcode::gemm;
   d.a = operand(format_of(op.a), op.m, op.k, config_.activation_block_rows, 0, op.count);
   d.a.on_chip = chunk_ && op.a == TensorRole::probability;
-  if (!d.a.on_chip) d.a.address = arena(d.a.bytes() * op.count);
+  if (!d.a.on_chip) d.a.address = arena(in_memory(op.a, d.a.bytes() * op.count, op.count));
   if (op.w == TensorRole::weight) {
     d.w = stored(config_.formats.weight, op.n, op.k, 0, 1);
     d.w.address = weight_address(op, d.w.bytes());
@@ -296,7 +305,8 @@ void ModelLowering::finish_matrix(const Operator& op, LoweredCommand command, st
     d.c.address = scores_on_chip_;  // parts of the columns behind one another
     scores_on_chip_ += d.c.layout(0).bytes() * op.count;
   } else {
-    d.c.address = d.c.cache ? cache_address(op.layer, op.c) : arena(d.c.layout(0).bytes() * op.count);
+    const std::uint64_t bytes = in_memory(op.c, d.c.layout(0).bytes() * op.count, op.count);
+    d.c.address = d.c.cache ? cache_address(op.layer, op.c) : arena(bytes);
   }
   if (op.kind == OperatorKind::attention) {
     // Queries, scores and probabilities are written and read by vector operators too, as streams: the blocks are free
@@ -339,20 +349,23 @@ void ModelLowering::lower_vector(const Operator& op, std::deque<LoweredCommand>&
   d.elements = op.elements();
   d.inputs = op.inputs > 1 ? 2 : 1;
   const double share = static_cast<double>(d.elements) / static_cast<double>(op.m * op.n * op.count);
-  const auto masked = [&](std::uint64_t bytes) {
-    return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(static_cast<double>(bytes) * share));
+  // Whole bytes of each instance: parts of them are equal.
+  const auto masked = [&](const Format& format) {
+    const auto bytes = static_cast<double>(stream_bytes(format, op.m, op.n));
+    return op.count * std::max<std::uint64_t>(1, static_cast<std::uint64_t>(bytes * share));
   };
-  const std::uint64_t input_bytes = masked(stream_bytes(format_of(op.a), op.m * op.count, op.n));
+  const std::uint64_t input_bytes = masked(format_of(op.a));
   d.input_bytes[0] = input_bytes;
   d.input_bytes[1] = input_bytes * (op.inputs - 1);  // further operands follow one another
   d.a.on_chip = d.c.on_chip = chunk_.has_value();
-  if (!d.a.on_chip) d.a.address = arena(d.input_bytes[0]);
+  if (!d.a.on_chip) d.a.address = arena(in_memory(op.a, d.input_bytes[0], op.count));
   if (d.inputs > 1) d.w.address = arena(d.input_bytes[1]);
   d.c.format = format_of(op.c);
-  d.output_bytes = masked(stream_bytes(d.c.format, op.m * op.count, op.n));
+  d.output_bytes = masked(d.c.format);
   d.c.cache = op.c == TensorRole::key || op.c == TensorRole::value;
   if (op.c == TensorRole::value) d.output_bytes = scenario_.batch * value_bytes(op);
-  if (!d.c.on_chip) d.c.address = d.c.cache ? cache_address(op.layer, op.c) : arena(d.output_bytes);
+  const std::uint64_t placed = in_memory(op.c, d.output_bytes, op.count);
+  if (!d.c.on_chip) d.c.address = d.c.cache ? cache_address(op.layer, op.c) : arena(placed);
   if (op.c == TensorRole::key) set_key_bytes(op, d);
   command.compulsory_bytes = d.a.on_chip ? 0 : d.input_bytes[0] + d.input_bytes[1] + d.output_bytes;
   commands.push_back(command);

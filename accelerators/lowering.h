@@ -31,6 +31,8 @@ class Placement {
   std::uint64_t allocate(std::uint64_t bytes, const std::string& what);
   /// `bytes`, or what the memory holds of them.
   std::uint64_t as_much(std::uint64_t bytes);
+  /// That operands can have at a time.
+  std::uint64_t room() const { return capacity_ - first_; }
   std::uint64_t footprint() const { return footprint_; }
   bool wrapped() const { return wrapped_; }
 
@@ -72,13 +74,14 @@ class ModelLowering {
   /// Appends the command(s) of `op`; those of an attention come with its last operator.
   void lower(const Operator& op, std::deque<LoweredCommand>& commands);
   const Placement& placement() const { return placement_; }
+  /// That the command takes at the peak rate of its unit.
+  double least_cycles(const LoweredCommand& command) const;
   /// What the caches hold when all has been lowered, by the layouts in which commands read them.
   KvCacheFigures cache_figures() const;
 
  protected:
-  struct Stored {
-    std::uint64_t address = 0, bytes = 0;
-  };
+  /// Results that the arena holds in turn.
+  static constexpr std::uint64_t arena_results = 4;
   Format format_of(TensorRole role) const;
   OperandDescriptor operand(const Format& format, std::uint64_t rows, std::uint64_t columns, std::uint64_t block_rows,
                             std::uint64_t address, std::uint64_t instances) const;
@@ -105,13 +108,23 @@ class ModelLowering {
     bool last_rows = false;
   };
   void lower_fused(const std::vector<Operator>& parts, std::deque<LoweredCommand>& commands);
+  std::uint64_t kib_for(std::uint64_t bytes) const;
   void choose_instances(Descriptor& command) const;
   std::uint64_t compulsory_of(const Operator& op, const Descriptor& command) const;
 
   // lowering_overlap.cpp
   /// Instances of an attention that belong together: KV heads, or all those of a sequence.
   virtual std::uint64_t inseparable_instances() const { return 1; }
-  std::uint64_t attention_parts(const Operator& scores) const;
+  /// Parts of an attention, of `instances` each, the last one of what is left.
+  struct AttentionParts {
+    /// Whose scores and probabilities are in memory at a time: those of one part are written, those of another go
+    /// through the softmax, those of a third are read.
+    static constexpr std::uint64_t in_memory = 3;
+    std::uint64_t count = 1, instances = 0;
+  };
+  AttentionParts attention_parts(const Operator& scores) const;
+  double overlapping_parts(const Operator& scores) const;
+  std::uint64_t in_memory(TensorRole role, std::uint64_t bytes, std::uint64_t instances) const;
   bool beside_vector(const Operator& op) const;
   void name_tensors(const Operator& op, LoweredCommand& command) const;
   void overlap_attention(std::deque<LoweredCommand>& commands);
@@ -163,7 +176,7 @@ class ModelLowering {
   std::uint64_t scores_on_chip_ = 0;  ///< bytes of its scores that have a place
   CommandOrder order_;
   const double memory_latency_;  ///< cycles
-  std::uint64_t parts_ = 1;      ///< of the attention that is being lowered
+  AttentionParts parts_;         ///< of the attention that is being lowered
   /// Where its commands begin: of the scores, the softmax, the context.
   std::size_t scores_begin_ = 0, softmax_begin_ = 0, context_begin_ = 0;
   std::uint64_t arena_base_ = 0, arena_bytes_ = 0, arena_next_ = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The part of ModelLowering that keeps the scores of attention on chip.
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "accelerators/lowering.h"
@@ -20,8 +21,8 @@ void ModelLowering::lower_fused(const std::vector<Operator>& parts, std::deque<L
     throw InputError("attention.fused: the scores of one query against " + std::to_string(scores.n) + " tokens take " +
                      std::to_string(row) + " bytes" + ", the activation buffer sets " +
                      std::to_string(config_.score_bytes()) + " bytes" +
-                     " aside for them; enlarge buffers.activation_kib or attention.buffer_share, or set "
-                     "attention.fused=false");
+                     " aside for them; set buffers.activation_kib to " + std::to_string(kib_for(row)) +
+                     " or more, enlarge attention.buffer_share, or set attention.fused=false");
   }
   Chunk chunk;
   chunk.instances = std::clamp<std::uint64_t>(rows / scores.m, 1, scores.count);
@@ -30,6 +31,7 @@ void ModelLowering::lower_fused(const std::vector<Operator>& parts, std::deque<L
   if (chunk.rows >= scores.rows_per_token && chunk.rows < scores.m)
     chunk.rows = round_down(chunk.rows, scores.rows_per_token);
   for (chunk.first_instance = 0; chunk.first_instance < scores.count; chunk.first_instance += chunk.instances) {
+    const std::size_t begin = commands.size();
     for (chunk.first_row = 0; chunk.first_row < scores.m;) {
       Chunk now = chunk;
       now.instances = std::min(chunk.instances, scores.count - chunk.first_instance);
@@ -47,8 +49,17 @@ void ModelLowering::lower_fused(const std::vector<Operator>& parts, std::deque<L
       }
       chunk.first_row += now.rows;
     }
+    for (std::size_t i = begin; i < commands.size(); ++i)
+      commands[i].round = chunk.first_instance / chunk.instances + 1;
   }
   chunk_.reset();
+}
+
+/// The activation buffer whose share for scores holds `bytes` of them.
+std::uint64_t ModelLowering::kib_for(std::uint64_t bytes) const {
+  const double share =
+      static_cast<double>(config_.score_bytes()) / static_cast<double>(config_.shared_activation_bytes());
+  return static_cast<std::uint64_t>(std::ceil(static_cast<double>(bytes) / share / 1024));
 }
 
 /// W of the chunk's instances, in a cache of all.

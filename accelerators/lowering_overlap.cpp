@@ -61,10 +61,27 @@ LoweredCommand part_of(const LoweredCommand& whole, std::uint64_t first, std::ui
   return part;
 }
 
-/// Parts of the instances of an attention, so that the softmax of one runs beside the products of others. With c parts
-/// all but one of c of the shorter of both is hidden; each part is paid with commands of its own.
-std::uint64_t ModelLowering::attention_parts(const Operator& scores) const {
-  if (!config_.vector_unit.overlap || config_.fused_attention) return 1;
+/// Parts of the instances of an attention, so that the softmax of one runs beside the products of others, and so that
+/// the memory needs not hold the scores of all. With c parts all but one of c of the shorter of softmax and products is
+/// hidden; each part is paid with commands of its own. All but the last are equally large.
+ModelLowering::AttentionParts ModelLowering::attention_parts(const Operator& scores) const {
+  const std::uint64_t unit = inseparable_instances(), all = scores.count / unit;
+  AttentionParts parts;
+  parts.instances = scores.count;
+  if (config_.fused_attention || all < 2) return parts;
+  const double bytes =
+      static_cast<double>(stream_bytes(format_of(TensorRole::score), scores.m * scores.count, scores.n));
+  const double room = static_cast<double>(placement_.room()) / arena_results / AttentionParts::in_memory;
+  const double wanted = std::max(config_.vector_unit.overlap ? overlapping_parts(scores) : 1, std::ceil(bytes / room));
+  const auto count = static_cast<std::uint64_t>(std::clamp(wanted, 1.0, static_cast<double>(all)));
+  const std::uint64_t units = ceil_div(all, count);
+  parts.count = ceil_div(all, units);
+  parts.instances = units * unit;
+  return parts;
+}
+
+/// The parts of an attention that take the least time, the cost of their commands included.
+double ModelLowering::overlapping_parts(const Operator& scores) const {
   const FormatsConfig& formats = config_.formats;
   const auto function = static_cast<std::size_t>(VectorFunction::softmax);
   const double softmax = static_cast<double>(scores.elements()) *
@@ -73,15 +90,20 @@ std::uint64_t ModelLowering::attention_parts(const Operator& scores) const {
   const double products = 2 * static_cast<double>(scores.macs()) / config_.macs_per_cycle(formats.query, formats.key);
   // [D] a part's commands wait four times for memory: descriptor, operands, results, status; and for their pipelines.
   const double price = 4 * (memory_latency_ + static_cast<double>(config_.vector_unit.latency_cycles)) + 1;
-  const double parts = std::sqrt(std::min(softmax, products) / price);
-  const std::uint64_t most = scores.count / inseparable_instances();
-  return std::clamp<std::uint64_t>(static_cast<std::uint64_t>(parts), 1, std::max<std::uint64_t>(most, 1));
+  return std::floor(std::sqrt(std::min(softmax, products) / price));
+}
+
+/// What of `bytes` of `instances` scores or probabilities has a place: those of the parts that are there at a time.
+std::uint64_t ModelLowering::in_memory(TensorRole role, std::uint64_t bytes, std::uint64_t instances) const {
+  const bool of_part = role == TensorRole::score || role == TensorRole::probability;
+  if (!of_part || parts_.count <= AttentionParts::in_memory) return bytes;
+  return ceil_div(bytes, instances) * parts_.instances * AttentionParts::in_memory;
 }
 
 /// A GEMM command that runs beside vector commands leaves them room in the buffers.
 bool ModelLowering::beside_vector(const Operator& op) const {
   if (!config_.vector_unit.overlap) return false;
-  if (op.kind == OperatorKind::attention) return parts_ > 1 && !chunk_;
+  if (op.kind == OperatorKind::attention) return parts_.count > 1 && !chunk_;
   // Queries and keys pass the vector unit while the values are projected.
   const bool processed = model_.positions == Positions::rotary || model_.qk_norm || model_.qkv_bias;
   return op.writes == "v" && processed;
@@ -107,7 +129,7 @@ void ModelLowering::name_tensors(const Operator& op, LoweredCommand& command) co
 }
 
 /// Scores, softmax and context of part after part: while the softmax of one runs, the array computes the scores of the
-/// next and the context of the one before.
+/// next and the context of the one before. Parts take turns at the places of scores and probabilities.
 void ModelLowering::overlap_attention(std::deque<LoweredCommand>& commands) {
   using Commands = std::vector<LoweredCommand>;
   const auto take = [&](std::size_t begin, std::size_t end, Opcode opcode, Commands& others) {
@@ -125,28 +147,39 @@ void ModelLowering::overlap_attention(std::deque<LoweredCommand>& commands) {
     order_.place(command);
     commands.push_back(std::move(command));
   };
-  const std::uint64_t unit = inseparable_instances(), all = scores.front().descriptor.count / unit;
-  const auto append_part = [&](const Commands& whole, std::uint64_t part) {
-    const std::uint64_t first = share(all, 0, part, parts_), count = share(all, part, 1, parts_);
+  const std::uint64_t all = scores.front().descriptor.count;
+  std::uint64_t round = 0;
+  const auto append_part = [&](const Commands& whole, std::uint64_t part, bool scores_in_a, bool scores_in_c) {
+    const std::uint64_t first = part * parts_.instances, place = part % AttentionParts::in_memory;
+    const std::uint64_t count = std::min(parts_.instances, all - first);
     for (const LoweredCommand& command : whole) {
-      LoweredCommand own = parts_ > 1 ? part_of(command, first * unit, count * unit) : command;
+      LoweredCommand own = command;
+      if (parts_.count > 1) {
+        own = part_of(command, first, count);
+        const Descriptor placed = part_of(command, place * parts_.instances, count).descriptor;
+        if (scores_in_a) own.descriptor.a.address = placed.a.address;
+        if (scores_in_c) own.descriptor.c.address = placed.c.address;
+      }
       for (auto* names : {&own.reads, &own.writes}) {
         for (std::string& name : *names) {
-          if (name == "scores" || name == "probabilities") name += ' ' + std::to_string(part);
+          if (name == "scores" || name == "probabilities") name += ' ' + std::to_string(place);
         }
       }
+      own.round = round;
       append(std::move(own));
     }
   };
   for (LoweredCommand& command : before)
     append(std::move(command));
-  append_part(scores, 0);
-  for (std::uint64_t part = 0; part < parts_; ++part) {
-    append_part(softmax, part);
-    if (part + 1 < parts_) append_part(scores, part + 1);
-    if (part > 0) append_part(context, part - 1);
+  append_part(scores, 0, false, true);
+  for (std::uint64_t part = 0; part < parts_.count; ++part) {
+    round = part + 1;
+    append_part(softmax, part, true, true);
+    if (part + 1 < parts_.count) append_part(scores, part + 1, false, true);
+    if (part > 0) append_part(context, part - 1, true, false);
   }
-  append_part(context, parts_ - 1);
+  round = 0;
+  append_part(context, parts_.count - 1, true, false);
   for (LoweredCommand& command : behind)
     append(std::move(command));
 }

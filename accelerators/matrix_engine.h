@@ -17,10 +17,10 @@ struct BufferUse {
   bool scores = false;  ///< and the part of the activation buffer for scores on chip
 };
 
-/// What a running GEMM command sees of those beside it.
+/// What a running command sees of those beside it.
 struct Neighbours {
   std::function<bool()> alone;     ///< no command runs beside it, and none will before it has ended
-  std::uint64_t output_bytes = 0;  ///< of the output buffer: taken by the vector command that runs
+  std::uint64_t output_bytes = 0;  ///< of the output buffer: taken by the vector command that runs; for GEMMs
 };
 
 class MatrixEngine {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 
+#include "accelerators/equal_stretches.h"
 #include "accelerators/lowering.h"
 #include "workloads/language_model.h"
 #include "workloads/operator.h"
@@ -16,28 +17,45 @@ namespace nibble {
 /// Whether two commands ask for the same work at other addresses.
 bool same_work(const LoweredCommand& left, const LoweredCommand& right);
 
+/// What stands for more of its kind.
+struct Repetition {
+  bool layers = true, rounds = true;
+};
+
 /// Lowers a scenario pass by pass (the prompt, then each decode step).
 ///
 /// The layers of a transformer mostly give the machine equal commands at other addresses. Of a run of three or more
 /// such layers in a pass, the first two are simulated, and the second, which starts with the memory's rows and queues
-/// as a layer leaves them, stands for the rest (LoweredCommand::repeated_layers). `every_layer` simulates all.
+/// as a layer leaves them, stands for the rest (LoweredCommand::repeated_layers).
+///
+/// Within a layer an attention that is lowered in rounds (parts of its instances, the softmax of one beside the
+/// products of others) mostly has equal ones. The first settling_cycles of a run of them are simulated, and a stretch
+/// of those behind, two halves of at least EqualStretches::half_cycles. It stands for as many whole stretches behind it
+/// as there are (LoweredCommand::repeated_rounds); what is left, the last round among it, is simulated.
 class ModelCommands {
  public:
-  ModelCommands(ModelLowering& lowering, const LanguageModel& model, const Scenario& scenario, bool every_layer);
+  ModelCommands(ModelLowering& lowering, const LanguageModel& model, const Scenario& scenario, Repetition repetition);
 
   /// Operators of the whole scenario; a command of a repeated layer stands for 1 + repeated_layers of them.
   std::uint64_t operators() const { return operators_; }
   std::optional<LoweredCommand> next();
 
+  /// [D] the unit with less work gains on the other round by round, until it waits for its results; what a round takes
+  /// is settled before, but not which of its operators is hidden under which. A few dozen of the shortest rounds.
+  static constexpr std::uint64_t settling_cycles = 8 * EqualStretches::half_cycles;
+
  private:
   using Layer = std::deque<LoweredCommand>;
   void lower_pass();
   void emit(Layer& layer, std::uint64_t repeated);
+  bool takes_long(const Layer& layer) const;
+  Layer without_equal_rounds(Layer layer) const;
+  std::uint64_t rounds_of(std::uint64_t cycles, const Layer& layer, std::size_t begin, std::size_t end) const;
 
   ModelLowering& lowering_;
   const LanguageModel& model_;
   const Scenario scenario_;
-  const bool every_layer_;
+  const Repetition repetition_;
   std::uint64_t operators_ = 0, pass_ = 0;
   std::deque<LoweredCommand> commands_;
 };

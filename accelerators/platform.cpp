@@ -89,15 +89,19 @@ std::vector<std::string> left_out_parts(const MemoryEnergy& energy) {
   return parts;
 }
 
-/// `work`, `time`: what the difference stands for, in its own measure.
-DramFigures dram_figures(const MemoryEnergy& before, const MemoryEnergy& now, double work, double time) {
+/// What a difference stands for, in its own measure.
+struct Share {
+  double read = 1, write = 1, all = 1, time = 1;
+};
+
+DramFigures dram_figures(const MemoryEnergy& before, const MemoryEnergy& now, const Share& share) {
   DramFigures dram;
-  dram.activate = (now.activate_pj - before.activate_pj) * work;
-  dram.read = (now.read_pj - before.read_pj) * work;
-  dram.write = (now.write_pj - before.write_pj) * work;
-  dram.refresh = (now.refresh_pj - before.refresh_pj) * time;
-  dram.interface = (now.io_pj - before.io_pj) * work;
-  dram.background = (now.background_pj - before.background_pj) * time;
+  dram.activate = (now.activate_pj - before.activate_pj) * share.all;
+  dram.read = (now.read_pj - before.read_pj) * share.read;
+  dram.write = (now.write_pj - before.write_pj) * share.write;
+  dram.refresh = (now.refresh_pj - before.refresh_pj) * share.time;
+  dram.interface = (now.io_pj - before.io_pj) * share.all;
+  dram.background = (now.background_pj - before.background_pj) * share.time;
   const std::vector<std::string> left_out = left_out_parts(now);
   for_each_cause(dram, dram, [&](const char* name, std::optional<double>& part, const auto&) {
     if (!now.known || std::find(left_out.begin(), left_out.end(), name) != left_out.end()) part = std::nullopt;
@@ -106,45 +110,60 @@ DramFigures dram_figures(const MemoryEnergy& before, const MemoryEnergy& now, do
 }
 
 /// What commands cost the memory. It counts what was simulated; what stands for more of its kind counts in proportion:
-/// bytes and commands by bytes asked for, refreshes and background by time.
+/// bytes and commands by bytes that the machine moved, refreshes and background by time.
 class MemoryMeter {
  public:
-  explicit MemoryMeter(const MemorySystem& memory) : memory_(memory), before_(read()) {}
+  MemoryMeter(const MemorySystem& memory, const Accelerator& machine)
+      : memory_(memory), machine_(machine), before_(read()), rounds_begin_(before_) {}
 
-  /// Fills in what came together since the last call: a command's share.
-  void take(const CommandCounters& counters, ReportFigures& figures) {
-    const Reading now = read();
-    // What was read ahead moved in the command before.
-    const std::uint64_t asked_read = counters.total_read_bytes() - counters.prefetched_bytes;
-    const std::uint64_t asked_write = counters.total_write_bytes();
-    figures.dram_read_bytes = scaled(now.read_bytes - before_.read_bytes, asked_read, counters.repeated_read_bytes);
-    figures.dram_write_bytes =
-        scaled(now.write_bytes - before_.write_bytes, asked_write, counters.repeated_write_bytes);
-    figures.dram =
-        dram_figures(before_.energy, now.energy,
-                     factor(asked_read + asked_write, counters.repeated_read_bytes + counters.repeated_write_bytes),
-                     factor(counters.cycles, counters.repeated_cycles));
+  /// Fills in what came together since the last call: a command's share, with what ran beside it and was read ahead. A
+  /// command of a round that stands for others gets what it asked for and the time it took, at the mean of the rounds
+  /// so far, once for each of them.
+  void take(const LoweredCommand& command, const CommandCounters& counters, ReportFigures& figures) {
+    Reading now = read();
+    now.cycles = before_.cycles + counters.cycles - counters.repeated_cycles;
+    const bool stands = command.repeated_rounds > 0;
+    const Reading& from = stands ? rounds_begin_ : before_;
+    // Of a difference: what was simulated, and what else stands for it; never fewer bytes than were asked for.
+    const auto share_of = [&](std::uint64_t simulated, std::uint64_t all, std::uint64_t repeated) {
+      if (simulated == 0) return 1.0;
+      if (stands) return static_cast<double>((1 + command.repeated_rounds) * all) / static_cast<double>(simulated);
+      return 1 + static_cast<double>(repeated) / static_cast<double>(simulated);
+    };
+    const std::uint64_t read = now.read_bytes - from.read_bytes, written = now.write_bytes - from.write_bytes;
+    const std::uint64_t reads = std::min(read, now.asked_read - from.asked_read);
+    const std::uint64_t writes = std::min(written, now.asked_write - from.asked_write);
+    Share share;
+    share.read = share_of(reads, counters.total_read_bytes(), counters.repeated_read_bytes);
+    share.write = share_of(writes, counters.total_write_bytes(), counters.repeated_write_bytes);
+    share.all = share_of(reads + writes, counters.total_read_bytes() + counters.total_write_bytes(),
+                         counters.repeated_read_bytes + counters.repeated_write_bytes);
+    share.time = share_of(now.cycles - from.cycles, counters.cycles, counters.repeated_cycles);
+    figures.dram_read_bytes = scaled(read, share.read);
+    figures.dram_write_bytes = scaled(written, share.write);
+    figures.dram = dram_figures(from.energy, now.energy, share);
     before_ = now;
+    if (command.round == 0) rounds_begin_ = now;
   }
 
  private:
   struct Reading {
-    std::uint64_t read_bytes = 0, write_bytes = 0;
+    std::uint64_t read_bytes = 0, write_bytes = 0;  ///< on the bus, whole bursts
+    std::uint64_t asked_read = 0, asked_write = 0;  ///< by the machine
     MemoryEnergy energy;
+    std::uint64_t cycles = 0;  ///< of commands
   };
-  Reading read() const { return {memory_.bus_read_bytes(), memory_.bus_write_bytes(), memory_.energy()}; }
-  static double factor(std::uint64_t all, std::uint64_t repeated) {
-    return repeated == 0 ? 1 : static_cast<double>(all) / static_cast<double>(all - repeated);
+  Reading read() const {
+    return {memory_.bus_read_bytes(),           memory_.bus_write_bytes(), machine_.dma().total_read_bytes(),
+            machine_.dma().total_write_bytes(), memory_.energy(),          0};
   }
-  /// Whole bursts beyond what was asked for in proportion, too.
-  static std::uint64_t scaled(std::uint64_t moved, std::uint64_t asked, std::uint64_t repeated) {
-    const auto more =
-        static_cast<double>(repeated) * static_cast<double>(moved) / static_cast<double>(asked - repeated);
-    return repeated == 0 ? moved : moved + static_cast<std::uint64_t>(std::llround(more));
+  static std::uint64_t scaled(std::uint64_t moved, double share) {
+    return static_cast<std::uint64_t>(std::ceil(static_cast<double>(moved) * share));
   }
 
   const MemorySystem& memory_;
-  Reading before_;
+  const Accelerator& machine_;
+  Reading before_, rounds_begin_;
 };
 
 ConfigNode memory_node(ConfigNode section) {
@@ -253,14 +272,17 @@ void Platform::run(const std::function<std::optional<LoweredCommand>()>& next, R
   std::deque<LoweredCommand> in_flight;
   RunRecords records(report, timeline_, MachineClock(config_.machine->clock_mhz).period().value());
   std::uint64_t done = 0;
-  MemoryMeter meter(*memory_);
+  MemoryMeter meter(*memory_, *machine_);
   machine_->observe([&](std::uint32_t, std::uint64_t begin_cycle, const CommandCounters& counters) {
     const LoweredCommand command = std::move(in_flight.front());
     in_flight.pop_front();
-    ReportFigures figures = figures_of(counters, command, *config_.machine, ledger_);
-    meter.take(counters, figures);
+    const ReportFigures once = figures_of(counters, command, *config_.machine, ledger_);
+    ReportFigures figures = once;
+    for (std::uint64_t i = 0; i < command.repeated_rounds; ++i)
+      figures.add(once);
+    meter.take(command, counters, figures);
     records.add(command, begin_cycle, counters, figures);
-    done += 1 + command.repeated_layers;
+    done += (1 + command.repeated_layers) * (1 + command.repeated_rounds);
     if (progress) progress(done);
   });
   // Both run inside a process of the kernel, which exceptions must not cross.

@@ -17,9 +17,9 @@ std::string percent(double share) {
 
 }  // namespace
 
-void RunRecords::record(const LoweredCommand& command, int layer, std::uint64_t begin_cycle,
-                        const ReportFigures& figures, const std::vector<std::string>& hidden_under) {
-  draw(command, layer, begin_cycle, figures);
+void RunRecords::record(const Entry& of, int layer, std::uint64_t begin_cycle) {
+  const LoweredCommand& command = of.command;
+  draw(of, layer, begin_cycle);
   const auto key = std::make_tuple(command.name, layer, command.phase);
   const auto [place, fresh] = index_.emplace(key, report_.operators.size());
   if (fresh) {
@@ -34,17 +34,17 @@ void RunRecords::record(const LoweredCommand& command, int layer, std::uint64_t 
   }
   OperatorFigures& entry = report_.operators[place->second];
   if (entry.steps == 0) {
-    entry.figures = figures;
+    entry.figures = of.figures;
   } else {
-    entry.figures.add(figures);
+    entry.figures.add(of.figures);
   }
-  ++entry.steps;
+  entry.steps += 1 + command.repeated_rounds;
   entry.m = command.descriptor.m;
   entry.k = reduction_of(command.descriptor);
   entry.n = command.descriptor.n;
   entry.count = command.descriptor.count;
   entry.schedule = command.schedule;
-  for (const std::string& name : hidden_under) {
+  for (const std::string& name : of.hidden_under) {
     const bool known =
         std::find(entry.hidden_under.begin(), entry.hidden_under.end(), name) != entry.hidden_under.end();
     if (!known) entry.hidden_under.push_back(name);
@@ -52,9 +52,10 @@ void RunRecords::record(const LoweredCommand& command, int layer, std::uint64_t 
 }
 
 /// The command's own cycles as a slice. There are as many as commands: more than of a unit are told apart.
-void RunRecords::draw(const LoweredCommand& command, int layer, std::uint64_t begin_cycle,
-                      const ReportFigures& figures) {
+void RunRecords::draw(const Entry& entry, int layer, std::uint64_t begin_cycle) {
   if (timeline_ == nullptr) return;
+  const LoweredCommand& command = entry.command;
+  const ReportFigures& figures = entry.figures;
   constexpr std::size_t most_commands = 8192;
   Timeline::Track& track = timeline_->track(Timeline::reported_group, "operators",
                                             {"cycles", "macs", "bytes", "hidden_cycles"}, most_commands);
@@ -83,18 +84,18 @@ void RunRecords::add(const LoweredCommand& command, std::uint64_t begin_cycle, c
     layer_cycles_ = 0;
     layer_ = command.layer;
   }
-  const std::uint64_t begin = begin_cycle + shift_;
-  const std::vector<std::string> beside = hidden_under(begin_cycle, counters);
+  Entry entry{command, begin_cycle + shift_, figures, hidden_under(begin_cycle, counters)};
   constexpr std::size_t most_beside = 16;  // more than a machine has in flight
   last_.push_back({command.name, begin_cycle + counters.cycles - counters.repeated_cycles});
   if (last_.size() > most_beside) last_.pop_front();
-  record(command, command.layer, begin, figures, beside);
-  layer_cycles_ += figures.cycles;
-  end_ = begin + figures.cycles;
+  record(entry, command.layer, entry.begin_cycle);
+  count_round(command, counters.cycles);
+  layer_cycles_ += entry.figures.cycles;
+  end_ = entry.begin_cycle + entry.figures.cycles;
+  const std::uint64_t not_simulated = entry.figures.cycles - (counters.cycles - counters.repeated_cycles);
   if (timeline_ != nullptr)
-    timeline_->skip((end_ - shift_ - counters.repeated_cycles) * period_, counters.repeated_cycles * period_,
-                    "more of " + command.name);
-  shift_ += counters.repeated_cycles;
+    timeline_->skip((end_ - shift_ - not_simulated) * period_, not_simulated * period_, "more of " + command.name);
+  shift_ += not_simulated;
   ++simulated_;
   if (counters.repeated_cycles > 0) {
     ++in_part_;
@@ -102,7 +103,32 @@ void RunRecords::add(const LoweredCommand& command, std::uint64_t begin_cycle, c
     repeated_cycles_ += counters.repeated_cycles;
     stretch_difference_ = std::max(stretch_difference_, counters.repeat_difference);
   }
-  if (command.repeated_layers > 0) repeated_.push_back({command, begin, figures, beside});
+  if (command.repeated_layers > 0) repeated_.push_back(std::move(entry));
+}
+
+void RunRecords::count_round(const LoweredCommand& command, std::uint64_t cycles) {
+  if (command.round > 0) ++in_rounds_;
+  if (command.repeated_rounds == 0 || (in_second_half_ && !command.second_half)) end_stretch();
+  if (command.repeated_rounds == 0) return;
+  left_out_ += command.repeated_rounds;
+  in_second_half_ = command.second_half;
+  halves_[command.name][command.second_half ? 1 : 0] += cycles;
+}
+
+void RunRecords::end_stretch() {
+  double all = 0, difference = 0, shift = 0;
+  for (const auto& [name, halves] : halves_) {
+    const auto first = static_cast<double>(halves[0]), more = static_cast<double>(halves[1]) - first;
+    all += first;
+    difference += more;
+    shift = std::max(shift, std::abs(more));
+  }
+  if (all > 0) {
+    round_difference_ = std::max(round_difference_, std::abs(difference) / all);
+    round_shift_ = std::max(round_shift_, shift / all);
+  }
+  halves_.clear();
+  in_second_half_ = false;
 }
 
 /// The layer that ends at end_ happens again.
@@ -112,8 +138,7 @@ void RunRecords::repeat() {
   const std::uint64_t copies = repeated_.front().command.repeated_layers;
   for (std::uint64_t i = 1; i <= copies; ++i) {
     for (const Entry& entry : repeated_)
-      record(entry.command, entry.command.layer + static_cast<int>(i), entry.begin_cycle + i * span, entry.figures,
-             entry.hidden_under);
+      record(entry, entry.command.layer + static_cast<int>(i), entry.begin_cycle + i * span);
   }
   if (timeline_ != nullptr) {
     const int first = repeated_.front().command.layer;
@@ -130,7 +155,9 @@ void RunRecords::repeat() {
 
 void RunRecords::finish() {
   repeat();
+  end_stretch();
   if (copied_ > 0) note_layers();
+  if (left_out_ > 0) note_rounds();
   if (in_part_ > 0) note_stretches();
 }
 
@@ -141,6 +168,14 @@ void RunRecords::note_layers() {
                           percent(difference_) +
                           " % in cycles. The statistics of modules are of what was simulated. --every-layer simulates "
                           "all");
+}
+
+void RunRecords::note_rounds() {
+  report_.notes.push_back(std::to_string(in_rounds_) + " of " + std::to_string(in_rounds_ + left_out_) +
+                          " commands of attentions were simulated: a stretch of equal parts whose two halves differ by "
+                          "at most " +
+                          percent(round_difference_) + " % in cycles (one operator: " + percent(round_shift_) +
+                          " %) stands for those behind it. --every-tile simulates all");
 }
 
 void RunRecords::note_stretches() {

@@ -2,6 +2,7 @@
 /// Turns the figures of commands, as they end, into the operators of a report.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -16,34 +17,37 @@
 
 namespace nibble {
 
-/// One record per operator, layer and phase; decode steps of one operator are summed up. A command with
-/// repeated_layers is recorded for those layers too, one after the other behind its own layer; everything later moves
-/// back by the time that they would have taken.
+/// One record per operator, layer and phase; decode steps of one operator are summed up, and rounds of an attention. A
+/// command with repeated_layers is recorded for those layers too, one after the other behind its own layer, one with
+/// repeated_rounds as often as these have it; everything later moves back by the time that they would have taken.
 class RunRecords {
  public:
   /// `timeline`: gets the commands, and what was not simulated; nullptr: nobody does. `period`: of a cycle.
   explicit RunRecords(Report& report, Timeline* timeline = nullptr, Ticks period = 0)
       : report_(report), timeline_(timeline), period_(period) {}
-  /// In the order in which commands end. `begin_cycle`: of the simulation, `counters`: what `figures` are made of.
+  /// In the order in which commands end. `begin_cycle`: of the simulation, `counters`: of the command, `figures`: of
+  /// all rounds that it stands for.
   void add(const LoweredCommand& command, std::uint64_t begin_cycle, const CommandCounters& counters,
            const ReportFigures& figures);
   /// After the last command: says in the report's notes what was repeated, and how far the two simulated layers of a
-  /// run of equal ones, and the two halves of a stretch of a command, lie apart.
+  /// run of equal ones, and the two halves of a stretch of rounds or of a command, lie apart.
   void finish();
 
  private:
   struct Entry {
     LoweredCommand command;
     std::uint64_t begin_cycle = 0;  ///< of the report
-    ReportFigures figures;
+    ReportFigures figures;          ///< of repeated rounds, too
     std::vector<std::string> hidden_under;
   };
-  void record(const LoweredCommand& command, int layer, std::uint64_t begin_cycle, const ReportFigures& figures,
-              const std::vector<std::string>& hidden_under);
+  void record(const Entry& entry, int layer, std::uint64_t begin_cycle);
+  void count_round(const LoweredCommand& command, std::uint64_t cycles);
+  void end_stretch();
   std::vector<std::string> hidden_under(std::uint64_t begin_cycle, const CommandCounters& counters);
   void repeat();
-  void draw(const LoweredCommand& command, int layer, std::uint64_t begin_cycle, const ReportFigures& figures);
+  void draw(const Entry& entry, int layer, std::uint64_t begin_cycle);
   void note_layers();
+  void note_rounds();
   void note_stretches();
 
   Report& report_;
@@ -59,11 +63,17 @@ class RunRecords {
   std::uint64_t layer_cycles_ = 0;   ///< of the layer that commands belong to
   std::uint64_t cycles_before_ = 0;  ///< of the layer before
   int layer_ = -1;
-  std::uint64_t shift_ = 0;                   ///< from a cycle of the simulation to that of the report
-  std::uint64_t end_ = 0;                     ///< of the last command, in the report
-  std::uint64_t simulated_ = 0, copied_ = 0;  ///< commands
-  double difference_ = 0;                     ///< largest of two layers, relative
-  std::uint64_t in_part_ = 0;                 ///< commands of which stretches were repeated
+  std::uint64_t shift_ = 0;                     ///< from a cycle of the simulation to that of the report
+  std::uint64_t end_ = 0;                       ///< of the last command, in the report
+  std::uint64_t simulated_ = 0, copied_ = 0;    ///< commands
+  double difference_ = 0;                       ///< largest of two layers, relative
+  std::uint64_t in_rounds_ = 0, left_out_ = 0;  ///< commands of attentions in rounds
+  /// By operator, of the halves of the stretch of rounds that is being collected.
+  std::map<std::string, std::array<std::uint64_t, 2>> halves_;
+  bool in_second_half_ = false;
+  double round_difference_ = 0,
+         round_shift_ = 0;     ///< largest of two halves, of all and of one operator in them, relative
+  std::uint64_t in_part_ = 0;  ///< commands of which stretches were repeated
   std::uint64_t in_part_cycles_ = 0, repeated_cycles_ = 0;
   double stretch_difference_ = 0;
 };

@@ -52,20 +52,29 @@ CommandStatus VectorEngine::check(const Descriptor& command) const {
   return on_chip ? CommandStatus::no_data_path : VectorData::check(config_, command);
 }
 
-std::uint64_t VectorEngine::Chunks::share(std::uint64_t total, std::uint64_t i) const {
-  const std::uint64_t whole = total / count;
-  return whole * i + std::min(i, total % count);
+std::uint64_t VectorEngine::Chunks::begin(std::uint64_t total, std::uint64_t chunk) const {
+  if (chunk >= count) return total;
+  __extension__ using Both = unsigned __int128;
+  return static_cast<std::uint64_t>(static_cast<Both>(total) * (chunk * chunk_elements) / elements);
 }
 
 /// Timing only. Both inputs of a chunk fill the unit's share of half of the activation buffer at most, its output that
-/// of half of the output buffer.
+/// of half of the output buffer; a chunk is whole turns of the lanes, unless it is less than one.
 VectorEngine::Chunks VectorEngine::chunks_of(const Descriptor& command) const {
   const auto pieces = [this](std::uint64_t bytes, std::uint64_t half) {
     return ceil_div(bytes, std::max<std::uint64_t>(1, config_.vector_share_of(half)));
   };
-  return {std::min(command.elements,
-                   std::max(pieces(command.input_bytes[0] + command.input_bytes[1], config_.vector_input_bytes()),
-                            pieces(command.output_bytes, config_.vector_output_bytes())))};
+  const std::uint64_t least =
+      std::max(pieces(command.input_bytes[0] + command.input_bytes[1], config_.vector_input_bytes()),
+               pieces(command.output_bytes, config_.vector_output_bytes()));
+  const std::uint64_t most = std::max<std::uint64_t>(1, command.elements / least);
+  Chunks chunks;
+  chunks.elements = command.elements;
+  chunks.chunk_elements = least == 1                         ? command.elements
+                          : most < config_.vector_unit.lanes ? most
+                                                             : round_down(most, config_.vector_unit.lanes);
+  chunks.count = ceil_div(chunks.elements, chunks.chunk_elements);
+  return chunks;
 }
 
 /// Two chunks: one is computed while the next one's operands come and the results of the one before leave.
@@ -77,50 +86,85 @@ BufferUse VectorEngine::buffer_use(const Descriptor& command) const {
     use.output_bytes = 2 * chunk.out;
     return use;
   }
-  const std::uint64_t count = chunks_of(command).count;
+  const Chunks chunks = chunks_of(command);
   const std::uint64_t first = command.a.on_chip ? 0 : command.input_bytes[0];
   const std::uint64_t second = command.w.on_chip ? 0 : command.input_bytes[1];
   use.scores = command.a.on_chip || command.w.on_chip || command.c.on_chip;
-  use.activation_bytes = 2 * ceil_div(first + second, count);
-  use.output_bytes = command.c.on_chip ? 0 : 2 * ceil_div(command.output_bytes, count);
+  use.activation_bytes = 2 * (chunks.most(first) + chunks.most(second));
+  use.output_bytes = command.c.on_chip ? 0 : 2 * chunks.most(command.output_bytes);
   return use;
 }
 
-void VectorEngine::load(const Descriptor& command, const Chunks& chunks, std::uint64_t chunk,
-                        CommandCounters& counters) {
+void VectorEngine::load(const Progress& progress, std::uint64_t chunk, unsigned half) {
+  const Descriptor& command = progress.command;
+  CommandCounters& counters = progress.counters;
   if (data_) {
     load_data(chunk, counters);
     return;
   }
   for (unsigned input = 0; input < command.inputs; ++input) {
-    const std::uint64_t begin = chunks.share(command.input_bytes[input], chunk);
-    const std::uint64_t bytes = chunks.share(command.input_bytes[input], chunk + 1) - begin;
+    const std::uint64_t begin = progress.chunks.begin(command.input_bytes[input], chunk);
+    const std::uint64_t bytes = progress.chunks.bytes(command.input_bytes[input], chunk);
     if (bytes == 0) continue;
+    count_load(command, input, bytes, counters);
     const OperandDescriptor& operand = input == 0 ? command.a : command.w;
-    if (operand.on_chip) {
-      counters.activation_buffer_read += bytes;
-      continue;
-    }
-    load_runs(chunk % 2, {{operand.address + begin, bytes, 1, bytes, false}}, nullptr, stream_of(operand), counters);
+    if (!operand.on_chip)
+      load_runs(half, {{operand.address + begin, bytes, 1, bytes, false}}, nullptr, stream_of(operand));
   }
+}
+
+/// `bytes` of an input come through the activation buffer, or lie there.
+void VectorEngine::count_load(const Descriptor& command, unsigned input, std::uint64_t bytes,
+                              CommandCounters& counters) {
+  const OperandDescriptor& operand = input == 0 ? command.a : command.w;
+  counters.activation_buffer_read += bytes;
+  if (operand.on_chip) return;
+  counters.read_bytes[static_cast<unsigned>(stream_of(operand))] += bytes;
+  counters.activation_buffer_write += bytes;
+}
+
+std::uint64_t VectorEngine::elements_of(const Progress& progress, std::uint64_t chunk) const {
+  return data_ ? data_->elements(chunk) : progress.chunks.bytes(progress.command.elements, chunk);
+}
+
+std::uint64_t VectorEngine::operations_of(const Progress& progress, std::uint64_t elements) const {
+  const double operations = config_.vector_unit.operations_per_element[progress.command.function];
+  return static_cast<std::uint64_t>(std::llround(static_cast<double>(elements) * operations));
+}
+
+void VectorEngine::count_work(Progress& progress, std::uint64_t elements) const {
+  CommandCounters& counters = progress.counters;
+  counters.vector_operations += operations_of(progress, elements);
+  ++counters.jobs;
+}
+
+std::uint64_t VectorEngine::quantizer_latency(const Progress& progress) const {
+  return progress.quantizes ? config_.quantizer.pipeline_cycles + 1 : 0;
 }
 
 void VectorEngine::load_data(std::uint64_t chunk, CommandCounters& counters) {
   for (unsigned input = 0; input < VectorData::inputs; ++input) {
-    load_runs(chunk % 2, data_->loads(chunk, input), &halves_[chunk % 2].bytes[input], data_->stream(input), counters);
+    const std::vector<MemoryRun> runs = data_->loads(chunk, input);
+    count_runs(runs, data_->stream(input), counters);
+    load_runs(chunk % 2, runs, &halves_[chunk % 2].bytes[input], data_->stream(input));
+  }
+}
+
+void VectorEngine::count_runs(const std::vector<MemoryRun>& runs, Stream stream, CommandCounters& counters) {
+  for (const MemoryRun& run : runs) {
+    counters.read_bytes[static_cast<unsigned>(stream)] += run.bytes();
+    counters.activation_buffer_write += run.bytes();
+    counters.activation_buffer_read += run.bytes();
   }
 }
 
 /// `bytes` takes the contents of the runs, one after the other.
 void VectorEngine::load_runs(unsigned half, const std::vector<MemoryRun>& runs, std::vector<std::uint8_t>* bytes,
-                             Stream stream, CommandCounters& counters) {
+                             Stream stream) {
   std::uint64_t total = 0, at = 0;
   for (const MemoryRun& run : runs)
     total += run.bytes();
   if (bytes != nullptr) bytes->resize(total);
-  counters.read_bytes[static_cast<unsigned>(stream)] += total;
-  counters.activation_buffer_write += total;
-  counters.activation_buffer_read += total;
   for (const MemoryRun& run : runs) {
     DmaTransfer transfer;
     transfer.address = run.address;
@@ -141,7 +185,8 @@ std::uint64_t VectorEngine::load_tokens(std::uint64_t begin, CommandCounters& co
   const std::vector<MemoryRun> runs = data_->token_runs();
   if (runs.empty()) return begin;
   Half& half = halves_[0];
-  load_runs(0, runs, &half.bytes[2], Stream::vector, counters);
+  count_runs(runs, Stream::vector, counters);
+  load_runs(0, runs, &half.bytes[2], Stream::vector);
   while (half.pending > 0)
     sc_core::wait(changed_);
   if (!failed_) bad_operand_ = !data_->take_tokens(half.bytes[2]);
@@ -149,17 +194,17 @@ std::uint64_t VectorEngine::load_tokens(std::uint64_t begin, CommandCounters& co
   return half.ready_cycle;
 }
 
-/// Where the results of a chunk go, and with data their bytes.
-ValueRecord::Update VectorEngine::result(const Descriptor& command, const Chunks& chunks, std::uint64_t chunk,
-                                         CommandCounters& counters) {
+/// Where the results of the chunk go, and with data their bytes.
+ValueRecord::Update VectorEngine::result(const Progress& progress) {
+  const Descriptor& command = progress.command;
   if (!data_) {
-    const std::uint64_t begin = chunks.share(command.output_bytes, chunk);
-    const std::uint64_t bytes = chunks.share(command.output_bytes, chunk + 1) - begin;
+    const std::uint64_t begin = progress.chunks.begin(command.output_bytes, progress.chunk());
+    const std::uint64_t bytes = progress.chunks.bytes(command.output_bytes, progress.chunk());
     if (bytes == 0) return {};
     return {{{command.c.address + begin, bytes, 1, bytes, false}}, {}};
   }
   try {
-    return data_->compute(chunk, halves_[chunk % 2].bytes, counters);
+    return data_->compute(progress.position, halves_[progress.position % 2].bytes, progress.counters);
   } catch (const InputError&) {
     bad_operand_ = true;
     return {};
@@ -176,79 +221,138 @@ void VectorEngine::dma_done(std::uint64_t token, tlm::tlm_response_status status
   changed_.notify();
 }
 
+/// Waits for the operands of the chunk. False: the command is to stop.
+bool VectorEngine::wait_for_operands(Progress& progress) {
+  const Half& half = halves_[progress.position % 2];
+  while (half.pending > 0 && !stopped(progress))
+    sc_core::wait(changed_);
+  if (stopped(progress)) return false;
+  const std::uint64_t start = std::max(progress.end, half.ready_cycle);
+  progress.counters.memory_stall(half.last_stream, start - progress.end);
+  progress.end = start;
+  return true;
+}
+
+/// The chunk passes lanes, quantizer and ports.
+void VectorEngine::compute(Progress& progress) {
+  const Descriptor& command = progress.command;
+  CommandCounters& counters = progress.counters;
+  const std::uint64_t chunk = progress.chunk();
+  const std::uint64_t elements = elements_of(progress, chunk);
+  // Results of a group enter the quantizer no faster than it encodes groups.
+  const std::uint64_t vector_cycles = ceil_div(operations_of(progress, elements), config_.vector_unit.lanes);
+  const std::uint64_t quantizer_cycles =
+      progress.quantizes ? ceil_div(elements, config_.quantizer.elements_per_cycle) : 0;
+  // What lies on chip comes through the buffer's port.
+  const std::uint64_t bytes = progress.chunks.bytes(command.input_bytes[0], chunk);
+  const std::uint64_t port_cycles = command.a.on_chip ? ceil_div(bytes, config_.score_port_bytes()) : 0;
+  const std::uint64_t busy = std::max(vector_cycles, quantizer_cycles);
+  const std::uint64_t taken = std::max(busy, port_cycles);
+  counters.spend(Cause::compute, vector_cycles);
+  counters.spend(Cause::quantizer, busy - vector_cycles);
+  counters.memory_stall(Stream::vector, taken - busy);
+  counters.still_beside(clock_.now());
+  if (progress.quantizes) counters.quantize(elements, progress.end, progress.end + quantizer_cycles);
+  count_work(progress, elements);
+  progress.end += taken;
+  clock_.wait_until(progress.end);
+}
+
+/// Results wait in the other half of the output buffer: at most one chunk is still leaving.
+void VectorEngine::hand_over(Progress& progress) {
+  const Descriptor& command = progress.command;
+  CommandCounters& counters = progress.counters;
+  while (writer_.outstanding() > 1)
+    sc_core::wait(writer_.changed());
+  const std::uint64_t now = std::max(clock_.now(), progress.end);
+  counters.output_stall(writer_.last_stream(), now - progress.end);
+  progress.end = now;
+  const std::uint64_t cycle = now + config_.vector_unit.latency_cycles + quantizer_latency(progress);
+  ValueRecord::Update update = result(progress);
+  if (update.runs.empty()) return;
+  if (command.c.on_chip) {
+    // In place, through the other port.
+    const std::uint64_t bytes = update.runs.front().row_bytes;
+    counters.activation_buffer_write += bytes;
+    writer_.release(writer_.announce_on_chip(ceil_div(bytes, config_.score_port_bytes()), Stream::vector), cycle, {});
+    return;
+  }
+  for (const MemoryRun& run : update.runs) {
+    counters.output_buffer_write += run.bytes();
+    counters.output_buffer_read += run.bytes();
+  }
+  writer_.write(cycle, std::move(update.runs), std::move(update.bytes), stream_of(command.c));
+}
+
+/// What is known to repeat itself is counted, chunk by chunk, and left out. The operands of this chunk and the next one
+/// are here or on their way.
+void VectorEngine::repeat(Progress& progress, EqualStretches& stretches) {
+  if (stretches.ended()) return;
+  if (!neighbours_->alone()) {
+    stretches.interrupt(progress.position);
+    return;
+  }
+  CommandCounters& counters = progress.counters;
+  const std::uint64_t first = progress.position + 2;
+  const std::uint64_t ahead = progress.chunks.count > first ? progress.chunks.count - first - 1 : 0;
+  const auto repeat = stretches.enter(progress.position, ahead, progress.end, 0, counters);
+  if (repeat.times == 0) return;
+  counters.repeat_cycles_since(repeat.before, repeat.times);
+  const std::uint64_t reads = counters.total_read_bytes(), writes = counters.total_write_bytes();
+  const Descriptor& command = progress.command;
+  for (std::uint64_t chunk = first; chunk < first + repeat.units; ++chunk) {
+    for (unsigned input = 0; input < command.inputs; ++input)
+      count_load(command, input, progress.chunks.bytes(command.input_bytes[input], chunk), counters);
+    const std::uint64_t bytes = progress.chunks.bytes(command.output_bytes, chunk);
+    if (command.c.on_chip) {
+      counters.activation_buffer_write += bytes;
+    } else {
+      counters.write_bytes[static_cast<unsigned>(stream_of(command.c))] += bytes;
+      counters.output_buffer_write += bytes;
+      counters.output_buffer_read += bytes;
+    }
+    if (progress.quantizes) counters.quantized_elements += elements_of(progress, chunk);
+    count_work(progress, elements_of(progress, chunk));
+  }
+  counters.repeated_read_bytes = counters.total_read_bytes() - reads;
+  counters.repeated_write_bytes = counters.total_write_bytes() - writes;
+  progress.left_out = repeat.units;
+  progress.left_out_from = first;
+}
+
 CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& counters, const bool& abort) {
   writer_.start(counters);
   failed_ = bad_operand_ = false;
   halves_ = {};
   data_.reset();
   if (!command.timing_only) data_.emplace(config_, command);
-  const bool quantizes = !is_plain(command.c.format);
-  const double operations = config_.vector_unit.operations_per_element[command.function];
-  const Chunks chunks = data_ ? Chunks{data_->chunks()} : chunks_of(command);
-  const std::uint64_t begin = clock_.now();
-  std::uint64_t end = data_ ? load_tokens(begin, counters) : begin;
-  std::uint64_t operations_done = 0;
-  const auto stopped = [&] { return failed_ || bad_operand_ || writer_.failed() || abort; };
-  for (std::uint64_t i = 0; i < std::min<std::uint64_t>(chunks.count, 2) && !stopped(); ++i)
-    load(command, chunks, i, counters);
-  for (std::uint64_t i = 0; i < chunks.count && !stopped(); ++i) {
-    const Half& half = halves_[i % 2];
-    while (half.pending > 0 && !stopped())
-      sc_core::wait(changed_);
-    if (stopped()) break;
-    const std::uint64_t start = std::max(end, half.ready_cycle);
-    counters.memory_stall(half.last_stream, start - end);
-    const std::uint64_t elements =
-        data_ ? data_->elements(i) : chunks.share(command.elements, i + 1) - chunks.share(command.elements, i);
-    const auto chunk_operations = static_cast<std::uint64_t>(std::llround(static_cast<double>(elements) * operations));
-    // Results of a group enter the quantizer no faster than it encodes groups.
-    const std::uint64_t vector_cycles = ceil_div(chunk_operations, config_.vector_unit.lanes);
-    const std::uint64_t quantizer_cycles = quantizes ? ceil_div(elements, config_.quantizer.elements_per_cycle) : 0;
-    // What lies on chip comes through the buffer's port.
-    const std::uint64_t bytes = chunks.share(command.input_bytes[0], i + 1) - chunks.share(command.input_bytes[0], i);
-    const std::uint64_t port_cycles = command.a.on_chip ? ceil_div(bytes, config_.score_port_bytes()) : 0;
-    const std::uint64_t busy = std::max(vector_cycles, quantizer_cycles);
-    end = start + std::max(busy, port_cycles);
-    counters.spend(Cause::compute, vector_cycles);
-    counters.spend(Cause::quantizer, busy - vector_cycles);
-    counters.memory_stall(Stream::vector, end - start - busy);
-    counters.still_beside(clock_.now());
-    operations_done += chunk_operations;
-    if (quantizes) counters.quantize(elements, start, start + quantizer_cycles);
-    ++counters.jobs;
-    clock_.wait_until(end);
-    // Results wait in the other half of the output buffer: at most one chunk is still leaving.
-    while (writer_.outstanding() > 1)
-      sc_core::wait(writer_.changed());
-    const std::uint64_t now = std::max(clock_.now(), end);
-    counters.output_stall(writer_.last_stream(), now - end);
-    end = now;
-    const std::uint64_t latency =
-        config_.vector_unit.latency_cycles + (quantizes ? config_.quantizer.pipeline_cycles + 1 : 0);
-    ValueRecord::Update update = result(command, chunks, i, counters);
-    if (command.c.on_chip && !update.runs.empty()) {
-      // In place, through the other port.
-      const std::uint64_t bytes = update.runs.front().row_bytes;
-      counters.activation_buffer_write += bytes;
-      writer_.release(writer_.announce_on_chip(ceil_div(bytes, config_.score_port_bytes()), Stream::vector),
-                      end + latency, {});
-      update = {};
-    }
-    for (const MemoryRun& run : update.runs) {
-      counters.output_buffer_write += run.bytes();
-      counters.output_buffer_read += run.bytes();
-    }
-    if (!update.runs.empty())
-      writer_.write(end + latency, std::move(update.runs), std::move(update.bytes), stream_of(command.c));
-    if (i + 2 < chunks.count) load(command, chunks, i + 2, counters);
+  Progress progress{command, counters, abort, data_ ? Chunks{data_->chunks()} : chunks_of(command)};
+  progress.quantizes = !is_plain(command.c.format);
+  progress.end = data_ ? load_tokens(clock_.now(), counters) : clock_.now();
+  EqualStretches stretches(repeat_stretches_ && !data_ && config_.fidelity == Fidelity::transaction);
+  for (std::uint64_t i = 0; i < std::min<std::uint64_t>(progress.chunks.count, 2) && !stopped(progress); ++i)
+    load(progress, i, i % 2);
+  for (; progress.chunk() < progress.chunks.count && !stopped(progress); ++progress.position) {
+    if (!wait_for_operands(progress)) break;
+    repeat(progress, stretches);
+    compute(progress);
+    hand_over(progress);
+    const std::uint64_t next = progress.chunk_at(progress.position + 2);
+    if (next < progress.chunks.count) load(progress, next, progress.position % 2);
   }
-  counters.vector_operations += operations_done;
-  if (stopped()) writer_.cancel();
+  drain(progress);
+  if (bad_operand_) return CommandStatus::bad_operand;
+  return failed_ || writer_.failed() ? CommandStatus::bus_error : CommandStatus::done;
+}
+
+void VectorEngine::drain(Progress& progress) {
+  CommandCounters& counters = progress.counters;
+  if (stopped(progress)) writer_.cancel();
   while (in_flight_ > 0)
     sc_core::wait(changed_);
-  const std::uint64_t drained = end + config_.vector_unit.latency_cycles;
-  const std::uint64_t encoded = drained + (quantizes ? config_.quantizer.pipeline_cycles + 1 : 0);
-  counters.spend(Cause::fill_drain, drained - end);
+  const std::uint64_t drained = progress.end + config_.vector_unit.latency_cycles;
+  const std::uint64_t encoded = drained + quantizer_latency(progress);
+  counters.spend(Cause::fill_drain, drained - progress.end);
   counters.spend(Cause::quantizer, encoded - drained);
   clock_.wait_until(encoded);
   while (writer_.outstanding() > 0)
@@ -256,8 +360,6 @@ CommandStatus VectorEngine::run(const Descriptor& command, CommandCounters& coun
   const std::uint64_t now = std::max(clock_.now(), encoded);
   clock_.wait_until(now);
   counters.output_stall(writer_.last_stream(), now - encoded);
-  if (bad_operand_) return CommandStatus::bad_operand;
-  return failed_ || writer_.failed() ? CommandStatus::bus_error : CommandStatus::done;
 }
 
 }  // namespace nibble

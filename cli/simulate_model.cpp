@@ -104,7 +104,8 @@ ModelResult simulate_model(const RunOptions& options, ProgressLine* progress, Ti
   platform.repeat_stretches(!options.every_tile);
   ModelRun run = prepare(options, platform, model, scenario);
   const ModelLowering& lowering = *run.lowering;
-  ModelCommands commands(*run.lowering, model, scenario, options.every_layer || options.functional);
+  const Repetition repetition{!options.every_layer && !options.functional, !options.every_tile && !options.functional};
+  ModelCommands commands(*run.lowering, model, scenario, repetition);
   ModelResult result;
   Report& report = result.report;
   report.command = options.command_line;

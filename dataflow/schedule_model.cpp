@@ -244,94 +244,125 @@ std::uint64_t ScheduleModel::stalls_of_n(std::uint64_t n) const {
   return problem_.array.pass_n() == 0 ? load_stall(cycles_of_n(n), problem_.array) : cycles_of_n(n);
 }
 
+/// Adds up the tiles of m and x, m tile by m tile from above.
+class ScheduleModel::MaskWalk {
+ public:
+  MaskWalk(const ScheduleModel& model, std::uint64_t m, std::uint64_t x)
+      : model_(model),
+        along_k_(model.masked_along_k()),
+        x_(x),
+        work_per_tile_(work_of(x)),
+        stalls_per_tile_(stalls_of(x)),
+        drains_(model.problem_.array, m, sums_) {
+    const std::uint64_t rows = model.problem_.shape.m;
+    sums_.m = m;
+    sums_.x = x;
+    sums_.m_tiles = ceil_div(rows, m);
+    sums_.last_rows = rows - (sums_.m_tiles - 1) * m;
+  }
+
+  /// `times` m tiles of `rows` rows that all need the positions from `skipped` to `needed`.
+  void add(std::uint64_t rows, std::uint64_t skipped, std::uint64_t needed, std::uint64_t times) {
+    const std::uint64_t first = skipped / x_, begin = first * x_, clip = needed % x_;
+    const std::uint64_t full = needed / x_ - first, tiles = full + (clip != 0 ? 1 : 0);
+    const std::uint64_t area = rows * (area_measure(needed) - area_measure(begin));
+    const std::uint64_t work = full * work_per_tile_ + work_of(clip);
+    if (last_.rows != 0) settle(first);
+    last_ = {rows, first, first + tiles, last_.end, needed};
+    sums_.pairs += times * tiles;
+    sums_.rows_times_tiles += times * rows * tiles;
+    sums_.area.all += times * area;
+    if (tiles == 1) sums_.area.single += times * area;
+    if (!along_k_) {
+      const OperandLayout& output = model_.problem_.output;
+      sums_.output_bits += times * rows * (output.bits_before(needed) - output.bits_before(begin));
+    }
+    add_weights(begin, needed, tiles, times);
+    sums_.work += times * work * model_.cycles_of_m(rows);
+    sums_.stalls += times * (full * stalls_per_tile_ + stalls_of(clip)) * model_.stalls_of_m(rows);
+    if (model_.problem_.array.dataflow == Dataflow::output_stationary) {
+      if (along_k_) {
+        drains_.add_k(rows, work, times);
+      } else {
+        drains_.add_n(rows, work, times);
+      }
+    }
+    if (before_ == 0) sums_.first_x = std::min(needed, begin + x_) - begin;
+    before_ = needed;
+  }
+
+  MaskSums finish() {
+    settle(no_tile);
+    drains_.close();
+    return sums_;
+  }
+
+ private:
+  /// Measures of [0, position) along x; additive over tiles because tiles cut no group.
+  std::uint64_t weight_measure(std::uint64_t position) const { return measure(model_.problem_.weight, position); }
+  std::uint64_t area_measure(std::uint64_t position) const { return measure(model_.problem_.activation, position); }
+  std::uint64_t measure(const OperandLayout& layout, std::uint64_t position) const {
+    return along_k_ ? model_.row_bits(layout, position, ceil_div(position, x_)) : position;
+  }
+  std::uint64_t work_of(std::uint64_t extent) const {
+    if (extent == 0) return 0;
+    return along_k_ ? model_.cycles_of_k(extent) : model_.cycles_of_n(extent);
+  }
+  std::uint64_t stalls_of(std::uint64_t extent) const {
+    return extent == 0 || along_k_ ? work_of(extent) : model_.stalls_of_n(extent);
+  }
+
+  void add_weights(std::uint64_t begin, std::uint64_t needed, std::uint64_t tiles, std::uint64_t times) {
+    const std::uint64_t weight = weight_measure(needed) - weight_measure(begin);
+    sums_.weight_all += times * weight;
+    // A whole repetition stays when one tile of x serves it; so does the first when it continues the tile above.
+    if (tiles == 1) sums_.weight_staying += (times - 1) * weight;
+    if (before_ > begin && before_ == std::min(needed, begin + x_))
+      sums_.weight_staying += weight_measure(before_) - weight_measure(begin);
+    if (needed > before_)
+      sums_.weight_distinct += weight_measure(needed) - weight_measure(std::max(begin, round_down(before_, x_)));
+  }
+
+  /// Tiles of x that only the m tile added last needs, and those that it is the last to need before it begins the next
+  /// one, which begins with the tile `next_first`.
+  void settle(std::uint64_t next_first) {
+    const std::uint64_t from = std::max(last_.first, last_.end_above), to = std::min(last_.end, next_first);
+    if (to > from)
+      sums_.area.tail += last_.rows * (area_measure(std::min(last_.needed, to * x_)) - area_measure(from * x_));
+    const std::uint64_t begun = std::max(last_.first + 1, last_.end_above);
+    const std::uint64_t ended = std::min(last_.end, next_first == no_tile ? no_tile : next_first + 1);
+    if (ended > begun) sums_.rows_staying += last_.rows * (ended - begun);
+  }
+
+  const ScheduleModel& model_;
+  const bool along_k_;
+  const std::uint64_t x_, work_per_tile_, stalls_per_tile_;
+  MaskSums sums_;
+  DrainSums drains_;
+  std::uint64_t before_ = 0;  ///< positions needed by the m tile above
+  /// The m tile added last, until it is known where the next one begins: rows, tiles of x and what it needs.
+  struct {
+    std::uint64_t rows = 0, first = 0, end = 0, end_above = 0, needed = 0;
+  } last_;
+};
+
 MaskSums ScheduleModel::mask_sums(std::uint64_t m, std::uint64_t x) const {
   const GemmShape& shape = problem_.shape;
   const bool along_k = masked_along_k();
-  MaskSums sums;
-  sums.m = m;
-  sums.x = x;
-  sums.m_tiles = ceil_div(shape.m, m);
-  // Measures of [0, position) along x; additive over tiles because tiles cut no group.
-  const auto weight_measure = [&](std::uint64_t position) {
-    return along_k ? row_bits(problem_.weight, position, ceil_div(position, x)) : position;
-  };
-  const auto area_measure = [&](std::uint64_t position) {
-    return along_k ? row_bits(problem_.activation, position, ceil_div(position, x)) : position;
-  };
-  const auto work_of = [&](std::uint64_t extent) {
-    if (extent == 0) return std::uint64_t{0};
-    return along_k ? cycles_of_k(extent) : cycles_of_n(extent);
-  };
-  const auto stalls_of = [&](std::uint64_t extent) {
-    return extent == 0 || along_k ? work_of(extent) : stalls_of_n(extent);
-  };
-  const std::uint64_t work_per_tile = work_of(x), stalls_per_tile = stalls_of(x);
-  DrainSums drains(problem_.array, m, sums);
-  std::uint64_t before = 0;  // positions needed by the m tile above
-  // The m tile added last, until it is known where the next one begins: rows, tiles of x and what it needs.
-  struct {
-    std::uint64_t rows = 0, first = 0, end = 0, end_above = 0, needed = 0;
-  } last;
-  const auto settle = [&](std::uint64_t next_first) {
-    // Tiles of x that only this m tile needs, and those that it is the last to need before it begins the next one.
-    const std::uint64_t from = std::max(last.first, last.end_above), to = std::min(last.end, next_first);
-    if (to > from) sums.area.tail += last.rows * (area_measure(std::min(last.needed, to * x)) - area_measure(from * x));
-    const std::uint64_t begun = std::max(last.first + 1, last.end_above);
-    const std::uint64_t ended = std::min(last.end, next_first == no_tile ? no_tile : next_first + 1);
-    if (ended > begun) sums.rows_staying += last.rows * (ended - begun);
-  };
-  // `times` m tiles of `rows` rows that all need the positions from `skipped` to `needed`.
-  const auto add = [&](std::uint64_t rows, std::uint64_t skipped, std::uint64_t needed, std::uint64_t times) {
-    const std::uint64_t first = skipped / x, begin = first * x, clip = needed % x;
-    const std::uint64_t full = needed / x - first, tiles = full + (clip != 0 ? 1 : 0);
-    const std::uint64_t area = rows * (area_measure(needed) - area_measure(begin));
-    const std::uint64_t weight = weight_measure(needed) - weight_measure(begin);
-    const std::uint64_t work = full * work_per_tile + work_of(clip);
-    if (last.rows != 0) settle(first);
-    last = {rows, first, first + tiles, last.end, needed};
-    sums.pairs += times * tiles;
-    sums.rows_times_tiles += times * rows * tiles;
-    sums.area.all += times * area;
-    if (tiles == 1) sums.area.single += times * area;
-    if (!along_k) {
-      sums.output_bits += times * rows * (problem_.output.bits_before(needed) - problem_.output.bits_before(begin));
-    }
-    sums.weight_all += times * weight;
-    // A whole repetition stays when one tile of x serves it; so does the first when it continues the tile above.
-    if (tiles == 1) sums.weight_staying += (times - 1) * weight;
-    if (before > begin && before == std::min(needed, begin + x)) {
-      sums.weight_staying += weight_measure(before) - weight_measure(begin);
-    }
-    if (needed > before) {
-      sums.weight_distinct += weight_measure(needed) - weight_measure(std::max(begin, round_down(before, x)));
-    }
-    sums.work += times * work * cycles_of_m(rows);
-    sums.stalls += times * (full * stalls_per_tile + stalls_of(clip)) * stalls_of_m(rows);
-    if (problem_.array.dataflow == Dataflow::output_stationary) {
-      if (along_k) {
-        drains.add_k(rows, work, times);
-      } else {
-        drains.add_n(rows, work, times);
-      }
-    }
-    if (before == 0) sums.first_x = std::min(needed, begin + x) - begin;
-    before = needed;
-  };
-  const std::uint64_t last_m0 = (sums.m_tiles - 1) * m;
-  sums.last_rows = shape.m - last_m0;
   const std::uint64_t all = along_k ? k_needed_ : n_needed_;
+  MaskWalk walk(*this, m, x);
   if (shape.causal == CausalMask::none) {
-    if (sums.m_tiles > 1) add(m, 0, all, sums.m_tiles - 1);
-    add(sums.last_rows, 0, all, 1);
+    const std::uint64_t tiles = ceil_div(shape.m, m);
+    if (tiles > 1) walk.add(m, 0, all, tiles - 1);
+    walk.add(shape.m - (tiles - 1) * m, 0, all, 1);
   } else {
-    for (std::uint64_t m0 = 0; m0 <= last_m0; m0 += m) {
+    for (std::uint64_t m0 = 0; m0 < shape.m; m0 += m) {
       const std::uint64_t rows = std::min(m, shape.m - m0);
-      add(rows, along_k ? shape.reduction_skipped(m0) : shape.columns_skipped(m0),
-          along_k ? shape.reduction_needed(m0, rows) : shape.columns_needed(m0, rows), 1);
+      walk.add(rows, along_k ? shape.reduction_skipped(m0) : shape.columns_skipped(m0),
+               along_k ? shape.reduction_needed(m0, rows) : shape.columns_needed(m0, rows), 1);
     }
   }
-  settle(no_tile);
-  drains.close();
+  MaskSums sums = walk.finish();
   sums.last_x = last_extent(all, x);
   return sums;
 }

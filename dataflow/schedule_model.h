@@ -90,6 +90,7 @@ class ScheduleModel {
   void check_tiling(const Tiling& tiling) const;
 
   /// For tile extents (m, n), or (m, k) under a `context` mask.
+  class MaskWalk;
   MaskSums mask_sums(std::uint64_t m, std::uint64_t x) const;
   bool masked_along_k() const { return problem_.shape.causal == CausalMask::context; }
   /// `tiling` passes check_tiling, its extents do not exceed the shape, and `sums` are of its extents.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <string>
 
 #include "core/error.h"
@@ -157,6 +158,12 @@ std::uint64_t DmaEngine::read_bytes(Stream stream) const {
 }
 std::uint64_t DmaEngine::write_bytes(Stream stream) const {
   return impl_->write_bytes[static_cast<unsigned>(stream)];
+}
+std::uint64_t DmaEngine::total_read_bytes() const {
+  return std::accumulate(impl_->read_bytes.begin(), impl_->read_bytes.end(), std::uint64_t{0});
+}
+std::uint64_t DmaEngine::total_write_bytes() const {
+  return std::accumulate(impl_->write_bytes.begin(), impl_->write_bytes.end(), std::uint64_t{0});
 }
 std::uint64_t DmaEngine::transactions() const {
   return impl_->transactions;

@@ -103,6 +103,8 @@ class DmaEngine : public sc_core::sc_module, public tlm::tlm_bw_transport_if<> {
   /// Bytes completed per stream, reads and writes.
   std::uint64_t read_bytes(Stream stream) const;
   std::uint64_t write_bytes(Stream stream) const;
+  std::uint64_t total_read_bytes() const;
+  std::uint64_t total_write_bytes() const;
   std::uint64_t transactions() const;
   /// Transfers of a channel that were submitted and not yet issued to their end.
   std::uint64_t waiting(unsigned channel) const;

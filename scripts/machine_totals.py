@@ -8,8 +8,8 @@ machine_totals.py --tables [--csv FILE]
 machine_totals.py --slowest 20 [--csv FILE]
 
 Machines are the files of configs/accelerators, unless they are named. A point is a machine, a model, a batch and a
-context: where the context equals the prompt the run is the prompt and one token behind it, elsewhere one token behind
-that context. Each phase of a run is one row of the CSV, appended as soon as the run ends; points that are there are not
+context: the run is a prompt of --prefill tokens, the last ones of the context (of a shorter one: no prompt), and one
+token behind it. Each phase of a run is one row of the CSV, appended as soon as the run ends; points that are there are not
 run again (--fresh drops them first). Rows are those of `operators.csv` in their names and units, with the seconds that
 the run took on the host (wall and CPU) and its peak memory. The status is 1 when a run failed or took more than --most
 seconds of CPU.
@@ -60,7 +60,7 @@ def write_rows(file, rows, mode):
 def run(nibble, point, prefill):
     """Rows of one point, or the message of its failure."""
     machine, model, batch, context = point
-    scenario = ["--prefill", prefill] if context == prefill else ["--context", context]
+    scenario = [*(["--prefill", prefill] if context >= prefill else []), "--context", context]
     command = [nibble, "run", "--accelerator", machine, "--model", model, "--batch", batch, *scenario, "--decode", 1,
                "--json"]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -159,7 +159,7 @@ def table(rows, batch, cell, with_unknown):
     mine = [row for row in rows if row["batch"] == batch]
     columns = sorted({(order_of(row)[1:3], row["phase"] != "prefill", int(row["context"])) for row in mine})
     cells = {(row["machine"], (order_of(row)[1:3], row["phase"] != "prefill", int(row["context"]))): cell(row) for row in mine}
-    heads = [f"{c[0][1]} decode at {c[2]}" if c[1] else f"{c[0][1]} prefill" for c in columns]
+    heads = [f"{c[0][1]} {'decode' if c[1] else 'prefill'} at {c[2]}" for c in columns]
     lines = ["| machine | " + " | ".join(heads) + (" | not known |" if with_unknown else " |"),
              "|---|" + "---:|" * len(heads) + ("---|" if with_unknown else "")]
     for machine in sorted({row["machine"] for row in mine}):

@@ -30,6 +30,7 @@ LanguageModel biased_toy() {
 struct Outcome {
   std::vector<std::vector<std::vector<float>>> logits;  ///< [pass][sequence]
   LogitError error;
+  std::uint64_t parts = 0;  ///< of the first attention
 };
 
 Outcome run_machine(const std::string& machine, const LanguageModel& model, const Scenario& scenario,
@@ -37,7 +38,7 @@ Outcome run_machine(const std::string& machine, const LanguageModel& model, cons
   Platform platform(PlatformConfig::from(ConfigNode::load("accelerators", machine)));
   FunctionalLowering lowering(*platform.config().machine, platform.memory_rate(), model, scenario,
                               platform.first_free_address(), platform.memory().capacity_bytes());
-  ModelCommands commands(lowering, model, scenario, true);
+  ModelCommands commands(lowering, model, scenario, {false, false});
   FunctionalModel host(model, scenario, seed);
   Report report;
   Outcome outcome;
@@ -53,6 +54,9 @@ Outcome run_machine(const std::string& machine, const LanguageModel& model, cons
           outcome.logits.push_back(host.logits(memory, lowering, pass));
         outcome.error = host.error(memory, lowering);
       });
+  for (const OperatorFigures& entry : report.operators) {
+    if (outcome.parts == 0 && entry.name == "softmax") outcome.parts = entry.steps;
+  }
   return outcome;
 }
 
@@ -130,6 +134,16 @@ NIBBLE_FUNCTIONAL("amove-tensor-core-conservative", 0.25)
 NIBBLE_FUNCTIONAL("int8-tensor-core", 0.025)
 NIBBLE_FUNCTIONAL("ant-tensor-core", 0.33)
 NIBBLE_FUNCTIONAL("olive-tensor-core", 0.33)
+
+TEST_CASE("parts of an attention take turns at the places of their scores", "[functional]") {
+  Scenario scenario;
+  scenario.batch = 6;
+  scenario.prefill = 110;
+  scenario.decode = 1;
+  const Outcome outcome = run_machine("mant", gated_toy(), scenario, 7);
+  CHECK(outcome.parts > 3);
+  CHECK(outcome.logits == compose("mant", gated_toy(), scenario, SyntheticModel(7)));
+}
 
 TEST_CASE("every machine has its functional test", "[functional]") {
   std::set<std::string> machines;

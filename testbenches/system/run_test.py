@@ -131,8 +131,12 @@ class Toy(program.ProgramTest):
     def test_scores_that_do_not_fit_are_one_error(self):
         self.refused(*RUN, "--model", self.model, "--decode=1", "--context=3000", "--set=attention.fused=true",
                      "--set=buffers.activation_kib=8", words=(
-                         "attention.fused", "3001 tokens", "6002 bytes", "4096 bytes", "buffers.activation_kib",
+                         "attention.fused", "3001 tokens", "6002 bytes", "4096 bytes", "buffers.activation_kib to 12",
                          "attention.buffer_share"))
+        for size, fits in ((11, False), (12, True)):
+            run = self.nibble(*RUN, "--model", self.model, "--decode=1", "--context=3000", "--set=attention.fused=true",
+                              f"--set=buffers.activation_kib={size}")
+            self.assertEqual(run.status == 0, fits, run.err)
 
     def test_repeated_layers_stand_for_those_simulated_one_by_one(self):
         deep = self.write("deep.yaml", program.TOY.replace("layers: 2", "layers: 9"))
@@ -295,6 +299,37 @@ class Models(program.ProgramTest):
             for before, behind in zip(short["operators"], short["operators"][1:]):
                 if before["steps"] == behind["steps"] == 1:
                     self.assertLess(abs(behind["begin_cycle"] - before["begin_cycle"] - before["cycles"]), 200)
+
+    @unittest.skipIf(program.SANITIZED, "too slow with sanitizers")
+    def test_rounds_of_attentions_stand_for_those_behind_them(self):
+        for machine, batch in (("bitmod", 4), ("amove-array", 16)):
+            command = ("run", "--accelerator", machine, "--model=llama-2-7b", "--prefill=256", "--context=2048",
+                       f"--batch={batch}")
+            short, whole = self.report(*command), self.report(*command, "--every-tile")
+            report_checks.check(self, short)
+            self.assertTrue(any("equal parts" in note and "--every-tile" in note for note in short["notes"]))
+            self.assertFalse(any("equal parts" in note for note in whole["notes"]))
+            for ours, theirs in zip(short["operators"], whole["operators"]):
+                for key in ("name", "layer", "steps", "macs", "pe_macs", "traffic_bytes", "compulsory_bytes", "ideal_cycles",
+                            "sram_read_bytes", "sram_write_bytes"):
+                    self.assertEqual(ours[key], theirs[key], (ours["name"], key))
+            ours, theirs = short["totals"], whole["totals"]
+            for key in ("cycles", "dram_read_bytes", "dram_write_bytes"):
+                self.assertLess(abs(ours[key] / theirs[key] - 1), 0.001, key)
+            self.assertLess(abs(ours["energy_pj"]["total"] / theirs["energy_pj"]["total"] - 1), 0.001)
+
+    @unittest.skipIf(program.SANITIZED, "too slow with sanitizers")
+    def test_scores_of_some_parts_are_in_memory_at_a_time(self):
+        # 2048 queries of 512 heads against 65536 tokens: 137 GB of scores, of which a part at a time is needed.
+        for overlap in ("true", "false"):
+            report = self.report("run", "--accelerator=amove-array", "--model=llama-2-7b", "--prefill=2048",
+                                 "--context=65536", "--batch=16", f"--set=vector_unit.overlap={overlap}")
+            report_checks.check(self, report)
+            steps = {o["name"]: o["steps"] for o in report["operators"] if o["layer"] == 0}
+            self.assertGreater(steps["attention_scores"], 1)
+            self.assertEqual(steps["attention_scores"], steps["softmax"])
+            held = steps["attention_scores"] * report["capacity_bytes"]
+            self.assertGreater(held, 3 * 512 * 2048 * 65536 * 2)
 
     @unittest.skipIf(program.SANITIZED, "too slow with sanitizers")
     def test_llama(self):
