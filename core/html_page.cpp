@@ -8,7 +8,7 @@ namespace nibble {
 namespace {
 
 /// Nothing may end the script element or begin a comment in it: '<' stands in strings only.
-std::string script_data(std::string json) {
+std::string script_data(const std::string& json) {
   std::string out;
   for (const char c : json) {
     if (c == '<') {
