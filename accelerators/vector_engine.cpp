@@ -55,7 +55,7 @@ CommandStatus VectorEngine::check(const Descriptor& command) const {
 std::uint64_t VectorEngine::Chunks::begin(std::uint64_t total, std::uint64_t chunk) const {
   if (chunk >= count) return total;
   __extension__ using Both = unsigned __int128;
-  return static_cast<std::uint64_t>(static_cast<Both>(total) * (chunk * chunk_elements) / elements);
+  return static_cast<std::uint64_t>(static_cast<Both>(total) * chunk * chunk_elements / elements);
 }
 
 /// Timing only. Both inputs of a chunk fill the unit's share of half of the activation buffer at most, its output that
