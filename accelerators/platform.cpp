@@ -183,8 +183,9 @@ PlatformConfig PlatformConfig::from(ConfigNode accelerator) {
   ConfigNode memory = memory_node(section);
   section.reject_unknown();
   std::vector<CostBook> costs = cost_books(accelerator);
+  std::vector<ProbeRequest> probes = ProbeRequest::all(accelerator);
   accelerator.reject_unknown();
-  return {std::move(machine), memory, memory_name, std::move(costs), accelerator.resolved_yaml()};
+  return {std::move(machine), memory, memory_name, std::move(costs), accelerator.resolved_yaml(), std::move(probes)};
 }
 
 std::vector<CostBook> cost_books(ConfigNode accelerator) {
@@ -204,21 +205,26 @@ std::vector<CostBook> cost_books(ConfigNode accelerator) {
 }
 
 Platform::Platform(PlatformConfig config, Timeline* timeline)
-    : config_(std::move(config)), ledger_(config_.machine->ledger()), statistics_("platform"), timeline_(timeline) {
+    : config_(std::move(config)),
+      ledger_(config_.machine->ledger()),
+      statistics_("platform"),
+      timeline_(timeline),
+      links_(config_.probes) {
   memory_ = make_memory("memory", config_.memory, &statistics_);
   router_ = std::make_unique<Router>("router", RouterConfig::single_target(2, memory_->capacity_bytes()), &statistics_);
   machine_ = std::make_unique<Accelerator>("machine", *config_.machine, &statistics_);
   host_ = std::make_unique<Host>("host", queue_address, queue_entries);
-  host_->control.bind(machine_->control);
+  links_.bind("host.control", host_->control, machine_->control);
   if (timeline_ == nullptr) {
-    machine_->memory.bind(router_->target(0));
+    links_.bind("machine.memory", machine_->memory, router_->target(0));
   } else {
     record();
-    machine_->memory.bind(recorded_->in);
+    links_.bind("machine.memory", machine_->memory, recorded_->in);
     recorded_->out.bind(router_->target(0));
   }
-  host_->memory.bind(router_->target(1));
-  router_->initiator(0).bind(memory_->target);
+  links_.bind("host.memory", host_->memory, router_->target(1));
+  links_.bind("router.memory", router_->initiator(0), memory_->target);
+  links_.watch("irq", irq_);
   machine_->irq.bind(irq_);
   host_->irq.bind(irq_);
 }
@@ -318,6 +324,7 @@ void Platform::run(const std::function<std::optional<LoweredCommand>()>& next, R
   records.finish();
   statistics_.for_each([&](const Statistics::Value& value) { report.statistics.push_back(value); });
   if (problem) std::rethrow_exception(problem);
+  links_.finish(host_->status() == CommandStatus::done);
   if (host_->status() != CommandStatus::done) {
     throw InputError(config_.machine->name + ": the machine refused a command: " + to_string(host_->status()));
   }

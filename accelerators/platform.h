@@ -6,6 +6,8 @@
 ///                 ├──> Router ──> MemorySystem
 ///   machine.memory┘
 ///
+/// Links, for probes: host.control, host.memory, machine.memory, router.memory; signal: irq.
+///
 /// One platform per process: the SystemC kernel cannot be restarted.
 #pragma once
 
@@ -29,6 +31,7 @@
 #include "core/timeline.h"
 #include "memory/memory_system.h"
 #include "memory/router.h"
+#include "transport/links.h"
 #include "transport/probe.h"
 
 namespace nibble {
@@ -40,6 +43,7 @@ struct PlatformConfig {
   std::string memory_name;
   std::vector<CostBook> costs;  ///< one or more; the first is meant where one is
   std::string resolved_yaml;    ///< of the accelerator
+  std::vector<ProbeRequest> probes{};
 
   /// Reads and checks everything; `memory` is a mapping with `preset` and keys that override the preset's.
   static PlatformConfig from(ConfigNode accelerator);
@@ -67,7 +71,7 @@ class Platform {
 
   /// Runs commands until `next` gives none, through descriptors, doorbell and interrupts, and appends one record per
   /// command (decode steps of one operator summed up) to `report`. Throws InputError when a command fails on the
-  /// machine.
+  /// machine, or a probe has found something wrong. Probes have written their files when it returns.
   void run(const std::function<std::optional<LoweredCommand>()>& next, Report& report,
            const CommandProgress& progress = {}, const std::function<void(Host&)>& at_end = {});
   /// Long commands are simulated until they repeat themselves, and no further (equal_stretches.h). Off unless asked
@@ -83,6 +87,7 @@ class Platform {
   std::function<void()> watcher_;
   EnergyLedger ledger_;
   Statistics statistics_;
+  Links links_;
   sc_core::sc_signal<bool> irq_{"irq"};
   std::unique_ptr<MemorySystem> memory_;
   std::unique_ptr<Router> router_;

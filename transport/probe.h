@@ -38,9 +38,11 @@ class Probe : public sc_core::sc_module, public tlm::tlm_fw_transport_if<>, publ
   tlm::tlm_sync_enum nb_transport_bw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
                                      sc_core::sc_time& delay) override {
     note(payload, phase, delay);
-    const bool ended = phase == tlm::END_RESP;
+    const bool managed = payload.has_mm();
+    if (managed) payload.acquire();  // the initiator may give it back inside the call that ends it
     const auto status = in->nb_transport_bw(payload, phase, delay);
-    if (!ended) note_return(status, payload, phase, delay);
+    note_return(status, payload, phase, delay);
+    if (managed) payload.release();
     return status;
   }
   void b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) override {

@@ -183,6 +183,7 @@ struct Chain {
         near(name("near").c_str()),
         far(name("far").c_str()),
         dma(name("dma").c_str(), {8, 256, 1024}, nullptr) {
+    far.contents_may_change();  // Traffic writes by debug transport, also to what is on its way to memory
     dma.memory.bind(near.in);
     above = link(near.out, cache.target, seed, stall_above, annotate);
     below = link(cache.memory, far.in, seed + 1, stall_below, annotate);
@@ -296,6 +297,7 @@ TEST_CASE("random traffic through two levels of cache") {
     config.geometry.capacity_bytes *= 4;
     second.push_back(std::make_unique<Cache>(sc_core::sc_gen_unique_name("second"), config, nullptr));
     between.push_back(std::make_unique<ProtocolMonitor>(sc_core::sc_gen_unique_name("between")));
+    between.back()->contents_may_change();
     second.back()->memory.bind(between.back()->in);
     between.back()->out.bind(make_flat(r, o, m));
     return second.back()->target;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The DRAM behind its socket: presets, time, protocol, data, LT, back-pressure, energy.
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "core/random.h"
 #include "core/units.h"

@@ -49,6 +49,7 @@ void check_traffic(Partners partners, bool annotate, Arbitration arbitration = A
     engines.push_back(std::make_unique<DmaEngine>(sc_core::sc_gen_unique_name("dma"), DmaConfig{4, 128}, nullptr));
     DmaEngine& dma = *engines.back();
     ProtocolMonitor* near = monitor();
+    near->address_may_change();
     dma.memory.bind(near->in);
     if (i == 2) {
       near->out.bind(before.in);

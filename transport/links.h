@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Links: binds the sockets of a platform, through probes where a configuration asks for them. Models know nothing of
+/// it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <systemc>
+#include <tlm>
+#include <vector>
+
+#include "core/file.h"
+#include "transport/probe_request.h"
+
+namespace nibble {
+
+/// Use: bind() and watch() everything before the simulation, finish() behind it.
+class Links {
+ public:
+  /// Throws InputError when a file cannot be written.
+  explicit Links(std::vector<ProbeRequest> requests = {});
+  ~Links();
+  Links(const Links&) = delete;
+  Links& operator=(const Links&) = delete;
+
+  /// Several probes on one link stand in the order of the requests, the first next to the initiator.
+  void bind(const std::string& link, tlm::tlm_initiator_socket<>& initiator, tlm::tlm_target_socket<>& target);
+  /// A signal that `waves` may show.
+  void watch(const std::string& name, const sc_core::sc_signal<bool>& signal);
+  /// Writes the files, whole. Throws InputError: a request that met no link (with the names that there are), or
+  /// violations of the base protocol. `complete`: nothing may be in flight.
+  void finish(bool complete);
+
+  /// What a request does with the links that it matches; one file each.
+  class Recorder;
+
+ private:
+  struct Request;
+  void check_used() const;
+  std::vector<std::unique_ptr<Request>> requests_;
+  std::vector<std::string> names_;
+  OutputFiles files_;
+};
+
+}  // namespace nibble
