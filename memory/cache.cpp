@@ -99,7 +99,8 @@ void Cache::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& del
   const std::uint64_t now = sc_core::sc_time_stamp().value();
   delay = sc_core::sc_time::from_value(std::max(end, now) - now);
   if (blocking_users_ != 0) drained_.notify(sc_core::SC_ZERO_TIME);
-  if (holds_request_back()) schedule(now);
+  // A request, or maintenance, may have come meanwhile.
+  wake_event().notify(sc_core::SC_ZERO_TIME);
 }
 
 bool Cache::get_direct_mem_ptr(tlm::tlm_generic_payload&, tlm::tlm_dmi& dmi) {

@@ -65,8 +65,11 @@ class Cache : public sc_core::sc_module, public FourPhaseTarget {
   void on_wake();
   bool accepts() const override { return pipeline_.accepts() && blocking_users_ == 0; }
   void enter(tlm::tlm_generic_payload& payload, std::uint64_t now) override;
-  void advance(std::uint64_t now) override { pipeline_.advance(now); }
-  std::uint64_t next_event() const override { return pipeline_.next_departure(); }
+  /// A blocking call sends its fills and writes itself.
+  void advance(std::uint64_t now) override {
+    if (!serving_) pipeline_.advance(now);
+  }
+  std::uint64_t next_event() const override { return serving_ ? never : pipeline_.next_departure(); }
   tlm::tlm_response_status check(const tlm::tlm_generic_payload& payload) const;
   void register_statistics(Statistics* parent);
   void register_derived(Statistics& group);

@@ -20,6 +20,12 @@ std::vector<RouterConfig::Window> by_base(std::vector<RouterConfig::Window> wind
   return windows;
 }
 
+/// `delay`, or as long as it takes from now to `earliest`.
+Time not_before(const Time& delay, const Time& earliest) {
+  const Time now = sc_core::sc_time_stamp();
+  return std::max(delay, earliest > now ? earliest - now : sc_core::SC_ZERO_TIME);
+}
+
 RouterConfig resolved(RouterConfig config) {
   config.check();
   config.windows = by_base(std::move(config.windows));
@@ -123,6 +129,7 @@ class Router::Upstream : public tlm::tlm_fw_transport_if<> {
   unsigned overtaken = 0;                           ///< requests granted past it
   Payload* open_response = nullptr;                 ///< BEGIN_RESP sent, END_RESP not received
   std::deque<std::pair<Payload*, Time>> responses;  ///< not yet handed over, with their times
+  Time response_free;                               ///< annotated times of the channel reach to here
 
  private:
   Router& router_;
@@ -141,10 +148,11 @@ class Router::Downstream : public tlm::tlm_bw_transport_if<> {
   void invalidate_direct_mem_ptr(sc_dt::uint64 start, sc_dt::uint64 end) override;
   /// BEGIN_REQ to the target; keeps account of its request channel.
   tlm::tlm_sync_enum begin_request(Payload& payload, Phase& phase, Time& delay);
-  void end_response(Payload& payload);
+  void end_response(Payload& payload, Time delay);
 
   tlm::tlm_initiator_socket<> socket;
   Payload* open_request = nullptr;  ///< BEGIN_REQ sent, END_REQ not received
+  Time request_free;                ///< annotated times of the channel reach to here
   unsigned last_served = 0;         ///< initiator, for round robin
   unsigned waiting = 0;             ///< initiators whose request waits for the arbiter
 
@@ -316,6 +324,7 @@ void Router::Upstream::count_response(const Payload& payload, const Time& begun,
 tlm::tlm_sync_enum Router::Upstream::nb_transport_fw(Payload& payload, Phase& phase, Time& delay) {
   if (phase == tlm::END_RESP) {
     open_response = nullptr;
+    response_free = sc_core::sc_time_stamp() + delay;
     if (!responses.empty()) router_.channel_free_.notify(sc_core::SC_ZERO_TIME);
     const Flight done = router_.flight(payload);
     router_.land(payload);
@@ -353,21 +362,26 @@ tlm::tlm_sync_enum Router::Upstream::nb_transport_fw(Payload& payload, Phase& ph
     return tlm::TLM_COMPLETED;
   }
   if (result != tlm::TLM_UPDATED || phase != tlm::BEGIN_RESP) return result;
-  if (open_response == nullptr && responses.empty()) {
-    count_response(payload, begun, sc_core::sc_time_stamp() + delay);
+  const Time at = sc_core::sc_time_stamp() + delay;
+  if (open_response == nullptr && responses.empty() && at >= response_free) {
+    count_response(payload, begun, at);
     open_response = &payload;
     return result;
   }
-  responses.emplace_back(&payload, sc_core::sc_time_stamp() + delay);
+  responses.emplace_back(&payload, at);
+  router_.channel_free_.notify(sc_core::SC_ZERO_TIME);
   phase = tlm::END_REQ;
   return tlm::TLM_UPDATED;
 }
 
 tlm::tlm_sync_enum Router::Upstream::begin_response(Payload& payload, Phase& phase, Time& delay) {
   open_response = &payload;
-  count_response(payload, router_.flight(payload).begun, sc_core::sc_time_stamp() + delay);
-  const auto result = socket->nb_transport_bw(payload, phase, delay);
+  Time begin = not_before(delay, response_free);
+  count_response(payload, router_.flight(payload).begun, sc_core::sc_time_stamp() + begin);
+  const auto result = socket->nb_transport_bw(payload, phase, begin);
   if (result == tlm::TLM_ACCEPTED) return result;
+  delay = begin;
+  response_free = sc_core::sc_time_stamp() + delay;
   open_response = nullptr;  // TLM_COMPLETED, or TLM_UPDATED to END_RESP
   if (!responses.empty()) router_.channel_free_.notify(sc_core::SC_ZERO_TIME);
   router_.land(payload);
@@ -385,7 +399,7 @@ void Router::Upstream::next_response() {
   // The initiator may give the payload back inside the call: it must live until the target has had its END_RESP.
   payload->acquire();
   if (begin_response(*payload, phase, delay) != tlm::TLM_ACCEPTED && !entry.target_done)
-    router_.downstream_[entry.downstream]->end_response(*payload);
+    router_.downstream_[entry.downstream]->end_response(*payload, delay);
   payload->release();
 }
 
@@ -434,21 +448,27 @@ bool Router::Upstream::get_direct_mem_ptr(Payload& payload, tlm::tlm_dmi& dmi) {
 }
 
 tlm::tlm_sync_enum Router::Downstream::begin_request(Payload& payload, Phase& phase, Time& delay) {
+  const Time now = sc_core::sc_time_stamp();
+  Time begin = not_before(delay, request_free);
+  request_free = now + begin;
   open_request = &payload;
-  const auto result = socket->nb_transport_fw(payload, phase, delay);
-  if (result != tlm::TLM_ACCEPTED) open_request = nullptr;
+  const auto result = socket->nb_transport_fw(payload, phase, begin);
+  if (result == tlm::TLM_ACCEPTED) return result;
+  open_request = nullptr;
+  delay = begin;
+  if (result == tlm::TLM_UPDATED && phase == tlm::END_REQ) request_free = now + delay;
   return result;
 }
 
-void Router::Downstream::end_response(Payload& payload) {
+void Router::Downstream::end_response(Payload& payload, Time delay) {
   Phase phase = tlm::END_RESP;
-  Time delay = sc_core::SC_ZERO_TIME;
   socket->nb_transport_fw(payload, phase, delay);
 }
 
 tlm::tlm_sync_enum Router::Downstream::nb_transport_bw(Payload& payload, Phase& phase, Time& delay) {
   if (open_request == &payload) {  // END_REQ, or BEGIN_RESP that implies it
     open_request = nullptr;
+    if (phase == tlm::END_REQ) request_free = std::max(request_free, sc_core::sc_time_stamp() + delay);
     router_.channel_free_.notify(sc_core::SC_ZERO_TIME);
   }
   Upstream& up = *router_.upstream_[router_.flight(payload).upstream];

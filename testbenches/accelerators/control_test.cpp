@@ -6,6 +6,7 @@
 
 #include "testbenches/accelerators/gemm_case.h"
 #include "testbenches/accelerators/machines.h"
+#include "transport/payload_pool.h"
 
 using namespace nibble;
 using namespace nibble::test;
@@ -95,19 +96,15 @@ TEST_CASE("control gives no direct memory and answers debug accesses without sid
 TEST_CASE("non-blocking register accesses are completed at once") {
   drive([](MachineBench& bench) {
     std::array<std::uint8_t, 4> word{};
-    tlm::tlm_generic_payload payload;
-    payload.set_read();
-    payload.set_address(reg::id);
-    payload.set_data_ptr(word.data());
-    payload.set_data_length(4);
-    payload.set_streaming_width(4);
-    payload.set_response_status(tlm::TLM_INCOMPLETE_RESPONSE);
+    PayloadPool pool;
+    PooledPayload& payload = pool.allocate(tlm::TLM_READ_COMMAND, reg::id, word.data(), 4);
     tlm::tlm_phase phase = tlm::BEGIN_REQ;
     sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
     CHECK(bench.control->nb_transport_fw(payload, phase, delay) == tlm::TLM_COMPLETED);
     CHECK(payload.is_response_ok());
     CHECK(word[0] == 'N');
     CHECK(delay == sc_core::sc_time(2, sc_core::SC_NS));
+    payload.release();
   });
 }
 

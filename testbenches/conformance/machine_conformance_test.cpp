@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The sockets of machines: `control` under a random initiator, `memory` before a random target that delays, shuffles
+/// and refuses.
+#include "testbenches/conformance/random_pair.h"
+
+#include "testbenches/accelerators/gemm_case.h"
+#include "testbenches/accelerators/machine_bench.h"
+
+using namespace nibble;
+using namespace nibble::test;
+namespace reg = nibble::control_register;
+
+namespace {
+
+constexpr std::uint64_t memory_bytes = 1 << 22;
+
+/// Posts commands until the memory socket has had so many transactions. A refused access ends its command with
+/// bus_error; the machine is reset and goes on.
+void drive(MachineBench& bench, const Descriptor& command, std::uint64_t transactions) {
+  std::uint64_t done = 0, failed = 0;
+  while (bench.memory_monitor.requests() < transactions) {
+    bench.open_queue();
+    while (bench.memory_monitor.requests() < transactions) {
+      bench.post(command);
+      bench.ring();
+      const std::uint32_t causes = bench.wait_interrupt();
+      if (causes == 1) {
+        ++done;
+        continue;
+      }
+      ++failed;
+      const CommandStatus status = bench.status_word(bench.posted() - 1);
+      // The status word itself may have been refused.
+      CAPTURE(to_string(status));
+      CHECK((status == CommandStatus::bus_error || status == CommandStatus::pending || status == CommandStatus::done));
+      CHECK(bench.read(reg::status) == 2);
+      break;
+    }
+    bench.write(reg::control, 1);
+    while (bench.read(reg::status) != 0)
+      sc_core::wait(sc_core::sc_time(1, sc_core::SC_US));
+  }
+  CHECK(done > 0);
+  CHECK(failed > 0);
+}
+
+/// Timing only, in the tiles that the machine chooses.
+Descriptor tiled(const MachineBench& bench, Descriptor command) {
+  command.timing_only = true;
+  MemoryRate rate;
+  rate.bytes_per_cycle = 64;
+  rate.latency_cycles = 100;
+  command.tiling = bench.machine.config().choose_tiling(command, rate);
+  return command;
+}
+
+}  // namespace
+
+TEST_CASE("a systolic machine before a random target") {
+  RandomTarget memory("memory", 40, memory_bytes, 1);
+  const SystolicConfig config = mant_config({"dma.transaction_bytes=256"});
+  MachineBench bench("bench", config, memory.target, memory, [&](MachineBench& b) {
+    drive(b, tiled(b, gemm_command(b.systolic(), 64, 512, 128)), wanted_transactions());
+  });
+  sc_core::sc_start();
+  CHECK(bench.finished);
+  bench.check_protocol();
+}
+
+TEST_CASE("a SIMT machine before a random target") {
+  RandomTarget memory("memory", 41, memory_bytes, 1);
+  const SimtConfig config = simt_config("simt-fp16");
+  MachineBench bench("bench", config, memory.target, memory, [&](MachineBench& b) {
+    Descriptor command;
+    command.opcode = Opcode::gemm;
+    command.m = command.n = 128;
+    command.k = 256;
+    std::uint64_t next = operands_begin;
+    command.a = placed("fp16", 128, 256, 128, 1, next);
+    command.w = placed("fp16", 128, 256, 128, 1, next);
+    command.c = placed("fp16", 128, 128, 128, 1, next);
+    drive(b, tiled(b, command), wanted_transactions());
+  });
+  sc_core::sc_start();
+  CHECK(bench.finished);
+  bench.check_protocol();
+}
+
+TEST_CASE("the control socket under a random initiator, over random memory") {
+  RandomTarget memory("memory", 42, 1 << 16, 10);
+  const SystolicConfig config = mant_config();
+  Accelerator machine("machine", config);
+  sc_core::sc_signal<bool> irq("irq");
+  ProtocolMonitor far("far");
+  machine.memory.bind(far.in);
+  far.out.bind(memory.target);
+  machine.irq.bind(irq);
+  RandomInitiators initiators;
+  RandomTraffic traffic;
+  traffic.seed = 43;
+  traffic.transactions = wanted_transactions();
+  traffic.bytes = 0x40;
+  traffic.words = [](tlm::tlm_command command, std::uint64_t address) {
+    if (address % 4 != 0 || address > reg::control) return tlm::TLM_ADDRESS_ERROR_RESPONSE;
+    const bool write = command == tlm::TLM_WRITE_COMMAND;
+    const bool read_only = address <= reg::array_shape || address == reg::completed || address == reg::status;
+    if (write ? read_only : address == reg::control) return tlm::TLM_COMMAND_ERROR_RESPONSE;
+    return tlm::TLM_OK_RESPONSE;
+  };
+  initiators.add(traffic, machine.control);
+  sc_core::sc_start();
+  initiators.check();
+  far.check_end();
+}
