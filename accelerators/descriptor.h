@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "accelerators/nibble_device.h"
 #include "dataflow/operand_layout.h"
 #include "dataflow/tile_schedule.h"
 #include "formats/format.h"
@@ -17,46 +18,50 @@
 
 namespace nibble {
 
-/// Offsets of the 32-bit registers behind `control`.
+/// Offsets of the 32-bit registers behind `control`; docs/programming.md says what they are.
 namespace control_register {
-constexpr std::uint64_t id = 0x00;                ///< ro: "NIBL" read as little-endian text
-constexpr std::uint64_t version = 0x04;           ///< ro: descriptor version
-constexpr std::uint64_t capability = 0x08;        ///< ro: bit 0 GEMM, bit 1 vector, bit 2 functional data
-constexpr std::uint64_t array_shape = 0x0C;       ///< ro: rows << 16 | columns
-constexpr std::uint64_t queue_base_low = 0x10;    ///< rw
-constexpr std::uint64_t queue_base_high = 0x14;   ///< rw
-constexpr std::uint64_t queue_entries = 0x18;     ///< rw: descriptors in the ring, a power of two up to 4096
-constexpr std::uint64_t doorbell = 0x1C;          ///< rw: number of descriptors posted so far (modulo 2^32)
-constexpr std::uint64_t completed = 0x20;         ///< ro: number of descriptors completed so far (modulo 2^32)
-constexpr std::uint64_t status = 0x24;            ///< ro: bit 0 busy, bit 1 stopped by an error
-constexpr std::uint64_t interrupt_enable = 0x28;  ///< rw: bit 0 completion, bit 1 error
-constexpr std::uint64_t interrupt_status = 0x2C;  ///< w1c: bit 0 completion, bit 1 error
-constexpr std::uint64_t control = 0x30;           ///< wo: bit 0 reset (aborts the command, clears the queue)
-constexpr std::uint32_t id_value = 0x4C42494E;    // "NIBL"
+constexpr std::uint64_t id = NIBBLE_REG_ID;
+constexpr std::uint64_t version = NIBBLE_REG_VERSION;
+constexpr std::uint64_t capability = NIBBLE_REG_CAPABILITY;
+constexpr std::uint64_t array_shape = NIBBLE_REG_ARRAY_SHAPE;
+constexpr std::uint64_t queue_base_low = NIBBLE_REG_QUEUE_BASE_LOW;
+constexpr std::uint64_t queue_base_high = NIBBLE_REG_QUEUE_BASE_HIGH;
+constexpr std::uint64_t queue_entries = NIBBLE_REG_QUEUE_ENTRIES;
+constexpr std::uint64_t doorbell = NIBBLE_REG_DOORBELL;
+constexpr std::uint64_t completed = NIBBLE_REG_COMPLETED;
+constexpr std::uint64_t status = NIBBLE_REG_STATUS;
+constexpr std::uint64_t interrupt_enable = NIBBLE_REG_INTERRUPT_ENABLE;
+constexpr std::uint64_t interrupt_status = NIBBLE_REG_INTERRUPT_STATUS;
+constexpr std::uint64_t control = NIBBLE_REG_CONTROL;
+constexpr std::uint32_t id_value = NIBBLE_RESET_ID;  // "NIBL"
 }  // namespace control_register
 
-constexpr std::uint64_t descriptor_bytes = 256;
-constexpr std::uint32_t descriptor_version = 2;
+constexpr std::uint64_t descriptor_bytes = NIBBLE_DESCRIPTOR_BYTES;
+constexpr std::uint32_t descriptor_version = NIBBLE_DESCRIPTOR_VERSION;
 /// Largest `independent` and `weights_ready` of a descriptor.
 constexpr unsigned most_independent = 15;
 /// Columns per block of operands without groups along the columns (FP16, FP32, int8-channel), unless they say
 /// otherwise, so that tiles of 64-element groups are contiguous.
 constexpr std::uint64_t column_blocking = 64;
 
-enum class Opcode : std::uint8_t { nop = 0, gemm = 1, vector = 2, invalid = 255 };
+enum class Opcode : std::uint8_t {
+  nop = NIBBLE_OPCODE_NOP,
+  gemm = NIBBLE_OPCODE_GEMM,
+  vector = NIBBLE_OPCODE_VECTOR,
+  invalid = 255
+};
 
-/// Written to the status word of a descriptor when its command has ended.
+/// Written to the status word of a descriptor when its command has ended; docs/programming.md says for what.
 enum class CommandStatus : std::uint32_t {
-  pending = 0,
-  done = 1,
-  bad_opcode = 0x80000001,      ///< unknown opcode or descriptor version
-  bad_shape = 0x80000002,       ///< zero extent, mask without meaning
-  bad_format = 0x80000003,      ///< a pair of formats that the PE does not support
-  tile_too_large = 0x80000004,  ///< a tile exceeds its buffer
-  bus_error = 0x80000005,       ///< an error response on the memory socket
-  no_data_path = 0x80000006,    ///< a functional command that this machine models in time only
-  bad_operand = 0x80000007,  ///< data that no encoder produces (an unknown type, infinity), or results beyond FP16 to
-                             ///< be quantized
+  pending = NIBBLE_STATUS_PENDING,
+  done = NIBBLE_STATUS_DONE,
+  bad_opcode = NIBBLE_STATUS_BAD_OPCODE,
+  bad_shape = NIBBLE_STATUS_BAD_SHAPE,
+  bad_format = NIBBLE_STATUS_BAD_FORMAT,
+  tile_too_large = NIBBLE_STATUS_TILE_TOO_LARGE,
+  bus_error = NIBBLE_STATUS_BUS_ERROR,
+  no_data_path = NIBBLE_STATUS_NO_DATA_PATH,
+  bad_operand = NIBBLE_STATUS_BAD_OPERAND,
 };
 const char* to_string(CommandStatus status);
 
@@ -157,7 +162,7 @@ struct Descriptor {
   /// False when the version or the opcode is unknown; every field is range checked by the machine afterwards.
   static bool unpack(const std::array<std::uint8_t, descriptor_bytes>& bytes, Descriptor& out);
   /// Byte offset of the 32-bit status word, written by the machine.
-  static constexpr std::uint64_t status_offset = descriptor_bytes - 8;
+  static constexpr std::uint64_t status_offset = NIBBLE_STATUS_OFFSET;
 };
 
 /// How `rows` x `columns` elements lie in memory, from address 0 on, in blocks of `block_rows` and, without groups

@@ -44,18 +44,26 @@ std::vector<std::uint8_t> Host::read_memory(std::uint64_t address, std::uint64_t
   return out;
 }
 
-std::uint32_t Host::read_register(std::uint64_t offset) {
-  std::uint8_t word[4] = {};
+void Host::access(tlm::tlm_command command, std::uint64_t offset, std::uint8_t* word) {
   tlm::tlm_generic_payload payload;
-  sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
-  payload.set_command(tlm::TLM_READ_COMMAND);
+  payload.set_command(command);
   payload.set_address(offset);
   payload.set_data_ptr(word);
   payload.set_data_length(4);
   payload.set_streaming_width(4);
-  control->b_transport(payload, delay);
-  sc_core::wait(delay);
-  if (payload.is_response_error()) throw InternalError("host: register read refused: " + payload.get_response_string());
+  sc_core::sc_time ahead = keeper_.get_local_time();
+  control->b_transport(payload, ahead);
+  keeper_.set(ahead);
+  if (keeper_.need_sync()) keeper_.sync();
+  if (payload.is_response_error()) {
+    throw InternalError("host: register " + std::string(payload.is_read() ? "read" : "write") +
+                        " refused: " + payload.get_response_string());
+  }
+}
+
+std::uint32_t Host::read_register(std::uint64_t offset) {
+  std::uint8_t word[4] = {};
+  access(tlm::TLM_READ_COMMAND, offset, word);
   return static_cast<std::uint32_t>(word[0]) | static_cast<std::uint32_t>(word[1]) << 8 |
          static_cast<std::uint32_t>(word[2]) << 16 | static_cast<std::uint32_t>(word[3]) << 24;
 }
@@ -64,20 +72,23 @@ void Host::write_register(std::uint64_t offset, std::uint32_t value) {
   std::uint8_t word[4];
   for (unsigned i = 0; i < 4; ++i)
     word[i] = static_cast<std::uint8_t>(value >> (8 * i));
-  tlm::tlm_generic_payload payload;
-  sc_core::sc_time delay = sc_core::SC_ZERO_TIME;
-  payload.set_command(tlm::TLM_WRITE_COMMAND);
-  payload.set_address(offset);
-  payload.set_data_ptr(word);
-  payload.set_data_length(4);
-  payload.set_streaming_width(4);
-  control->b_transport(payload, delay);
-  sc_core::wait(delay);
-  if (payload.is_response_error())
-    throw InternalError("host: register write refused: " + payload.get_response_string());
+  access(tlm::TLM_WRITE_COMMAND, offset, word);
+}
+
+/// The kernel comes to where the host is, then the line to its level.
+void Host::wait_for_irq(bool high) {
+  catch_up();
+  while (irq.read() != high)
+    sc_core::wait(irq.value_changed_event());
+  keeper_.reset();
+}
+
+void Host::catch_up() {
+  if (keeper_.get_local_time() != sc_core::SC_ZERO_TIME) keeper_.sync();
 }
 
 void Host::drive() {
+  keeper_.reset();
   if (read_register(reg::id) != reg::id_value) throw InternalError("host: no nibble machine behind the control socket");
   write_register(reg::queue_base_low, static_cast<std::uint32_t>(queue_address_));
   write_register(reg::queue_base_high, static_cast<std::uint32_t>(queue_address_ >> 32));
@@ -94,12 +105,10 @@ void Host::drive() {
       rang = true;
     }
     if (rang) write_register(reg::doorbell, static_cast<std::uint32_t>(posted));
-    while (!irq.read())
-      sc_core::wait(irq.value_changed_event());
+    wait_for_irq(true);
     const std::uint32_t causes = read_register(reg::interrupt_status);
     write_register(reg::interrupt_status, causes);
-    while (irq.read())
-      sc_core::wait(irq.value_changed_event());
+    wait_for_irq(false);
     completed_ += static_cast<std::uint32_t>(read_register(reg::completed) - static_cast<std::uint32_t>(completed_));
     if ((causes & 2u) != 0) {
       const auto word = read_memory(
@@ -110,8 +119,9 @@ void Host::drive() {
       break;
     }
   }
+  catch_up();
   if (at_end_) at_end_();
-  sc_core::sc_stop();
+  if (stop_at_end_) sc_core::sc_stop();
 }
 
 }  // namespace nibble

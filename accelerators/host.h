@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The host's side of the interface: posts descriptors, rings the doorbell, waits for interrupts. `nibble run` drives
-/// every machine through it, so the platform that users bind is the one that is always exercised.
+/// every machine through it, so the platform that users bind is the one that is always exercised. Loosely timed: it
+/// runs ahead of the kernel by at most the global quantum of TLM (0: not at all).
 #pragma once
 
 #include <tlm_utils/simple_initiator_socket.h>
+#include <tlm_utils/tlm_quantumkeeper.h>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -36,12 +38,17 @@ class Host : public sc_core::sc_module {
 
   /// Called when every posted command has been completed, before the simulation stops.
   void at_end(std::function<void()> action) { at_end_ = std::move(action); }
+  /// Whether the simulation stops when the last command has been completed (it does unless told otherwise).
+  void stop_at_end(bool on) { stop_at_end_ = on; }
   /// Status of the first command that failed; done when none did.
   CommandStatus status() const { return status_; }
   std::uint64_t completed() const { return completed_; }
 
  private:
   void drive();
+  void access(tlm::tlm_command command, std::uint64_t offset, std::uint8_t* word);
+  void wait_for_irq(bool high);
+  void catch_up();
   std::uint32_t read_register(std::uint64_t offset);
   void write_register(std::uint64_t offset, std::uint32_t value);
   void debug(tlm::tlm_command command, std::uint64_t address, std::uint8_t* data, std::uint64_t bytes);
@@ -52,6 +59,8 @@ class Host : public sc_core::sc_module {
   std::function<void()> at_end_;
   CommandStatus status_ = CommandStatus::done;
   std::uint64_t completed_ = 0;
+  bool stop_at_end_ = true;
+  tlm_utils::tlm_quantumkeeper keeper_;  ///< the host runs ahead of the kernel by at most the global quantum
 };
 
 }  // namespace nibble

@@ -184,8 +184,15 @@ PlatformConfig PlatformConfig::from(ConfigNode accelerator) {
   section.reject_unknown();
   std::vector<CostBook> costs = cost_books(accelerator);
   std::vector<ProbeRequest> probes = ProbeRequest::all(accelerator);
+  std::optional<double> quantum;
+  if (accelerator.has("quantum_ns")) quantum = accelerator.number("quantum_ns", 0, 1e9);
   accelerator.reject_unknown();
-  return {std::move(machine), memory, memory_name, std::move(costs), accelerator.resolved_yaml(), std::move(probes)};
+  return {std::move(machine), memory, memory_name, std::move(costs), accelerator.resolved_yaml(), std::move(probes), quantum};
+}
+
+void PlatformConfig::add_probes(const std::vector<std::string>& requests) {
+  for (const std::string& request : requests)
+    probes.push_back(ProbeRequest::parse(request));
 }
 
 std::vector<CostBook> cost_books(ConfigNode accelerator) {
@@ -210,6 +217,8 @@ Platform::Platform(PlatformConfig config, Timeline* timeline)
       statistics_("platform"),
       timeline_(timeline),
       links_(config_.probes) {
+  if (config_.quantum_ns)
+    tlm::tlm_global_quantum::instance().set(sc_core::sc_time(*config_.quantum_ns, sc_core::SC_NS));
   memory_ = make_memory("memory", config_.memory, &statistics_);
   router_ = std::make_unique<Router>("router", RouterConfig::single_target(2, memory_->capacity_bytes()), &statistics_);
   machine_ = std::make_unique<Accelerator>("machine", *config_.machine, &statistics_);

@@ -25,6 +25,7 @@ struct RunOptions {
   bool functional = false;                ///< compute with data: synthetic weights and tokens, real logits
   std::int64_t seed = 1;                  ///< of weights and tokens
   std::int64_t trace_slices = 2048;       ///< of a track of trace.json, at most
+  std::vector<std::string> probes;        ///< beside those of the configuration
   std::string command_line;
   bool json = false;
 };
@@ -41,7 +42,7 @@ struct GemmCommandOptions {
   std::string output, accumulator;  ///< .npy files
   std::string fidelity;
   bool explain = false;
-  std::vector<std::string> overrides, technologies;
+  std::vector<std::string> overrides, technologies, probes;
   std::string command_line;
   bool json = false;
 };

@@ -62,6 +62,11 @@ struct CommandLine {
         ->allow_extra_args(false);
   }
 
+  static void probe_option(CLI::App* command, std::vector<std::string>& probes) {
+    command->add_option("--probe", probes, "KIND[,key=value...]: watches links of the platform (docs/observing.md)")
+        ->take_all()
+        ->allow_extra_args(false);
+  }
   static void technology_option(CLI::App* command, std::vector<std::string>& names, const char* what) {
     command->add_option("--technology", names, what)->take_all()->allow_extra_args(false);
   }
@@ -92,6 +97,7 @@ struct CommandLine {
     technology_option(command, run.technologies, "cost book, instead of the configuration's; several side by side");
     command->add_flag("--every-tile", run.every_tile,
                       "simulate every tile; without it, of long commands as much as repeats itself");
+    probe_option(command, run.probes);
     set_option(command, run.overrides);
     command->add_flag("--json", run.json, "one JSON document on standard output");
     command->footer("Example: nibble run --accelerator mant --model llama-2-7b --prefill 2048 --decode 1");
@@ -123,6 +129,7 @@ struct CommandLine {
     command->add_option("--fidelity", gemm.fidelity, "transaction or cycle");
     command->add_flag("--explain", gemm.explain, "print the schedule and why it was chosen");
     technology_option(command, gemm.technologies, "cost book, instead of the configuration's; several side by side");
+    probe_option(command, gemm.probes);
     set_option(command, gemm.overrides);
     command->add_flag("--json", gemm.json, "one JSON document on standard output");
     command->footer("Example: nibble gemm --accelerator mant --m 2048 --k 4096 --n 4096 --explain");

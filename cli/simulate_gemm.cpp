@@ -78,6 +78,7 @@ GemmResult simulate_gemm(const GemmCommandOptions& options) {
   ConfigNode accelerator = load_accelerator(options.accelerator, options.overrides, options.technologies);
   if (!options.fidelity.empty()) accelerator.apply_override("fidelity=" + options.fidelity);
   PlatformConfig config = PlatformConfig::from(accelerator);
+  config.add_probes(options.probes);
   config.machine->prefetch_next = false;  // one product is measured; whatever is posted behind it leaves no trace in it
   const FormatsConfig& formats = config.machine->formats;
   const FormatPair defaults{formats.activation.name(), formats.weight.name()};

@@ -97,6 +97,7 @@ ModelResult simulate_model(const RunOptions& options, ProgressLine* progress, Ti
   scenario.check();
   ConfigNode accelerator = load_accelerator(options.accelerator, options.overrides, options.technologies);
   PlatformConfig config = PlatformConfig::from(accelerator);
+  config.add_probes(options.probes);
   const LanguageModel model = LanguageModel::from(ConfigNode::load("models", options.model));
 
   Platform platform(std::move(config), timeline);

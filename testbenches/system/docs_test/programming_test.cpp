@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The tables of docs/programming.md and docs/machines/mant.md against the code that they describe.
+#include <array>
 #include <catch2/catch.hpp>
+#include <cstring>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -235,8 +237,49 @@ TEST_CASE("docs: version, opcode, flags and status word stand where the tables s
   CHECK(descriptor_bytes == 256);
 }
 
+TEST_CASE("docs: the structs of the C header are what a machine unpacks") {
+  nibble_descriptor raw{};
+  raw.version = NIBBLE_DESCRIPTOR_VERSION;
+  raw.opcode = NIBBLE_OPCODE_GEMM;
+  raw.flags = NIBBLE_FLAG_INTERRUPT;
+  raw.m = 3, raw.k = 64, raw.n = 5, raw.count = raw.rows_per_token = 1;
+  raw.order = NIBBLE_ORDER_NKM;
+  const auto operand = [](std::uint64_t address, std::uint32_t rows, std::uint32_t columns) {
+    nibble_operand o{};
+    o.address = address;
+    o.rows = o.block_rows = rows;
+    o.columns = columns;
+    o.format_group_k = 64;
+    o.format_family = NIBBLE_FAMILY_INT;
+    o.format_bits = 8;
+    o.format_grouping = NIBBLE_GROUPING_GROUP;
+    return o;
+  };
+  raw.a = operand(0x1000, 3, 64), raw.w = operand(0x2000, 5, 64), raw.c = operand(0x3000, 3, 64);
+  raw.u.gemm.tiling_m = 3, raw.u.gemm.tiling_k = 64, raw.u.gemm.tiling_n = 5;
+  raw.u.gemm.exponent_w = -2;
+  raw.u.gemm.continuation_0_k = 0;
+  raw.u.gemm.continuation_0_format_bits = raw.u.gemm.continuation_1_format_bits = 32;
+  std::array<std::uint8_t, descriptor_bytes> bytes;
+  std::memcpy(bytes.data(), &raw, sizeof raw);
+  Descriptor d;
+  REQUIRE(Descriptor::unpack(bytes, d));
+  CHECK(d.opcode == Opcode::gemm);
+  CHECK(d.n == 5);
+  CHECK(d.tiling.order == LoopOrder::nkm);
+  CHECK(d.tiling.n == 5);
+  CHECK(d.w.exponent == -2);
+  CHECK(d.c.address == 0x3000);
+  CHECK(d.w.format.name() == "int8-g64");
+  CHECK(d.pack() == bytes);
+}
+
 TEST_CASE("docs: codes of families, functions and statuses") {
   const std::string text = page("programming.md");
+  const auto told_orders = rows(text, "| code | order |");
+  CHECK(told_orders.size() == 6);
+  for (const auto& row : told_orders)
+    CHECK(to_string(static_cast<LoopOrder>(std::stoul(row[0]))) == row[1]);
   const auto families = rows(text, "| code | family |");
   CHECK(families.size() == static_cast<std::size_t>(FormatFamily::bitmod) + 1);
   for (const auto& row : families) {
