@@ -187,7 +187,8 @@ PlatformConfig PlatformConfig::from(ConfigNode accelerator) {
   std::optional<double> quantum;
   if (accelerator.has("quantum_ns")) quantum = accelerator.number("quantum_ns", 0, 1e9);
   accelerator.reject_unknown();
-  return {std::move(machine), memory, memory_name, std::move(costs), accelerator.resolved_yaml(), std::move(probes), quantum};
+  return {std::move(machine), memory, memory_name, std::move(costs), accelerator.resolved_yaml(),
+          std::move(probes),  quantum};
 }
 
 void PlatformConfig::add_probes(const std::vector<std::string>& requests) {

@@ -44,7 +44,8 @@ struct PlatformConfig {
   std::vector<CostBook> costs;  ///< one or more; the first is meant where one is
   std::string resolved_yaml;    ///< of the accelerator
   std::vector<ProbeRequest> probes{};
-  /// How far loosely timed initiators (the host) may run ahead of the kernel; absent: the global quantum stays as it is.
+  /// How far loosely timed initiators (the host) may run ahead of the kernel; absent: the global quantum stays as it
+  /// is.
   std::optional<double> quantum_ns{};
 
   /// As the option --probe gives them.

@@ -405,8 +405,9 @@ void DmaEngine::Impl::issued(PooledPayload& payload, tlm::tlm_sync_enum status, 
   if (status == tlm::TLM_ACCEPTED) return;
   const bool completed = status == tlm::TLM_COMPLETED || phase == tlm::END_RESP;
   const bool response = !completed && phase == tlm::BEGIN_RESP;
+  // Early completion frees the request channel at once; its delay is that of the response.
+  if (completed || (delay == 0 && !response)) request_taken();
   if (delay == 0 && !response) {
-    request_taken();
     if (completed) complete(payload);
     return;
   }

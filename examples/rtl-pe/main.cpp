@@ -13,6 +13,7 @@
 #include "accelerators/host.h"
 #include "accelerators/platform.h"
 #include "accelerators/tile_buffers.h"
+#include "formats/rounding.h"
 #include "memory/memory_system.h"
 #include "memory/router.h"
 #include "pe/pe_library.h"
@@ -89,11 +90,13 @@ class RtlUnit : public sc_core::sc_module {
     wait(clock_.negedge_event()), wait(clock_.negedge_event());
     reset_ = false;
     const QuantizedTensor left = fetch(a), right = fetch(w);
+    wait(clock_.negedge_event());  // pins change between the rising edges
     for (std::uint32_t row = 0; row < rtl_rows; ++row) {
       std::uint32_t results[n];
       for (std::uint32_t column = 0; column < n; ++column)
         results[column] = dot(left, row, right, column);
       transfer(tlm::TLM_WRITE_COMMAND, c_at + row * sizeof results, results, sizeof results);
+      wait(clock_.negedge_event());
     }
   }
 
@@ -135,20 +138,17 @@ int sc_main(int, char**) {
   tail.shape[0] = m - rtl_rows;
 
   unsigned posted = 0;
-  std::vector<float> result;
-  host.run([&]() -> std::optional<Descriptor> {
-    if (posted++ != 0) return std::nullopt;
-    host.write_memory(a_at, pack_operand(a.layout(0), left));
-    host.write_memory(w_at, pack_operand(w.layout(0), right));
-    host.write_memory(rest.address, pack_operand(rest.layout(0), encode(tail, rest.format)));
-    return command;
-  });
+  host.run([&]() { return posted++ == 0 ? std::optional<Descriptor>(command) : std::nullopt; });
   host.stop_at_end(false);
+  sc_core::sc_start(sc_core::SC_ZERO_TIME);  // elaborated: memory can be filled
+  host.write_memory(a_at, pack_operand(a.layout(0), left));
+  host.write_memory(w_at, pack_operand(w.layout(0), right));
+  host.write_memory(rest.address, pack_operand(rest.layout(0), encode(tail, rest.format)));
   sc_core::sc_start(sc_core::sc_time(100, sc_core::SC_US));
 
   std::vector<float> expected;
   gemm(find_pe("int8"), left, right, expected);
-  result = unpack_results(c.layout(0), c.format, host.read_memory(c_at, c.bytes()));
+  const std::vector<float> result = unpack_results(c.layout(0), c.format, host.read_memory(c_at, c.bytes()));
   const bool equal = result.size() == expected.size() &&
                      std::memcmp(result.data(), expected.data(), expected.size() * sizeof(float)) == 0;
   std::printf("%u rows by the RTL PE, %u by the machine (%s): %s\n", rtl_rows, m - rtl_rows, to_string(host.status()),
