@@ -216,8 +216,8 @@ Platform::Platform(PlatformConfig config, Timeline* timeline)
     : config_(std::move(config)),
       ledger_(config_.machine->ledger()),
       statistics_("platform"),
-      timeline_(timeline),
-      links_(config_.probes) {
+      links_(config_.probes),
+      timeline_(timeline) {
   if (config_.quantum_ns)
     tlm::tlm_global_quantum::instance().set(sc_core::sc_time(*config_.quantum_ns, sc_core::SC_NS));
   memory_ = make_memory("memory", config_.memory, &statistics_);

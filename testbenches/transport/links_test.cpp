@@ -54,14 +54,16 @@ TEST_CASE("transactions are slices of a trace") {
   simulate({"transactions,link=dr*,file=" + place("slices.json")});
   const std::string text = read_file(place("slices.json"));
   CHECK_THAT(text, Catch::Contains("\"name\":\"process_name\",\"pid\":1,\"args\":{\"name\":\"driver.memory\"}"));
-  CHECK_THAT(text, Catch::Contains("{\"ph\":\"b\",\"cat\":\"driver.memory\",\"id\":\"1.1\",\"pid\":1,\"tid\":1,\"name\":"
-                                   "\"read host\",\"ts\":0.042000,\"args\":{\"address\":\"0x40\",\"bytes\":32,"
-                                   "\"status\":\"ok\"}}"));
+  CHECK_THAT(text,
+             Catch::Contains("{\"ph\":\"b\",\"cat\":\"driver.memory\",\"id\":\"1.1\",\"pid\":1,\"tid\":1,\"name\":"
+                             "\"read host\",\"ts\":0.042000,\"args\":{\"address\":\"0x40\",\"bytes\":32,"
+                             "\"status\":\"ok\"}}"));
   CHECK(text.substr(text.size() - 4) == "\n]}\n");
 }
 
 TEST_CASE("bandwidth by window and latency by bucket, several probes on one link") {
-  simulate({"bandwidth,window_ns=50,file=" + place("bandwidth.csv"), "latency,file=" + place("latency.csv"), "protocol"});
+  simulate(
+      {"bandwidth,window_ns=50,file=" + place("bandwidth.csv"), "latency,file=" + place("latency.csv"), "protocol"});
   CHECK(read_file(place("bandwidth.csv")) ==
         "link,from_ns,to_ns,read_bytes,write_bytes,read_gbps,write_gbps\n"
         "driver.memory,0.000,50.000,0,32,0,0.64\n"
