@@ -57,6 +57,26 @@ class ProtocolRecorder final : public Links::Recorder {
   std::vector<BaseProtocolMonitor*> monitors_;
 };
 
+/// Every transaction goes on as a blocking call, and is completed early: the target may not wait in it.
+class LooseLink final : public Probe {
+ public:
+  explicit LooseLink(const std::string& module)
+      : Probe(module.c_str(), [](const tlm::tlm_generic_payload&, const tlm::tlm_phase&, const sc_core::sc_time&) {}) {}
+  tlm::tlm_sync_enum nb_transport_fw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
+                                     sc_core::sc_time& delay) override {
+    if (phase == tlm::BEGIN_REQ) out->b_transport(payload, delay);
+    return tlm::TLM_COMPLETED;
+  }
+};
+
+class LooseRecorder final : public Links::Recorder {
+ public:
+  std::unique_ptr<Probe> make(const std::string& module, const std::string&) override {
+    return std::make_unique<LooseLink>(module);
+  }
+  void finish(bool) override {}
+};
+
 /// Rows or slices, written as transactions end.
 class TransactionRecorder final : public Links::Recorder {
  public:
@@ -248,6 +268,7 @@ std::unique_ptr<Links::Recorder> Links::Recorder::of(const ProbeRequest& request
   if (request.kind == "transactions") return std::make_unique<TransactionRecorder>(request.file, files);
   if (request.kind == "bandwidth") return std::make_unique<BandwidthRecorder>(request, files);
   if (request.kind == "latency") return std::make_unique<LatencyRecorder>(request.file, files);
+  if (request.kind == "lt") return std::make_unique<LooseRecorder>();
   if (request.kind == "waves") return std::make_unique<WaveRecorder>(request.file);
   return std::make_unique<ProtocolRecorder>();
 }

@@ -35,9 +35,9 @@ bool ProbeRequest::matches(const std::string& name) const {
 
 ProbeRequest ProbeRequest::from(ConfigNode node) {
   ProbeRequest request;
-  request.kind = node.choice("kind", {"protocol", "transactions", "bandwidth", "latency", "waves"});
+  request.kind = node.choice("kind", {"protocol", "transactions", "bandwidth", "latency", "waves", "lt"});
   request.link = node.string("link", request.link);
-  if (request.kind != "protocol") request.file = node.string("file");
+  if (request.kind != "protocol" && request.kind != "lt") request.file = node.string("file");
   if (request.kind == "bandwidth") request.window_ns = node.number("window_ns", 1, 1e12, request.window_ns);
   node.reject_unknown();
   const bool transactions = request.kind == "transactions";

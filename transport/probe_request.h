@@ -15,10 +15,11 @@ namespace nibble {
 ///   bandwidth     bytes per window of `window_ns`, CSV
 ///   latency       histogram of the times from request to response, CSV
 ///   waves         requests, responses and transactions under way, and signals, as VCD
+///   lt            no probe, but an approximation: passes transactions on as blocking calls (loosely timed)
 struct ProbeRequest {
   std::string kind;
   std::string link = "*";  ///< name of the link or signal; '*' stands for any text
-  std::string file;        ///< of all kinds but protocol
+  std::string file;        ///< of all kinds but protocol and lt
   double window_ns = 1000;
 
   bool matches(const std::string& name) const;

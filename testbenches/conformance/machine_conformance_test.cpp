@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The sockets of machines: `control` under a random initiator, `memory` before a random target that delays, shuffles
 /// and refuses.
-#include "testbenches/conformance/random_pair.h"
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "memory/memory_system.h"
 #include "testbenches/accelerators/gemm_case.h"
 #include "testbenches/accelerators/machine_bench.h"
+#include "testbenches/conformance/random_pair.h"
 
 using namespace nibble;
 using namespace nibble::test;
@@ -54,7 +57,66 @@ Descriptor tiled(const MachineBench& bench, Descriptor command) {
   return command;
 }
 
+/// Cycles, then bytes read and written, of each of two commands on `machines` machines with a DRAM each, side by side.
+std::vector<std::uint64_t> figures(unsigned machines) {
+  const SystolicConfig config = mant_config();
+  const std::string file = std::string(NIBBLE_SOURCE_DIR) + "/configs/memories/ddr4-3200.yaml";
+  std::vector<std::unique_ptr<MemorySystem>> memories;
+  std::vector<std::unique_ptr<MachineBench>> benches;
+  for (unsigned i = 0; i < machines; ++i) {
+    const std::string number = std::to_string(i);
+    memories.push_back(make_memory(("memory" + number).c_str(), ConfigNode::load(file), nullptr));
+    benches.push_back(std::make_unique<MachineBench>(
+        ("bench" + number).c_str(), config, memories[i]->target, *memories[i], [i](MachineBench& b) {
+          b.open_queue();
+          for (const std::uint32_t rows : {64U, 9U})
+            b.perform(tiled(b, gemm_command(b.systolic(), rows, 512, 128)));
+        }));
+  }
+  sc_core::sc_start();
+  std::vector<std::uint64_t> out;
+  for (const auto& bench : benches) {
+    for (const CommandCounters& c : bench->commands) {
+      out.push_back(c.cycles);
+      out.push_back(c.total_read_bytes());
+      out.push_back(c.total_write_bytes());
+    }
+  }
+  return out;
+}
+
+/// The same in a process of its own.
+std::vector<std::uint64_t> figures_of_a_process() {
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  std::vector<std::uint64_t> out(6);
+  const std::size_t bytes = out.size() * sizeof(std::uint64_t);
+  if (child == 0) {
+    const auto found = figures(1);
+    const bool whole = found.size() == out.size() && write(ends[1], found.data(), bytes) == static_cast<ssize_t>(bytes);
+    _exit(whole ? 0 : 1);
+  }
+  close(ends[1]);
+  CHECK(read(ends[0], out.data(), bytes) == static_cast<ssize_t>(bytes));
+  int status = 0;
+  waitpid(child, &status, 0);
+  CHECK(status == 0);
+  close(ends[0]);
+  return out;
+}
+
 }  // namespace
+
+TEST_CASE("two instances in one process have the figures of two processes") {
+  const auto alone = figures_of_a_process(), again = figures_of_a_process();
+  CHECK(alone == again);
+  const auto both = figures(2);
+  REQUIRE(both.size() == 2 * alone.size());
+  CHECK(std::vector<std::uint64_t>(both.begin(), both.begin() + 6) == alone);
+  CHECK(std::vector<std::uint64_t>(both.begin() + 6, both.end()) == alone);
+}
 
 TEST_CASE("a systolic machine before a random target") {
   RandomTarget memory("memory", 40, memory_bytes, 1);

@@ -30,6 +30,11 @@ class Probes(program.ProgramTest):
         self.succeed(*SMALL[:1], "--accelerator=mine.yaml", *SMALL[2:])
         self.assertIn("router.memory,", (self.directory / "bandwidth.csv").read_text())
 
+    def test_loosely_timed_links(self):
+        exact, loose = self.report(*SMALL)["operators"][0], self.report(*SMALL, "--probe=lt,link=machine.memory")["operators"][0]
+        self.assertEqual(exact["traffic"], loose["traffic"])
+        self.assertLess(abs(exact["cycles"] - loose["cycles"]), exact["cycles"] / 4)
+
     def test_refused(self):
         self.refused(*SMALL, "--probe=latency,link=dram,file=a.csv", words=["unknown link 'dram'", "router.memory"])
         self.refused(*SMALL, "--probe=latency,file=nowhere/a.csv", words=["nowhere/a.csv"])
