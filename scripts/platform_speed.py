@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/observing.md"
-GEMM = ["--accelerator", "mant", "--m", "512", "--k", "4096", "--n", "4096", "--json"]
+GEMM = ["--accelerator", "mant", "--m", "16", "--k", "8192", "--n", "32768", "--set", "dma.transaction_bytes=256", "--json"]
 LINKS = [("none (AT)", ""), ("`protocol`", "protocol"), ("`transactions`, CSV", "transactions,file=t.csv"),
          ("`transactions`, Perfetto", "transactions,file=t.json"), ("`bandwidth`", "bandwidth,file=b.csv"),
          ("`latency`", "latency,file=l.csv"), ("`waves`", "waves,file=w.vcd"), ("`lt` on `machine.memory`", "lt,link=machine.memory"),
@@ -64,7 +64,7 @@ def main():
     parser.add_argument("--update", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        lines = ["One GEMM, 512 x 4096 x 4096 on `mant` (`scripts/platform_speed.py`; CPU time of one machine):", "",
+        lines = ["One GEMM, 16 x 8192 x 32768 on `mant` in transactions of 256 bytes, start-up included (`scripts/platform_speed.py`; CPU time of one machine):", "",
                  *probes(os.path.abspath(options.nibble), folder)]
         if options.riscv_host:
             lines += ["", "The guest of [examples](../examples/README.md) on its temporally decoupled processor:", "",

@@ -9,6 +9,7 @@ packages=(
   libboost1.81-dev libboost-json1.81-dev libboost-iostreams1.81-dev
   clang clang-format clang-tidy lld
   verilator yosys berkeley-abc opensta qflow-tech-osu018
+  doxygen
   python3 python3-numpy
   chromium-headless-shell nodejs
   slurmctld slurmd slurm-client munge

@@ -244,6 +244,8 @@ class WaveRecorder final : public Links::Recorder {
   /// The kernel adds the ending and writes as it goes.
   explicit WaveRecorder(const std::string& file)
       : file_(sc_core::sc_create_vcd_trace_file(file.substr(0, file.size() - 4).c_str())) {
+    // The kernel would say so on standard output, which is for results.
+    sc_core::sc_report_handler::set_actions("tracing timescale unit set", sc_core::SC_INFO, sc_core::SC_DO_NOTHING);
     file_->set_time_unit(1, sc_core::SC_PS);
   }
   ~WaveRecorder() override { close(); }

@@ -66,12 +66,13 @@ std::vector<std::uint64_t> figures(unsigned machines) {
   for (unsigned i = 0; i < machines; ++i) {
     const std::string number = std::to_string(i);
     memories.push_back(make_memory(("memory" + number).c_str(), ConfigNode::load(file), nullptr));
-    benches.push_back(std::make_unique<MachineBench>(
-        ("bench" + number).c_str(), config, memories[i]->target, *memories[i], [i](MachineBench& b) {
-          b.open_queue();
-          for (const std::uint32_t rows : {64U, 9U})
-            b.perform(tiled(b, gemm_command(b.systolic(), rows, 512, 128)));
-        }));
+    benches.push_back(
+        std::make_unique<MachineBench>(("bench" + number).c_str(), config, memories[i]->target,
+                                       dynamic_cast<tlm::tlm_fw_transport_if<>&>(*memories[i]), [](MachineBench& b) {
+                                         b.open_queue();
+                                         for (const std::uint32_t rows : {64U, 9U})
+                                           b.perform(tiled(b, gemm_command(b.systolic(), rows, 512, 128)));
+                                       }));
   }
   sc_core::sc_start();
   std::vector<std::uint64_t> out;

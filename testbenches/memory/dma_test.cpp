@@ -161,7 +161,8 @@ TEST_CASE("a picture survives a target that completes early") {
   sc_core::sc_start();
   picture.check(dma);
   CHECK(monitor.violations() == std::vector<std::string>{});
-  CHECK(sc_core::sc_time_stamp() == sc_time(7.0 * static_cast<double>(dma.transactions()), SC_NS));
+  // Three at a time: early completion frees the request channel at once.
+  CHECK(sc_core::sc_time_stamp() == sc_time(7.0 * static_cast<double>(dma.transactions()) / 3, SC_NS));
 }
 
 namespace {

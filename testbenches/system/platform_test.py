@@ -32,7 +32,7 @@ class Probes(program.ProgramTest):
 
     def test_loosely_timed_links(self):
         exact, loose = self.report(*SMALL)["operators"][0], self.report(*SMALL, "--probe=lt,link=machine.memory")["operators"][0]
-        self.assertEqual(exact["traffic"], loose["traffic"])
+        self.assertEqual(exact["traffic_bytes"], loose["traffic_bytes"])
         self.assertLess(abs(exact["cycles"] - loose["cycles"]), exact["cycles"] / 4)
 
     def test_refused(self):
