@@ -326,7 +326,10 @@ void Platform::run(const std::function<std::optional<LoweredCommand>()>& next, R
   // In slices, so that the watcher is asked within long commands too.
   const sc_core::sc_time slice(watch_cycles / config_.machine->clock_mhz, sc_core::SC_US);
   do {
-    sc_core::sc_start(slice, sc_core::SC_EXIT_ON_STARVATION);
+    // Time stands still in a slice without an event: it must reach the next one.
+    const bool begun = sc_core::sc_pending_activity_at_future_time() && !sc_core::sc_pending_activity_at_current_time();
+    const sc_core::sc_time least = begun ? sc_core::sc_time_to_pending_activity() : sc_core::SC_ZERO_TIME;
+    sc_core::sc_start(std::max(slice, least), sc_core::SC_EXIT_ON_STARVATION);
     restore_main_stack();
     if (watcher_) watcher_();
   } while (sc_core::sc_get_status() != sc_core::SC_STOPPED && sc_core::sc_pending_activity());

@@ -94,7 +94,11 @@ std::string comparison_json(const std::vector<ExperimentResult>& results, const 
   for (const ExperimentResult& result : results) {
     const Experiment& experiment = *result.experiment;
     json.begin_object().field("name", experiment.name).field("title", experiment.title);
-    json.field("baseline", experiment.baseline).key("figures").begin_array();
+    json.field("summary", experiment.summary).field("baseline", experiment.baseline);
+    json.key("open").begin_array();
+    for (const OpenParameter& parameter : experiment.open)
+      json.begin_object().field("name", parameter.name).field("why", parameter.why).end_object();
+    json.end_array().key("figures").begin_array();
     for (const FigureResult& figure : result.figures)
       write_figure(json, figure);
     json.end_array().key("machines").begin_array();

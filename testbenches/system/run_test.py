@@ -46,6 +46,12 @@ class Toy(program.ProgramTest):
                 self.assertGreater(figures["prefill"]["traffic_bytes"]["kv"], alone["prefill"]["traffic_bytes"]["kv"])
         self.refused(*RUN, "--model", self.model, "--prefill=40", "--context=39", words=["as large, not 39"])
 
+    def test_a_stretch_without_an_event_ends(self):
+        """Commands on an array that fills for free before an untimed memory: nothing happens for more than a watch's slice."""
+        report = self.report("run", "--accelerator=int8-array", "--model=llama-7b", "--prefill=256", "--set=array.rows=8",
+                             "--set=array.columns=8", "--set=array.fill=free", "--set=memory={preset: flat-bitmod}", timeout=60)
+        self.assertGreater(report["totals"]["cycles"], 10**9)
+
     def test_operators_in_order_of_the_network(self):
         report = self.run_toy("--prefill=100", "--decode=2")
         for phase in ("prefill", "decode"):
