@@ -49,6 +49,7 @@ CycleController::CycleController(const SystolicConfig& config, TileLoader& loade
       progress_(progress),
       datapath_(config.pe->datapath()),
       begin_(progress.begin),
+      observer_(config.array_observer),
       last_end_(progress.begin) {}
 
 std::shared_ptr<ArrayJob> CycleController::next_job(std::uint64_t now) {
@@ -57,6 +58,7 @@ std::shared_ptr<ArrayJob> CycleController::next_job(std::uint64_t now) {
   const SegmentPlan& plan = progress_.segments[next->segment];
   auto job = std::make_shared<ArrayJob>(*next, plan.array, plan.sum_extent);
   if (!progress_.command.timing_only) attach_operands(*job);
+  job->number = jobs_begun_++;
   ++jobs_ahead_;
   ++unfinished_;
   return job;

@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "accelerators/array_observer.h"
 #include "accelerators/gemm_progress.h"
 #include "accelerators/systolic_config.h"
 #include "accelerators/tile_loader.h"
@@ -38,6 +39,7 @@ struct ArrayJob {
   std::uint64_t results_left = 0;
   std::uint64_t result_edge = 0;       ///< the last result so far is in the accumulators
   std::optional<std::uint64_t> store;  ///< of the engine, announced to the result writer
+  std::uint64_t number = 0;            ///< jobs that began before it
 
   // Functional commands only.
   bool functional = false;
@@ -84,7 +86,9 @@ class CycleController {
   TileLoader& loader_;
   GemmProgress& progress_;
   const ArrayDatapath& datapath_;
-  const std::uint64_t begin_;  ///< edge at which the array's cycle 0 begins
+  const std::uint64_t begin_;      ///< edge at which the array's cycle 0 begins
+  ArrayObserver* const observer_;  ///< null: nobody watches
+  ArrayCycle seen_;                ///< of the cycle at work, where somebody does
 
  private:
   void attach_operands(ArrayJob& job);
@@ -94,6 +98,7 @@ class CycleController {
   std::shared_ptr<ArrayJob> streamed_;
   std::uint64_t last_end_;   ///< edge after the last operand, or the last held cycle, so far
   unsigned jobs_ahead_ = 0;  ///< jobs that have been begun and not given back
+  std::uint64_t jobs_begun_ = 0;
   std::uint64_t unfinished_ = 0;
   std::deque<std::shared_ptr<ArrayJob>> finished_;
 };

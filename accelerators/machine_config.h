@@ -22,6 +22,7 @@
 
 namespace nibble {
 
+class ArrayObserver;
 class EnergyLedger;
 class MachineClock;
 class MatrixEngine;
@@ -97,7 +98,8 @@ struct MachineConfig {
   /// the first tile.
   bool prefetch_next = true;
   Fidelity fidelity = Fidelity::transaction;
-  bool fused_attention = false;  ///< scores and probabilities of attention stay on chip
+  ArrayObserver* array_observer = nullptr;  ///< watches a systolic array at cycle fidelity; in no configuration file
+  bool fused_attention = false;             ///< scores and probabilities of attention stay on chip
 
   /// Reads and checks `node`, of any kind, except the sections `memory` and `technology`, which the platform reads.
   static std::unique_ptr<MachineConfig> from(ConfigNode node);

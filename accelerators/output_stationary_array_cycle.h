@@ -90,6 +90,21 @@ class OutputStationaryArrayCycle {
     ++cycle_;
   }
 
+  /// What PE (row, column) registered in the last cycle: nothing, or a step with these operands, which gave this sum.
+  struct PeStep {
+    bool works = false;
+    Left left{};
+    Top top{};
+    Sum sum{};
+  };
+  PeStep last_step(std::uint64_t row, std::uint64_t column) const {
+    const std::uint64_t age = row + column + latency_;
+    if (cycle_ < age) return {};
+    const Step& entry = history_[(cycle_ - age) % history_.size()];
+    if (!entry.valid || row >= entry.left.size() || column >= entry.top.size()) return {};
+    return {true, entry.left[row], entry.top[column], pes_[column * rows_ + row].sum};
+  }
+
   /// Cycles so far.
   std::uint64_t cycle() const { return cycle_; }
   /// Steps that PEs have performed.

@@ -21,7 +21,27 @@ bool OutputStationaryController::step(std::uint64_t now, bool hold) {
     collect(result, now);
   for (; !staying_.empty() && staying_.front()->result_edge <= now + 1; staying_.pop_front())
     finish(staying_.front());
+  if (observer_ != nullptr) show(now, hold);
   return job_streamed;
+}
+
+/// The cycle that is over, its results (which collect() has added) included, to the observer.
+void OutputStationaryController::show(std::uint64_t now, bool hold) {
+  seen_.edge = now;
+  seen_.held = hold;
+  seen_.enters = step_.valid;
+  seen_.first = step_.first;
+  seen_.left = step_.valid ? step_.left : std::vector<OperandSlice>{};
+  seen_.top = step_.valid ? step_.top : std::vector<OperandSlice>{};
+  const Array::PeStep pe = array_.last_step(observer_->row(), observer_->column());
+  seen_.pe_works = pe.works;
+  seen_.pe_left = pe.left;
+  seen_.pe_top = pe.top;
+  seen_.pe_integer[0] = pe.sum.integer;
+  seen_.pe_real[0] = pe.sum.accumulator;
+  seen_.pe_real[1] = pe.sum.inner;
+  observer_->cycle(seen_);
+  seen_.outputs.clear();
 }
 
 /// Lets the next step enter if it can; true when the job has streamed in at the end of this cycle.
@@ -75,6 +95,8 @@ void OutputStationaryController::advance(std::uint64_t now) {
 
 void OutputStationaryController::enter_step(const ArrayPass& pass, std::uint64_t count, bool last) {
   const ArrayJob& job = *job_;
+  seen_.tile = job.number;
+  seen_.pass = pass_;
   const std::uint64_t down = job.array.rows_fused, across = job.array.columns_fused;
   if (k_ == 0) tags_.push_back({job_, pass, job.loaded.job.last_k ? pass.m * down * pass.n * across : 0});
   step_.valid = true;
@@ -111,6 +133,10 @@ void OutputStationaryController::collect(const Array::Result& result, std::uint6
   job.result_edge = now + 1 + job.array.foot_latency;
   if (job.functional && result.row % down + 1 == down && result.column % across + 1 == across)
     job.output(tag.pass.m0 + result.row / down, tag.pass.n0 + result.column / across).sum = result.sum;
+  if (observer_ != nullptr && job.functional) {
+    seen_.outputs.push_back(
+        {result.column, tag.pass.m0 + result.row / down, result.sum.integer, result.sum.accumulator});
+  }
   --tag.results_left;
   if (--job.results_left == 0) finish(tag.job);
 }

@@ -31,6 +31,7 @@ class OutputStationaryController final : public CycleController {
   void enter_step(const ArrayPass& pass, std::uint64_t count, bool last);
   void leave_array(const std::shared_ptr<ArrayJob>& job);
   void collect(const Array::Result& result, std::uint64_t now);
+  void show(std::uint64_t now, bool hold);
 
   const std::uint64_t interval_;
   Array array_;

@@ -99,6 +99,22 @@ class StationaryArrayCycle {
     ++cycle_;
   }
 
+  /// What PE (row, column) did in the last cycle: nothing, or a step with these operands, which gave this sum.
+  struct PeStep {
+    bool works = false;
+    Streamed streamed{};
+    Stationary stationary{};
+    Sum sum{};
+  };
+  PeStep last_step(std::uint64_t row, std::uint64_t column) const {
+    const std::uint64_t delay = row * latency_ + column;
+    if (cycle_ < delay + 1) return {};
+    const StreamRow& entry = stream_history_[(cycle_ - 1 - delay) % stream_history_.size()];
+    if (!entry.valid) return {};
+    const std::uint64_t pe = column * rows_ + row;
+    return {true, entry.x[row], pes_[pe].active, sums_[pe * latency_ + (latency_ == 1 ? 0 : (cycle_ - 1) % latency_)]};
+  }
+
   /// Cycles so far.
   std::uint64_t cycle() const { return cycle_; }
   /// Steps that PEs have performed (valid operands, padding included).

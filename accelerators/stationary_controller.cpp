@@ -25,7 +25,33 @@ bool StationaryController::step(std::uint64_t now, bool hold) {
   array_.step(row_, load_row_, results_);
   for (const auto& result : results_)
     collect(result, now);
+  if (observer_ != nullptr) show(now, hold);
   return job_streamed;
+}
+
+/// The cycle that is over, its results (which collect() has added) included, to the observer.
+void StationaryController::show(std::uint64_t now, bool hold) {
+  seen_.edge = now;
+  seen_.held = hold;
+  seen_.enters = row_.valid;
+  seen_.first = row_.first;
+  seen_.loads = load_row_.valid;
+  seen_.load_row = load_row_.row;
+  seen_.left = row_.valid ? row_.x : std::vector<OperandSlice>{};
+  seen_.top = load_row_.valid ? load_row_.w : std::vector<OperandSlice>{};
+  if (row_.valid) {
+    seen_.tile = tags_.back().job->number;
+    seen_.pass = tags_.back().pass_number;
+  }
+  const Array::PeStep pe = array_.last_step(observer_->row(), observer_->column());
+  seen_.pe_works = pe.works;
+  seen_.pe_left = pe.streamed;
+  seen_.pe_top = pe.stationary;
+  seen_.pe_integer[0] = pe.sum.integer[0];
+  seen_.pe_integer[1] = pe.sum.integer[1];
+  seen_.pe_real[0] = pe.sum.real;
+  observer_->cycle(seen_);
+  seen_.outputs.clear();
 }
 
 /// Lets the next row enter if it can; true when the job has streamed in at the end of this cycle.
@@ -54,7 +80,7 @@ void StationaryController::enter_row(std::uint64_t now) {
   row_.x.assign(rows_, {});
   for (std::uint64_t r = 0; job.functional && r < rows_; ++r)
     row_.x[r] = in_row(job, pass, !inputs_, row_index_, r);
-  tags_.push_back({streaming_.job, pass, row_index_});
+  tags_.push_back({streaming_.job, pass, row_index_, streaming_.pass});
   job.interval.compute += interval_;
   if (++row_index_ < (inputs_ ? job.loaded.job.n : job.loaded.job.m)) return;
   if (streaming_.pass + 1 == job.passes.count()) {
@@ -137,6 +163,8 @@ void StationaryController::collect(const Array::Result& result, std::uint64_t no
       ArrayOutput& output = job.output(at.row, at.column);
       output.in_column = false;
       datapath_.leave(output.sum, result.sum, at.activation, at.weight, progress_.command.options);
+      if (observer_ != nullptr)
+        seen_.outputs.push_back({result.column, at.row, result.sum.integer[0], output.sum.accumulator});
     }
     if (--job.results_left == 0) finish(tag.job);
   }

@@ -29,6 +29,7 @@ class StationaryController final : public CycleController, private SumSource {
     std::shared_ptr<ArrayJob> job;
     ArrayPass pass;
     std::uint64_t index = 0;  ///< of the streamed row
+    std::uint64_t pass_number = 0;
   };
   /// A column's element of the output tile, and the slices of both operands that its pass takes; no job: unused.
   struct Element {
@@ -41,6 +42,7 @@ class StationaryController final : public CycleController, private SumSource {
   void load(std::uint64_t now);
   bool next_pass(std::uint64_t now);
   void collect(const Array::Result& result, std::uint64_t now);
+  void show(std::uint64_t now, bool hold);
   Element element(const RowTag& tag, std::uint64_t array_column) const;
   OperandSlice in_row(const ArrayJob& job, const ArrayPass& pass, bool activation, std::uint64_t index,
                       std::uint64_t array_row) const;

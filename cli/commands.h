@@ -40,6 +40,7 @@ struct GemmCommandOptions {
   std::string accumulate, product;
   std::optional<int> aligned_bits;
   std::string output, accumulator;  ///< .npy files
+  std::string trace;                ///< .vcd file: waveforms of the array
   std::string fidelity;
   bool explain = false;
   std::vector<std::string> overrides, technologies, probes;

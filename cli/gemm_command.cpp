@@ -19,7 +19,7 @@ std::string attribute(const Report& report, const std::string& name) {
 
 void run_gemm(const GemmCommandOptions& options, std::ostream& out) {
   OutputFiles files;
-  for (const auto* file : {&options.output, &options.accumulator}) {
+  for (const auto* file : {&options.output, &options.accumulator, &options.trace}) {
     if (!file->empty()) files.reserve(*file);
   }
   GemmResult gemm = simulate_gemm(options);
@@ -29,6 +29,7 @@ void run_gemm(const GemmCommandOptions& options, std::ostream& out) {
   if (!options.output.empty()) files.write(options.output, npy_contents(NpyType::float16, shape, gemm.result));
   if (!options.accumulator.empty())
     files.write(options.accumulator, npy_contents(NpyType::float32, shape, gemm.accumulator));
+  if (!options.trace.empty()) files.write(options.trace, gemm.waveforms);
   files.commit();
   if (options.json) {
     if (options.explain) report.attributes.emplace_back("explanation", gemm.explanation);

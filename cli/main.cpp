@@ -127,6 +127,7 @@ struct CommandLine {
     command->add_option("--output", gemm.output, "C as .npy, float16");
     command->add_option("--accumulator", gemm.accumulator, "C before the last rounding as .npy, float32");
     command->add_option("--fidelity", gemm.fidelity, "transaction or cycle");
+    command->add_option("--trace", gemm.trace, "waveforms of a systolic array as .vcd, with --fidelity cycle");
     command->add_flag("--explain", gemm.explain, "print the schedule and why it was chosen");
     technology_option(command, gemm.technologies, "cost book, instead of the configuration's; several side by side");
     probe_option(command, gemm.probes);

@@ -20,6 +20,7 @@ namespace {
 void refuse_machine_options(const GemmCommandOptions& options) {
   const std::pair<const char*, bool> machine_only[] = {{"--fidelity", !options.fidelity.empty()},
                                                        {"--explain", options.explain},
+                                                       {"--trace", !options.trace.empty()},
                                                        {"--set", !options.overrides.empty()},
                                                        {"--m, --k and --n", options.m.has_value()}};
   for (const auto& [name, given] : machine_only) {

@@ -27,10 +27,11 @@ struct GemmResult {
   Report report;
   bool functional = false;
   std::string explanation;  ///< with options.explain: of the schedule
+  std::string waveforms;    ///< VCD, where options.trace names a file
   std::vector<float> result,
       accumulator;  ///< [m][n], of a run with data where options.output, .accumulator name a file
 };
-/// Ignores options.json; options.output and options.accumulator say what is computed and are not written.
+/// Ignores options.json; options.output, .accumulator and .trace say what is computed and are not written.
 GemmResult simulate_gemm(const GemmCommandOptions& options);
 
 }  // namespace nibble

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /// One matrix product on a machine, with or without data.
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 
+#include "accelerators/array_trace.h"
 #include "accelerators/lowering.h"
 #include "accelerators/platform.h"
+#include "accelerators/systolic_config.h"
 #include "accelerators/tile_buffers.h"
 #include "cli/gemm_operands.h"
 #include "cli/machine_files.h"
 #include "cli/simulate.h"
 #include "core/error.h"
+#include "core/table.h"
 #include "core/units.h"
 #include "dataflow/schedule_search.h"
 
@@ -18,6 +22,7 @@ namespace nibble {
 namespace {
 
 constexpr std::uint64_t alignment = 4096;
+constexpr double most_traced_cycles = 1e6;  // [D] with fewer the file stays below ArrayTrace::most_bytes, mostly
 OperandDescriptor place(const Format& format, std::uint64_t rows, std::uint64_t columns, std::uint64_t block_rows,
                         bool packed, std::uint64_t& next) {
   OperandDescriptor operand;
@@ -70,6 +75,30 @@ const PeUnit& pe_of(const GemmCommandOptions& options, const MachineConfig& mach
   return pe != nullptr ? *pe : *machine.pe_for(formats.activation, formats.weight);
 }
 
+/// The observer behind --trace, in the configuration; null without. Throws InputError where there is nothing to watch,
+/// or too much.
+std::unique_ptr<ArrayTrace> watch_array(const GemmCommandOptions& options, const GemmJob& job, MachineConfig& machine) {
+  if (options.trace.empty()) return nullptr;
+  const auto* systolic = dynamic_cast<const SystolicConfig*>(&machine);
+  if (systolic == nullptr)
+    throw InputError("--trace: " + machine.name +
+                     " has no systolic array; nibble list accelerators names those that have");
+  if (machine.fidelity != Fidelity::cycle) throw InputError("--trace needs --fidelity cycle");
+  if (!options.accumulator.empty())
+    throw InputError(
+        "--trace and --accumulator exclude each other: the accumulators come from a second run of the product");
+  const double cycles = static_cast<double>(job.m * job.k) * static_cast<double>(job.n) /
+                        machine.macs_per_cycle(job.activation_format, job.weight_format);
+  if (cycles > most_traced_cycles) {
+    throw InputError("--trace: the product takes " + with_separators(static_cast<std::uint64_t>(cycles)) +
+                     " cycles of the array or more, the most is " +
+                     with_separators(static_cast<std::uint64_t>(most_traced_cycles)) + "; trace a smaller one");
+  }
+  auto trace = std::make_unique<ArrayTrace>(systolic->array, machine.clock_mhz);
+  machine.array_observer = trace.get();
+  return trace;
+}
+
 }  // namespace
 
 GemmResult simulate_gemm(const GemmCommandOptions& options) {
@@ -83,6 +112,7 @@ GemmResult simulate_gemm(const GemmCommandOptions& options) {
   const FormatsConfig& formats = config.machine->formats;
   const FormatPair defaults{formats.activation.name(), formats.weight.name()};
   const GemmJob job = prepare_gemm(options, pe_of(options, *config.machine), defaults, config.machine->options);
+  const std::unique_ptr<ArrayTrace> trace = watch_array(options, job, *config.machine);
 
   Platform platform(std::move(config));
   platform.watch(stop_if_interrupted);
@@ -142,6 +172,11 @@ GemmResult simulate_gemm(const GemmCommandOptions& options) {
         if (!options.output.empty()) result.result = fetch(descriptor.c);
         if (wants_accumulators) result.accumulator = fetch(exact.descriptor.c);
       });
+  if (trace != nullptr && trace->full()) {
+    throw InputError("--trace: the waveforms take more than " + with_separators(ArrayTrace::most_bytes >> 20) +
+                     " MiB; trace a smaller product");
+  }
+  if (trace != nullptr) result.waveforms = trace->text();
   for (auto& entry : report.operators)
     entry.phase = "gemm";
   report.operators.resize(1);  // the command that gave the accumulators is no part of the report

@@ -111,8 +111,8 @@ void rtq_lane_stream(const StreamRequest& request) {
     if (idle) return;
     const std::vector<std::uint16_t> values = gaussian_group(random);
     const RtqRegisters registers = registers_after(values, group);
-    const RtqScale scale = int8 ? RtqScale{rtq_int8_scale(registers), mant_int4}
-                                : rtq_mant_scale(registers, RtqRule::variance);
+    const RtqScale scale =
+        int8 ? RtqScale{rtq_int8_scale(registers), mant_int4} : rtq_mant_scale(registers, RtqRule::variance);
     const std::vector<std::uint16_t> limits = limits_of(scale);
     pins.set("x", values[i % group]);
     pins.set("scale", fp16_bits(scale.scale));

@@ -23,8 +23,8 @@ void put_registers(PinWords<bits>& pin, unsigned low, const RtqRegisters& regist
   pin.set(low + 79, 9, registers.count);
 }
 
-/// Elements of one group: of one sign or both, of every spread, so that every type is chosen; zeros; subnormals; ties of int8
-/// codes; the ends of binary16.
+/// Elements of one group: of one sign or both, of every spread, so that every type is chosen; zeros; subnormals; ties
+/// of int8 codes; the ends of binary16.
 class RtqGroupSource {
  public:
   explicit RtqGroupSource(Random& random) : random_(random) { next_group(); }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// rtq_spatial.sv and rtq_scale.sv against the functions of pe/rtq.h: registers, scales, types, limits and codes, bit for
-/// bit, in the cycles that rtq_timing() promises.
+/// rtq_spatial.sv and rtq_scale.sv against the functions of pe/rtq.h: registers, scales, types, limits and codes, bit
+/// for bit, in the cycles that rtq_timing() promises.
 #include <array>
 #include <deque>
 #include <map>
@@ -171,8 +171,8 @@ class SpatialBench : public RtlBench {
     expect("scale", scale.read(), static_cast<std::uint32_t>(fp16_bits(wanted.scale)));
     if (!group.int8) expect("stored_type", stored_type.read(), static_cast<std::uint32_t>(wanted.type));
     for (unsigned i = 0; i < group.values.size(); ++i) {
-      const std::uint32_t code =
-          group.int8 ? pin_bits(rtq_int8_code(group.values[i], wanted.scale), 8) : rtq_mant_code(group.values[i], wanted);
+      const std::uint32_t code = group.int8 ? pin_bits(rtq_int8_code(group.values[i], wanted.scale), 8)
+                                            : rtq_mant_code(group.values[i], wanted);
       expect("code", pin_field(codes.read(), 8 * i, 8), code);
     }
     groups_.erase(tag);
@@ -263,8 +263,7 @@ class ScaleBench : public RtlBench {
     count.write(registers.count);
     if (restart) due_.clear();
     if (!valid || restart) return;
-    const RtqScale wanted =
-        rtq_group_scale(registers, eight_bits, eight_ways ? RtqRule::variance8 : RtqRule::variance);
+    const RtqScale wanted = rtq_group_scale(registers, eight_bits, eight_ways ? RtqRule::variance8 : RtqRule::variance);
     due_.push_back({now() + latency, eight_bits, tag, wanted});
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// rtq_temporal.sv against RtqTemporal: prompts and single tokens through both windows. The bench is the environment: it
-/// holds registers, window and scales, and asks for scales when the two phases need them.
+/// rtq_temporal.sv against RtqTemporal: prompts and single tokens through both windows. The bench is the environment:
+/// it holds registers, window and scales, and asks for scales when the two phases need them.
 #include <algorithm>
 #include <array>
 #include <deque>
@@ -116,8 +116,8 @@ class TemporalBench : public RtlBench {
     std::uint64_t prompt, left;  ///< tokens of the prompt still to come, of all
     RtqTemporal model;
     std::vector<RtqGroupSource> sources;
-    std::deque<Token> coming;                    ///< tokens that wait for a scale or enter once more
-    std::vector<Token> open;                     ///< tokens of the open window
+    std::deque<Token> coming;  ///< tokens that wait for a scale or enter once more
+    std::vector<Token> open;   ///< tokens of the open window
     std::array<RtqRegisters, channels> maxima{}, registers{};
     Held window, closing;
     bool prompt_over = false, scaled = false;
@@ -129,8 +129,8 @@ class TemporalBench : public RtlBench {
     if (now() > 0) compare();
     const bool restart = now() < 1 || once_in(5000);
     reset.write(restart);
-    if (restart || (sequence_->left == 0 && sequence_->coming.empty() && entered_.empty() && closes_.empty() &&
-                    due_.empty())) {
+    if (restart ||
+        (sequence_->left == 0 && sequence_->coming.empty() && entered_.empty() && closes_.empty() && due_.empty())) {
       sequence_ = std::make_unique<Sequence>(random);
       entered_.clear();
       closes_.clear();
@@ -326,10 +326,12 @@ class TemporalBench : public RtlBench {
     expect("registers_tag", registers_tag.read(), counted->slot);
     const auto& rtl = registers_out.read();
     for (unsigned c = 0; c < channels; ++c) {
-      expect("largest", pin_field(rtl, rtq_register_bits * c, 15), static_cast<std::uint32_t>(counted->after[c].largest));
+      expect("largest", pin_field(rtl, rtq_register_bits * c, 15),
+             static_cast<std::uint32_t>(counted->after[c].largest));
       expect("sum", pin_field(rtl, rtq_register_bits * c + 15, 32), float_bits(counted->after[c].sum));
       expect("squares", pin_field(rtl, rtq_register_bits * c + 47, 32), float_bits(counted->after[c].squares));
-      expect("count", pin_field(rtl, rtq_register_bits * c + 79, 9), static_cast<std::uint32_t>(counted->after[c].count));
+      expect("count", pin_field(rtl, rtq_register_bits * c + 79, 9),
+             static_cast<std::uint32_t>(counted->after[c].count));
     }
     if (counted->last) close_group(*counted);
     entered_.pop_front();
