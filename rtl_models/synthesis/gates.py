@@ -69,9 +69,9 @@ def synthesize(unit, rtl, liberty, folder):
 def timing(unit, netlist, liberty, folder):
     """(critical path in ps, setup time included; slews by instance and pin in ns)."""
     clocked = "clk" in netlist.ports
-    # A module without registers: from its inputs to its outputs within one cycle of a clock of its own.
-    clock = (f"create_clock -name clk -period {TARGET_PS / 1000} " + ("[get_ports clk]" if clocked else "")) + (
-        "" if clocked else "\nset_input_delay 0 -clock clk [all_inputs]\nset_output_delay 0 -clock clk [all_outputs]")
+    # Inputs come from registers at their edge; a module without registers works within one cycle of a clock of its own.
+    clock = f"create_clock -name clk -period {TARGET_PS / 1000} " + ("[get_ports clk]" if clocked else "")
+    clock += "\nset_input_delay 0 -clock clk [all_inputs]\nset_output_delay 0 -clock clk [all_outputs]"
     (folder / "sta.tcl").write_text(STA.format(liberty=liberty, folder=folder, unit=unit.name, clock=clock,
                                                slew=INPUT_SLEW_NS, load=OUTPUT_LOAD_PF))
     report = run(["sta", "-exit", folder / "sta.tcl"])
