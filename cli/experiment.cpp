@@ -2,6 +2,7 @@
 #include "cli/experiment.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/error.h"
 
@@ -98,7 +99,7 @@ MachineChange change_from(ConfigNode node) {
 /// grow with the context up to its third power.
 std::pair<std::int64_t, std::int64_t> two_contexts(double first, double last) {
   const double middle = (first + last) / 2, half = (last - first) / 2 * 0.57735026918962576;
-  return {static_cast<std::int64_t>(middle - half + 0.5), static_cast<std::int64_t>(middle + half + 0.5)};
+  return {std::llround(middle - half), std::llround(middle + half)};
 }
 
 /// `prompt` tokens in chunks, each behind those before it.
@@ -173,7 +174,7 @@ Workload workload_from(const std::string& name, ConfigNode node) {
   return workload;
 }
 
-Counting counting_from(ConfigNode node) {
+Counting counting_from(const ConfigNode& node) {
   Counting count{chosen(node, "kinds", "kind", operator_kinds, {}), chosen(node, "phases", "phase", phase_names, {})};
   node.reject_unknown();
   return count;
@@ -205,9 +206,9 @@ class Reader {
     if (root_.has("count")) out_.count = counting_from(root_.child("count"));
     if (root_.has("baseline")) out_.baseline = one_of(root_, "baseline", "machine", machine_names_);
     read_figures();
-    for (ConfigNode node : root_.children("open"))
+    for (const ConfigNode& node : root_.children("open"))
       out_.open.push_back(open_from(node));
-    for (ConfigNode node : root_.children("steps"))
+    for (const ConfigNode& node : root_.children("steps"))
       out_.steps.push_back(step_from(node));
     if (root_.has("contest")) out_.contest = contest_from(root_.child("contest"));
     root_.reject_unknown();
@@ -216,13 +217,13 @@ class Reader {
 
  private:
   static std::string one_of(ConfigNode node, const std::string& key, const std::string& kind, const Names& known) {
-    const std::string name = node.string(key);
+    std::string name = node.string(key);
     if (std::find(known.begin(), known.end(), name) == known.end()) node.fail(key, unknown_name(kind, name, known));
     return name;
   }
 
   void read_figures() {
-    for (ConfigNode node : root_.children("figures")) {
+    for (const ConfigNode& node : root_.children("figures")) {
       out_.figures.push_back(figure_from(node));
       const std::string& name = out_.figures.back().name;
       if (std::count(figure_names_.begin(), figure_names_.end(), name) != 0) node.fail("name", "stands twice");
@@ -280,7 +281,7 @@ class Reader {
     OpenParameter open;
     open.name = node.string("name");
     open.why = node.string("why");
-    for (ConfigNode value : node.children("values")) {
+    for (const ConfigNode& value : node.children("values")) {
       open.values.push_back(variation_from(value));
       value.reject_unknown();
     }
