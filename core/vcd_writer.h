@@ -9,8 +9,8 @@
 
 namespace nibble {
 
-/// Signals are declared first; then for each time the values that they take. What does not change is not written; before its
-/// first value a signal is unknown (x).
+/// Signals are declared first; then for each time the values that they take. What does not change is not written;
+/// before its first value a signal is unknown (x).
 class VcdWriter {
  public:
   using Signal = std::size_t;
