@@ -185,7 +185,7 @@ TEST_CASE("every technology file loads, resolves and loads again to the same boo
   REQUIRE_FALSE(names.empty());
   for (const std::string& name : names) {
     INFO(name);
-    ConfigNode node = ConfigNode::load(find_config("technologies", name));
+    ConfigNode node = ConfigNode::load("technologies", name);
     const CostBook book = CostBook::load(node);
     CHECK(book.name() == name);
     CHECK_FALSE(book.summary().empty());
