@@ -53,8 +53,9 @@ void read_as(const std::string& kind, ConfigNode& node) {
   } else if (kind == "experiments") {
     Experiment::from(node).check_configurations();
   } else if (kind == "sweeps") {
-    SweepRun(SweepFile::from(node), {});
-    check_values(SweepFile::from(node));
+    SweepFile sweep = SweepFile::from(node);
+    check_values(sweep);
+    const SweepRun checked(std::move(sweep), {});  // its objectives and constraints are known figures
   } else {
     throw InputError(node.file() + ": " + kind + " cannot be read by this version");
   }

@@ -130,7 +130,7 @@ int sc_main(int, char**) {
   command.tiling = {m - rtl_rows, k, n, LoopOrder::mnk};
   // The machine's A and C begin behind the rows of the RTL; the scales are a table of their own, so A is copied.
   const OperandDescriptor rest = operand("int8-channel", 0x40000, m - rtl_rows, k);
-  command.a = rest, command.w = w, command.c = operand("fp32", c_at + rtl_rows * n * 4, m - rtl_rows, n);
+  command.a = rest, command.w = w, command.c = operand("fp32", c_at + std::uint64_t{4} * rtl_rows * n, m - rtl_rows, n);
   SyntheticTensor whole;
   whole.rows = m, whole.columns = k, whole.seed = 1;
   Tensor tail = make_synthetic(whole);
