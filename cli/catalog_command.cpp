@@ -8,7 +8,7 @@
 #include "accelerators/energy_ledger.h"
 #include "accelerators/platform.h"
 #include "cli/commands.h"
-#include "cli/experiment.h"
+#include "cli/compare/experiment.h"
 #include "cli/machine_files.h"
 #include "cli/sweep/sweep_run.h"
 #include "core/cost_book.h"

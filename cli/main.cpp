@@ -8,7 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/memory_command.h"
-#include "cli/quantize_command.h"
+#include "cli/quantize/quantize_command.h"
 #include "cli/sweep/sweep_command.h"
 #include "core/error.h"
 #include "core/report.h"

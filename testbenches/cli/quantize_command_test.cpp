@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/quantize_command.h"
+#include "cli/quantize/quantize_command.h"
 
 #include <unistd.h>
 

@@ -8,7 +8,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "cli/quantize_command.h"
+#include "cli/quantize/quantize_command.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "formats/format.h"

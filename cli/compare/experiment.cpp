@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/experiment.h"
+#include "cli/compare/experiment.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Machine-readable forms of a comparison.
-#include "cli/comparison_report.h"
+#include "cli/compare/comparison_report.h"
 #include "core/json.h"
 #include "core/report.h"
 #include "core/table.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/quantize_report.h"
+#include "cli/quantize/quantize_report.h"
 
 #include <algorithm>
 #include <cstdio>

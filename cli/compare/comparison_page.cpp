@@ -2,7 +2,7 @@
 /// Comparisons as pages.
 #include <cmath>
 
-#include "cli/comparison_report.h"
+#include "cli/compare/comparison_report.h"
 #include "core/report_page.h"
 
 namespace nibble {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/experiment.h"
+#include "cli/compare/experiment.h"
 #include "core/report.h"
 
 namespace nibble {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/comparison.h"
+#include "cli/compare/comparison.h"
 
 namespace nibble {
 

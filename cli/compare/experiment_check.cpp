@@ -3,7 +3,7 @@
 #include <set>
 
 #include "accelerators/platform.h"
-#include "cli/experiment.h"
+#include "cli/compare/experiment.h"
 #include "cli/machine_files.h"
 #include "core/error.h"
 #include "workloads/language_model.h"

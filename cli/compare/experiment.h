@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "cli/operand_error.h"
+#include "cli/compare/operand_error.h"
 #include "core/config_node.h"
 
 namespace nibble {

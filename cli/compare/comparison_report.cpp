@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/comparison_report.h"
+#include "cli/compare/comparison_report.h"
 
 #include <cmath>
 

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "cli/experiment.h"
-#include "cli/run_store.h"
+#include "cli/compare/experiment.h"
+#include "cli/compare/run_store.h"
 
 namespace nibble {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/run_store.h"
+#include "cli/compare/run_store.h"
 
 #include <algorithm>
 

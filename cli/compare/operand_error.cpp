@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/operand_error.h"
+#include "cli/compare/operand_error.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/quantize_command.h"
+#include "cli/quantize/quantize_command.h"
 
 #include <algorithm>
 #include <chrono>
 #include <set>
 
 #include "cli/commands.h"
-#include "cli/quantize_report.h"
+#include "cli/quantize/quantize_report.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/json.h"

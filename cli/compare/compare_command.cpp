@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "cli/commands.h"
-#include "cli/comparison.h"
-#include "cli/comparison_report.h"
+#include "cli/compare/comparison.h"
+#include "cli/compare/comparison_report.h"
 #include "cli/isolated_run.h"
 #include "core/error.h"
 #include "core/file.h"
