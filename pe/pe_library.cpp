@@ -18,17 +18,33 @@
 
 namespace nibble {
 
-const Registry<const PeUnit*>& pe_library() {
-  static const Registry<const PeUnit*> library = [] {
-    Registry<const PeUnit*> units("PE");
+namespace {
+
+Registry<const PeUnit*>& library() {
+  static Registry<const PeUnit*> units = [] {
+    Registry<const PeUnit*> own("PE");
     for (const PeUnit* unit : {&mant_unit(), &bfp_unit(), &fp_int_unit(), &fp_int_k_unit(), &amove_unit(), &fp16_unit(),
                                &fp16_dequant_unit(), &int8_unit(), &int4_unit(), &bitfusion_unit(), &ant_unit(),
                                &olive_unit(), &tender_unit(), &fp_int_aligned_unit(), &anda_unit(), &bitmod_unit()}) {
-      units.add(unit->name, unit->summary, unit);
+      own.add(unit->name, unit->summary, unit);
     }
-    return units;
+    return own;
   }();
-  return library;
+  return units;
+}
+
+}  // namespace
+
+const Registry<const PeUnit*>& pe_library() {
+  return library();
+}
+
+void add_pe(const PeUnit& unit) {
+  const bool whole = unit.supports != nullptr && unit.tile_extent != nullptr && unit.tile != nullptr &&
+                     unit.timing != nullptr && !unit.timing().modes.empty();
+  if (unit.name.empty() || !whole)
+    throw InternalError("PE '" + unit.name + "' needs a name, supports, tile_extent, tile, and a timing with a mode");
+  library().add(unit.name, unit.summary, &unit);
 }
 
 const PeUnit& find_pe(const std::string& name) {

@@ -8,8 +8,9 @@ Without PAGE: README.md and everything in docs/. What a page may hold:
 
   ```console             lines that begin with "$ " are commands (a trailing backslash continues them); lines that
                          follow a command are its output, both streams, and must match to the character. Each page has
-                         a temporary working directory with `configs` and `scripts` in it; `nibble` and `python3` are in
-                         the PATH.
+                         a temporary working directory with `configs`, `scripts` and `examples` in it; `nibble`,
+                         `own-nibble` (examples/own-pe) and `python3` are in the PATH. `export NAME=VALUE` holds for
+                         the rest of the page.
   ```python by_hand.py   a language and a file name: the block is written to that file of the working directory
   <!-- not run: WHY -->  before a block of commands: they install or build something; WHY names the test that covers it
   <!-- status: 2 -->     before a console block: its last command ends with this status (0 otherwise)
@@ -35,6 +36,7 @@ import check_layers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"^```(\S*)[ ]*(\S*)\s*$")
+EXPORT = re.compile(r"^export (\w+)=(\S+)$")
 DIRECTIVE = re.compile(r"^<!-- (not run|status|long|excerpt|output)(?:: (.*?))? -->$")
 END_OUTPUT = "<!-- end output -->"
 CODE = re.compile(r"`([^`\n]+)`")
@@ -126,8 +128,9 @@ class Page:
         programs = self.folder / ".bin"
         programs.mkdir()
         (programs / "python3").symlink_to(python_with_numpy())
-        (programs / "nibble").symlink_to(self.options.nibble)
-        for name in ("configs", "scripts"):
+        for name in ("nibble", "own-nibble"):
+            (programs / name).symlink_to(self.options.nibble.parent / name)
+        for name in ("configs", "scripts", "examples"):
             (self.folder / name).symlink_to(ROOT / name)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("NIBBLE_")}
         environment.update(PATH=f"{programs}:{environment['PATH']}", NIBBLE_CONFIG_PATH="configs",
@@ -174,6 +177,10 @@ class Page:
             at += len(expected)
 
     def run(self, command):
+        variable = EXPORT.match(command)
+        if variable:
+            self.environment[variable[1]] = variable[2]
+            return 0, []
         done = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=self.folder, env=self.environment,
                               text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               timeout=SECONDS_PER_COMMAND, check=False)

@@ -154,5 +154,19 @@ TEST_CASE("the library knows every PE by its name") {
   REQUIRE_THROWS_WITH(find_pe("mnat"), Catch::Contains("mant"));
 }
 
+TEST_CASE("a program adds a PE of its own to the library") {
+  static PeUnit own = int8_unit();
+  own.name = "own";
+  add_pe(own);
+  REQUIRE(&find_pe("own") == &own);
+  REQUIRE_THROWS_WITH(find_pe("owm"), Catch::Contains("own"));
+  REQUIRE_THROWS_WITH(add_pe(own), Catch::Contains("registered twice: own"));
+  PeUnit without_function = int8_unit();
+  without_function.name = "empty";
+  without_function.tile = nullptr;
+  REQUIRE_THROWS_AS(add_pe(without_function), InternalError);
+  REQUIRE_FALSE(pe_library().contains("empty"));
+}
+
 }  // namespace
 }  // namespace nibble
