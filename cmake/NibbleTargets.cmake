@@ -42,7 +42,6 @@ function(nibble_test name)
     target_link_libraries(${name} PRIVATE nibble_test_main ${A_LINK})
   endif()
   target_link_libraries(${name} PRIVATE nibble_compile_options)
-  target_compile_definitions(${name} PRIVATE NIBBLE_SOURCE_DIR="${PROJECT_SOURCE_DIR}" NIBBLE_BINARY_DIR="${PROJECT_BINARY_DIR}")
   if(A_LABELS)
     set(A_LABELS LABELS ${A_LABELS})  # an empty value would swallow the next property
   endif()

@@ -8,6 +8,8 @@ shift
 launcher=()
 if command -v ccache >/dev/null; then
   launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  # What another clone compiled serves this one too; objects name their sources relative to the checkout.
+  export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$PWD} CCACHE_NOHASHDIR=1
 fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

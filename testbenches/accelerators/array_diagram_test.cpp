@@ -8,6 +8,7 @@
 
 #include "accelerators/output_stationary_array_cycle.h"
 #include "accelerators/stationary_array_cycle.h"
+#include "testbenches/support/paths.h"
 
 using namespace nibble;
 
@@ -171,7 +172,7 @@ std::string output_diagram() {
 }
 
 void check_page(const std::string& diagram) {
-  std::ifstream file(NIBBLE_SOURCE_DIR "/docs/dataflow.md");
+  std::ifstream file(source_path("docs/dataflow.md"));
   REQUIRE(file);
   const std::string page((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   CHECK_THAT(page, Catch::Contains(diagram));

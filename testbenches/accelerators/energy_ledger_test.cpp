@@ -10,6 +10,7 @@
 #include "core/report.h"
 #include "dataflow/array_passes.h"
 #include "pe/gemm.h"
+#include "testbenches/support/paths.h"
 
 using namespace nibble;
 using Catch::Matchers::Contains;
@@ -47,7 +48,7 @@ CostBook book(const std::string& text = book_text) {
 
 /// 2 x 1 PEs at 500 MHz, 8 vector lanes, buffers of 2, 4 and 8 KiB.
 SystolicConfig smallest(const std::vector<std::string>& overrides = {}) {
-  ConfigNode node = ConfigNode::load(NIBBLE_SOURCE_DIR "/configs/accelerators/mant.yaml");
+  ConfigNode node = ConfigNode::load(source_path("configs/accelerators/mant.yaml"));
   for (const char* assignment : {"array.rows=2", "array.columns=1", "vector_unit.lanes=8", "buffers.weight_kib=2",
                                  "buffers.activation_kib=4", "buffers.output_kib=8", "quantizer.elements_per_cycle=4"})
     node.apply_override(assignment);
@@ -192,15 +193,14 @@ TEST_CASE("an entry in another unit is refused, an absent table is unknown") {
 }
 
 TEST_CASE("a machine whose formats need no quantizer has none") {
-  ConfigNode node = ConfigNode::load(NIBBLE_SOURCE_DIR "/configs/accelerators/fp16-array.yaml");
+  ConfigNode node = ConfigNode::load(source_path("configs/accelerators/fp16-array.yaml"));
   const SystolicConfig config = SystolicConfig::from(node);
   const PriceList prices = config.ledger().price(book());
   CHECK(area_sum(prices, "quantizer").value() == 0.0);
 }
 
 TEST_CASE("work beside older commands takes its slots from the cycles of the run, to the unit") {
-  const SystolicConfig config =
-      SystolicConfig::from(ConfigNode::load(NIBBLE_SOURCE_DIR "/configs/accelerators/mant.yaml"));
+  const SystolicConfig config = SystolicConfig::from(ConfigNode::load(source_path("configs/accelerators/mant.yaml")));
   EnergyLedger ledger = config.ledger();
   std::size_t idle = 0;
   while (ledger.activities()[idle].path() != "vector.idle")

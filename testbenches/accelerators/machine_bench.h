@@ -19,13 +19,14 @@
 #include "accelerators/simt/simt_config.h"
 #include "accelerators/systolic_config.h"
 #include "core/config_node.h"
+#include "testbenches/support/paths.h"
 #include "testbenches/support/protocol_monitor.h"
 
 namespace nibble::test {
 
 /// A systolic machine as configured, with `overrides` ("array.rows=8", ...).
 inline ConfigNode machine_node(const std::string& name, const std::vector<std::string>& overrides) {
-  ConfigNode node = ConfigNode::load("accelerators", NIBBLE_SOURCE_DIR "/configs/accelerators/" + name + ".yaml");
+  ConfigNode node = ConfigNode::load("accelerators", source_path("configs/accelerators/" + name + ".yaml"));
   for (const auto& assignment : overrides)
     node.apply_override(assignment);
   return node;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "testbenches/benchmarks/benchmarks.h"
+#include "testbenches/support/paths.h"
 
 namespace nibble {
 namespace {
@@ -46,7 +47,7 @@ void add_run(const std::string& machine, const std::string& model, const std::st
 
 void register_machine_benchmarks() {
   std::vector<std::string> machines;
-  for (const auto& entry : std::filesystem::directory_iterator(NIBBLE_SOURCE_DIR "/configs/accelerators"))
+  for (const auto& entry : std::filesystem::directory_iterator(source_path("configs/accelerators")))
     machines.push_back(entry.path().stem().string());
   std::sort(machines.begin(), machines.end());
   for (const std::string& machine : machines) {

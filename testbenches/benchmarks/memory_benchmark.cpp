@@ -15,6 +15,7 @@
 #include "memory/memory_system.h"
 #include "memory/trace_patterns.h"
 #include "testbenches/benchmarks/benchmarks.h"
+#include "testbenches/support/paths.h"
 
 namespace nibble {
 namespace {
@@ -22,7 +23,7 @@ namespace {
 class MemoryBench : public DmaListener {
  public:
   MemoryBench(const std::string& memory, const std::vector<std::string>& overrides, const DmaConfig& config) {
-    ConfigNode node = ConfigNode::load(std::string(NIBBLE_SOURCE_DIR) + "/configs/memories/" + memory + ".yaml");
+    ConfigNode node = ConfigNode::load(source_path("configs/memories/" + memory + ".yaml"));
     for (const std::string& assignment : overrides)
       node.apply_override(assignment);
     memory_ = make_memory(sc_core::sc_gen_unique_name("memory"), node, nullptr);
@@ -109,7 +110,7 @@ void add(const std::string& name, const std::string& memory, const std::vector<s
 /// The scheduler alone, without kernel and socket, driven as other simulators are: single bursts in order, at most one
 /// per clock, at most 128 at a time.
 void add_scheduler(const std::string& memory, const std::string& pattern) {
-  ConfigNode node = ConfigNode::load(std::string(NIBBLE_SOURCE_DIR) + "/configs/memories/" + memory + ".yaml");
+  ConfigNode node = ConfigNode::load(source_path("configs/memories/" + memory + ".yaml"));
   node.string("kind");
   node.string("summary");
   const DramDevice device = DramDevice::from(node);

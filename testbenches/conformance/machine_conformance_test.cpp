@@ -8,6 +8,7 @@
 #include "testbenches/accelerators/gemm_case.h"
 #include "testbenches/accelerators/machine_bench.h"
 #include "testbenches/conformance/random_pair.h"
+#include "testbenches/support/paths.h"
 
 using namespace nibble;
 using namespace nibble::test;
@@ -60,7 +61,7 @@ Descriptor tiled(const MachineBench& bench, Descriptor command) {
 /// Cycles, then bytes read and written, of each of two commands on `machines` machines with a DRAM each, side by side.
 std::vector<std::uint64_t> figures(unsigned machines) {
   const SystolicConfig config = mant_config();
-  const std::string file = std::string(NIBBLE_SOURCE_DIR) + "/configs/memories/ddr4-3200.yaml";
+  const std::string file = source_path("configs/memories/ddr4-3200.yaml");
   std::vector<std::unique_ptr<MemorySystem>> memories;
   std::vector<std::unique_ptr<MachineBench>> benches;
   for (unsigned i = 0; i < machines; ++i) {

@@ -11,6 +11,7 @@
 #include "memory/scratchpad_memory.h"
 #include "testbenches/memory/flat_device.h"
 #include "testbenches/support/dma_recorder.h"
+#include "testbenches/support/paths.h"
 
 using namespace nibble;
 using namespace nibble::test;
@@ -40,7 +41,7 @@ void check_memory(MemorySystem& memory, std::uint64_t seed, bool dmi = true) {
 }
 
 std::unique_ptr<MemorySystem> preset(const std::string& name) {
-  const std::string file = std::string(NIBBLE_SOURCE_DIR) + "/configs/memories/" + name + ".yaml";
+  const std::string file = source_path("configs/memories/" + name + ".yaml");
   return make_memory("memory", ConfigNode::load(file), nullptr);
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/config_node.h"
 #include "core/error.h"
+#include "testbenches/support/paths.h"
 
 using namespace nibble;
 namespace fs = std::filesystem;
@@ -51,8 +52,7 @@ bool listed(const std::string& kind, const std::string& name) {
 
 TEST_CASE("the variable comes before the working directory, and that before the source tree") {
   const Scratch here;
-  CHECK(find_config("technologies", "published-28nm") ==
-        fs::path(NIBBLE_SOURCE_DIR) / "configs/technologies/published-28nm.yaml");
+  CHECK(find_config("technologies", "published-28nm") == source_path("configs/technologies/published-28nm.yaml"));
   put("configs/technologies/published-28nm.yaml");
   CHECK(find_config("technologies", "published-28nm") == "configs/technologies/published-28nm.yaml");
   put("second/technologies/published-28nm.yaml");

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "testbenches/support/paths.h"
 
 using namespace nibble;
 using Catch::Matchers::Contains;
@@ -237,8 +238,7 @@ TEST_CASE("tables of other widths are met at their points and straight between t
 }
 
 TEST_CASE("the published book returns CACTI's figures for narrow and wide macros") {
-  const CostBook book =
-      CostBook::load(ConfigNode::load(std::string(NIBBLE_SOURCE_DIR) + "/configs/technologies/published-28nm.yaml"));
+  const CostBook book = CostBook::load(ConfigNode::load(source_path("configs/technologies/published-28nm.yaml")));
   CHECK(book.sram(128 * 1024, 256).read_pj == 41.54);
   CHECK(book.sram(128 * 1024, 64).read_pj == 17.97);
   CHECK(book.sram(512 * 1024, 512).write_pj == 216.7);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "dataflow/array_passes.h"
+#include "testbenches/support/paths.h"
 
 using namespace nibble;
 
@@ -21,7 +22,7 @@ struct Measured {
 
 /// Rows of one simulator. The file names commits and repositories.
 std::vector<Measured> measured(const std::string& simulator) {
-  std::ifstream file(NIBBLE_SOURCE_DIR "/testbenches/dataflow/systolic_reference.csv");
+  std::ifstream file(source_path("testbenches/dataflow/systolic_reference.csv"));
   REQUIRE(file);
   std::vector<Measured> rows;
   for (std::string line; std::getline(file, line);) {

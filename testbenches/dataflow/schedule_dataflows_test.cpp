@@ -13,6 +13,7 @@
 #include "core/units.h"
 #include "dataflow/schedule_model.h"
 #include "testbenches/dataflow/schedule_support.h"
+#include "testbenches/support/paths.h"
 
 using namespace nibble;
 
@@ -340,7 +341,7 @@ TEST_CASE(
 }
 
 TEST_CASE("docs/dataflow.md explains a choice between output orders with the figures of this code") {
-  std::ifstream file(NIBBLE_SOURCE_DIR "/docs/dataflow.md");
+  std::ifstream file(source_path("docs/dataflow.md"));
   REQUIRE(file);
   const std::string page((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   const ScheduleProblem problem = harmonia_problem(2048, 4096, 512);

@@ -15,6 +15,7 @@
 #include "core/units.h"
 #include "dataflow/schedule_model.h"
 #include "testbenches/dataflow/schedule_support.h"
+#include "testbenches/support/paths.h"
 
 using namespace nibble;
 
@@ -447,7 +448,7 @@ TEST_CASE("extreme shapes search without overflow") {
 }
 
 TEST_CASE("the tables of docs/dataflow.md show the figures of this code") {
-  std::ifstream file(NIBBLE_SOURCE_DIR "/docs/dataflow.md");
+  std::ifstream file(source_path("docs/dataflow.md"));
   REQUIRE(file);
   const std::string page((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   const auto check_row = [&](const std::string& name, const ScheduleProblem& problem, const Tiling& tiling,

@@ -14,6 +14,7 @@
 #include "formats/format.h"
 #include "formats/npy.h"
 #include "testbenches/formats/random_tensor.h"
+#include "testbenches/support/paths.h"
 
 using namespace nibble;
 namespace fs = std::filesystem;
@@ -63,8 +64,8 @@ class Comparison {
   /// Every difference, one per line.
   std::string differences() {
     write("cases.txt", cases_.str());
-    const std::string scripts = NIBBLE_SOURCE_DIR "/scripts/reference",
-                      script = NIBBLE_SOURCE_DIR "/testbenches/formats/compare_with_reference.py";
+    const std::string scripts = source_path("scripts/reference"),
+                      script = source_path("testbenches/formats/compare_with_reference.py");
     const std::string command =
         NIBBLE_PYTHON " '" + script + "' '" + scripts + "' '" + directory_.string() + "' > '" + path("log") + "' 2>&1";
     const int status = std::system(command.c_str());

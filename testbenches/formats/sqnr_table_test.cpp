@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "formats/npy.h"
+#include "testbenches/support/paths.h"
 #include "workloads/synthetic.h"
 
 using namespace nibble;
@@ -16,7 +17,7 @@ TEST_CASE("the script's tensors are the library's") {
   const fs::path folder = fs::temp_directory_path() / ("nibble_sqnr_table_test_" + std::to_string(::getpid()));
   fs::create_directory(folder);
   const std::string command =
-      NIBBLE_PYTHON " -B '" NIBBLE_SOURCE_DIR "/scripts/sqnr_table.py' --tensors '" + folder.string() + "'";
+      NIBBLE_PYTHON " -B '" + source_path("scripts/sqnr_table.py") + "' --tensors '" + folder.string() + "'";
   REQUIRE(std::system(command.c_str()) == 0);
   SyntheticTensor request;
   request.rows = 256;

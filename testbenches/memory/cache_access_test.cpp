@@ -9,6 +9,7 @@
 #include "memory/router.h"
 #include "testbenches/memory/cache_bench.h"
 #include "testbenches/support/odd_targets.h"
+#include "testbenches/support/paths.h"
 #include "testbenches/support/socket_driver.h"
 #include "testbenches/support/stalling_link.h"
 
@@ -332,8 +333,7 @@ TEST_CASE("statistics carry units and formulas, energy comes from the book") {
   CHECK(values.at("test.cache.longest_latency").value == Approx(47));
   CHECK(values.at("test.cache.traffic_ratio").value == 0.5);
   CHECK(values.at("test.cache.fill_bytes").unit == "byte");
-  const CostBook book =
-      CostBook::load(ConfigNode::load(std::string(NIBBLE_SOURCE_DIR) + "/configs/technologies/published-28nm.yaml"));
+  const CostBook book = CostBook::load(ConfigNode::load(source_path("configs/technologies/published-28nm.yaml")));
   const SramEnergy energy = other.cache.energy(book, 1e-6);
   CHECK(energy.read_pj == 0);
   CHECK(energy.leakage_pj == Approx(79.4e3));  // 79.4 mW for a microsecond

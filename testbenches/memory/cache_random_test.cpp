@@ -9,6 +9,7 @@
 #include "testbenches/memory/flat_device.h"
 #include "testbenches/support/dma_recorder.h"
 #include "testbenches/support/odd_targets.h"
+#include "testbenches/support/paths.h"
 #include "testbenches/support/protocol_monitor.h"
 #include "testbenches/support/socket_driver.h"
 #include "testbenches/support/stalling_link.h"
@@ -284,7 +285,7 @@ TEST_CASE("random traffic with stalls before memories that answer in any order")
 }
 TEST_CASE("random traffic over DRAM with banks and refresh") {
   check_shapes(12, 12, 0, 6, true, [](Random&, Odd&, Memories& memories) -> tlm::tlm_target_socket<>& {
-    const auto file = std::string(NIBBLE_SOURCE_DIR) + "/configs/memories/hbm2.yaml";
+    const auto file = source_path("configs/memories/hbm2.yaml");
     memories.push_back(make_memory(sc_core::sc_gen_unique_name("memory"), ConfigNode::load(file), nullptr));
     return memories.back()->target;
   });

@@ -6,11 +6,12 @@
 #include <vector>
 
 #include "memory/dram_device.h"
+#include "testbenches/support/paths.h"
 
 namespace nibble::test {
 
 inline DramDevice load_device(const std::string& name, const std::vector<std::string>& overrides = {}) {
-  ConfigNode node = ConfigNode::load(std::string(NIBBLE_SOURCE_DIR) + "/configs/memories/" + name + ".yaml");
+  ConfigNode node = ConfigNode::load(source_path("configs/memories/" + name + ".yaml"));
   for (const std::string& assignment : overrides)
     node.apply_override(assignment);
   node.string("kind");

@@ -9,6 +9,7 @@
 #include "core/table.h"
 #include "testbenches/memory/dram_devices.h"
 #include "testbenches/memory/dram_trace.h"
+#include "testbenches/support/paths.h"
 
 using namespace nibble;
 using namespace nibble::test;
@@ -41,7 +42,7 @@ struct Reference {
 /// 32 entries.
 std::map<std::string, Reference> references(const std::string& simulator = "", const std::string& scheduler = "") {
   std::map<std::string, Reference> all;
-  std::istringstream lines(read_file(std::string(NIBBLE_SOURCE_DIR) + "/testbenches/memory/dram_reference.csv"));
+  std::istringstream lines(read_file(source_path("testbenches/memory/dram_reference.csv")));
   for (std::string line; std::getline(lines, line);) {
     if (line.front() == '#' || line.rfind("simulator,", 0) == 0) continue;
     std::vector<std::string> cells;

@@ -10,6 +10,7 @@
 #include "testbenches/memory/dram_devices.h"
 #include "testbenches/memory/dram_trace.h"
 #include "testbenches/support/dma_recorder.h"
+#include "testbenches/support/paths.h"
 #include "testbenches/support/protocol_monitor.h"
 #include "testbenches/support/socket_driver.h"
 #include "testbenches/support/stalling_link.h"
@@ -21,7 +22,7 @@ using sc_core::sc_time;
 namespace {
 
 std::unique_ptr<MemorySystem> preset(const std::string& name) {
-  const auto file = std::string(NIBBLE_SOURCE_DIR) + "/configs/memories/" + name + ".yaml";
+  const auto file = source_path("configs/memories/" + name + ".yaml");
   return make_memory("memory", ConfigNode::load(file), nullptr);
 }
 

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "memory/flat_memory.h"
 #include "testbenches/support/dma_recorder.h"
+#include "testbenches/support/paths.h"
 #include "testbenches/support/socket_driver.h"
 
 using namespace nibble;
@@ -172,14 +173,14 @@ TEST_CASE("flat presets carry the published constants") {
       {"flat-prosperity", 64, 12.45}, {"flat-unicore-ddr4", 128, 8.7}, {"flat-unicore-hbm2", 1024, 1.57}};
   for (const Expected& expected : all) {
     CAPTURE(expected.name);
-    const auto file = std::string(NIBBLE_SOURCE_DIR) + "/configs/memories/" + expected.name + ".yaml";
+    const auto file = source_path(std::string("configs/memories/") + expected.name + ".yaml");
     auto memory = make_memory(sc_core::sc_gen_unique_name("memory"), ConfigNode::load(file), nullptr);
     CHECK(memory->peak_bandwidth() == Approx(expected.gbps * 1e9));
     CHECK(memory->energy().known);
     CHECK_FALSE(memory->source().empty());
     CHECK(FlatConfig::from(ConfigNode::load(file)).read_pj_per_bit == expected.read_pj_per_bit);
   }
-  const auto file = std::string(NIBBLE_SOURCE_DIR) + "/configs/memories/flat-64gbps.yaml";
+  const auto file = source_path("configs/memories/flat-64gbps.yaml");
   auto memory = make_memory("open", ConfigNode::load(file), nullptr);
   CHECK(memory->peak_bandwidth() == Approx(64e9));
   CHECK_FALSE(memory->energy().known);

@@ -8,6 +8,7 @@
 #include "memory/router.h"
 #include "memory/scratchpad_memory.h"
 #include "testbenches/support/dma_recorder.h"
+#include "testbenches/support/paths.h"
 #include "testbenches/support/protocol_monitor.h"
 #include "testbenches/support/socket_driver.h"
 #include "testbenches/support/stalling_link.h"
@@ -163,8 +164,7 @@ TEST_CASE("energy since the last reset, and a configuration with units") {
   ScratchpadMemoryConfig config;
   config.array = {256 * 1024, 2, 32, 1, 1, 0};
   ScratchpadMemory memory("memory", config);
-  const CostBook book =
-      CostBook::load(ConfigNode::load(std::string(NIBBLE_SOURCE_DIR) + "/configs/technologies/published-28nm.yaml"));
+  const CostBook book = CostBook::load(ConfigNode::load(source_path("configs/technologies/published-28nm.yaml")));
   SocketDriver driver("driver", [&](SocketDriver& io) {
     io.read(0, 128);
     io.wait(sc_time(1, sc_core::SC_US) - sc_core::sc_time_stamp());

@@ -7,6 +7,7 @@
 #include "core/config_node.h"
 #include "core/random.h"
 #include "memory/scratchpad.h"
+#include "testbenches/support/paths.h"
 
 using namespace nibble;
 
@@ -134,8 +135,7 @@ TEST_CASE("energy is accesses times the cost of one bank") {
 }
 
 TEST_CASE("energy and leakage come from the book's figures for one bank, with cell and temperature named") {
-  const CostBook book =
-      CostBook::load(ConfigNode::load(std::string(NIBBLE_SOURCE_DIR) + "/configs/technologies/published-28nm.yaml"));
+  const CostBook book = CostBook::load(ConfigNode::load(source_path("configs/technologies/published-28nm.yaml")));
   Scratchpad pad({256 * 1024, 2, 32, 1, 1});  // two banks of 128 KiB, 256 bits wide: a row of the table
   ScratchpadPattern p;
   p.count = 10;

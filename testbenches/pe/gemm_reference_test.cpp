@@ -13,6 +13,7 @@
 #include "formats/npy.h"
 #include "pe/pe_library.h"
 #include "testbenches/pe/operands.h"
+#include "testbenches/support/paths.h"
 
 namespace nibble {
 namespace {
@@ -64,10 +65,9 @@ class Comparison {
 
   std::string differences() {
     std::ofstream(path("cases.txt"), std::ios::binary) << cases_.str();
-    const std::string command = NIBBLE_PYTHON " '" NIBBLE_SOURCE_DIR
-                                              "/testbenches/pe/compare_gemms.py' '" NIBBLE_SOURCE_DIR
-                                              "/scripts/reference' '" +
-                                directory_.string() + "' > '" + path("log") + "' 2>&1";
+    const std::string command = NIBBLE_PYTHON " '" + source_path("testbenches/pe/compare_gemms.py") + "' '" +
+                                source_path("scripts/reference") + "' '" + directory_.string() + "' > '" + path("log") +
+                                "' 2>&1";
     const int status = std::system(command.c_str());
     return status == 0 ? "" : read_file(path("log")) + "exit status " + std::to_string(status);
   }

@@ -10,11 +10,12 @@
 #include "formats/rounding.h"
 #include "pe/pe_library.h"
 #include "testbenches/pe/golden_cases.h"
+#include "testbenches/support/paths.h"
 
 namespace nibble {
 namespace {
 
-const std::string directory = NIBBLE_SOURCE_DIR "/testbenches/pe/golden/";
+const std::string directory = source_path("testbenches/pe/golden/");
 
 using Case = test::GoldenCase;
 

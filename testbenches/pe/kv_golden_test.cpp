@@ -14,13 +14,14 @@
 #include "pe/rtq.h"
 #include "testbenches/pe/fp16_patterns.h"
 #include "testbenches/pe/golden_cases.h"
+#include "testbenches/support/paths.h"
 
 namespace nibble {
 namespace {
 
 const char* const other_vectors = std::getenv("NIBBLE_KV_GOLDEN");
 const std::string directory =
-    other_vectors != nullptr ? std::string(other_vectors) + "/" : NIBBLE_SOURCE_DIR "/testbenches/pe/golden_kv/";
+    other_vectors != nullptr ? std::string(other_vectors) + "/" : source_path("testbenches/pe/golden_kv/");
 
 Tensor input(const std::string& name) {
   return read_npy(directory + "inputs-" + name + ".npy");

@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "testbenches/accelerators/sanitized.h"
+#include "testbenches/support/paths.h"
 #include "testbenches/system/fidelity_support.h"
 
 using namespace nibble;
@@ -105,7 +106,7 @@ TEST_CASE("every machine in every dataflow: registers and closed forms, at least
     if (!sanitized) CHECK(all.shapes >= 60);
   }
   if (sanitized) return;
-  std::ifstream file(NIBBLE_SOURCE_DIR "/docs/validation.md");
+  std::ifstream file(source_path("docs/validation.md"));
   REQUIRE(file);
   const std::string page((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   CHECK_THAT(page, Catch::Contains(table));

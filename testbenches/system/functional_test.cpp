@@ -10,6 +10,7 @@
 #include "accelerators/functional_model.h"
 #include "accelerators/model_commands.h"
 #include "accelerators/platform.h"
+#include "testbenches/support/paths.h"
 #include "testbenches/system/composed_network.h"
 
 using namespace nibble;
@@ -147,7 +148,7 @@ TEST_CASE("parts of an attention take turns at the places of their scores", "[fu
 
 TEST_CASE("every machine has its functional test", "[functional]") {
   std::set<std::string> machines;
-  for (const auto& entry : std::filesystem::directory_iterator(NIBBLE_SOURCE_DIR "/configs/accelerators"))
+  for (const auto& entry : std::filesystem::directory_iterator(source_path("configs/accelerators")))
     machines.insert(entry.path().stem().string());
   CHECK(machines == tested_machines());
 }

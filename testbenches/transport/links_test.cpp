@@ -8,6 +8,7 @@
 #include "core/file.h"
 #include "testbenches/memory/flat_device.h"
 #include "testbenches/support/error_text.h"
+#include "testbenches/support/paths.h"
 #include "testbenches/support/socket_driver.h"
 
 using namespace nibble;
@@ -36,7 +37,7 @@ void simulate(const std::vector<std::string>& probes) {
 }
 
 std::string place(const std::string& name) {
-  return std::string(NIBBLE_BINARY_DIR) + "/links_test_" + name;
+  return binary_path("links_test_" + name);
 }
 
 }  // namespace

@@ -6,13 +6,14 @@
 #include <map>
 #include <string>
 
+#include "testbenches/support/paths.h"
 #include "testbenches/workloads/model_builders.h"
 
 using namespace nibble;
 
 namespace {
 
-const std::filesystem::path models = std::filesystem::path(NIBBLE_SOURCE_DIR) / "configs/models";
+const std::filesystem::path models = source_path("configs/models");
 
 LanguageModel load(const std::string& name) {
   return LanguageModel::from(ConfigNode::load(models / (name + ".yaml")));

@@ -17,13 +17,14 @@
 #include "accelerators/platform.h"
 #include "core/config_node.h"
 #include "formats/rounding.h"
+#include "testbenches/support/paths.h"
 
 using namespace nibble;
 
 namespace {
 
 std::string page(const std::string& name) {
-  std::ifstream file(std::string(NIBBLE_SOURCE_DIR) + "/docs/" + name);
+  std::ifstream file(source_path("docs/" + name));
   REQUIRE(file);
   std::ostringstream text;
   text << file.rdbuf();
