@@ -24,10 +24,10 @@ std::string script_data(const std::string& json) {
 
 HtmlPage::HtmlPage(const PageFrame& frame) : frame_(frame) {}
 
-void HtmlPage::section(const std::string& id, const std::string& heading) {
+void HtmlPage::section(const std::string& id, const std::string& heading, const std::string& short_name) {
   body_ += (sections_.empty() ? "" : "</section>\n") + std::string("<section id=\"") + html_escape(id) + "\">\n<h2>" +
            html_escape(heading) + "</h2>\n";
-  sections_.emplace_back(id, heading);
+  sections_.emplace_back(id, short_name.empty() ? heading : short_name);
 }
 
 void HtmlPage::paragraph(const std::string& text) {

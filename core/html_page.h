@@ -31,8 +31,8 @@ struct PageTile {
 class HtmlPage {
  public:
   explicit HtmlPage(const PageFrame& frame);
-  /// Begins a section that the list at the top of the page leads to.
-  void section(const std::string& id, const std::string& heading);
+  /// Begins a section that the list at the top of the page leads to, there by `short_name` unless it is empty.
+  void section(const std::string& id, const std::string& heading, const std::string& short_name = "");
   void paragraph(const std::string& text);
   void tiles(const std::vector<PageTile>& tiles);
   /// A place that the page's script draws `id` in. `description`: what a reader who does not see it gets; it stands

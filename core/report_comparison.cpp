@@ -18,7 +18,10 @@ std::string signed_percent(const std::optional<double>& share) {
 }
 
 std::string figure(const std::optional<double>& value) {
-  return value ? fixed(value, std::fabs(*value) < 100 ? 2 : 1) : "unknown";
+  if (!value) return "unknown";
+  const double size = std::fabs(*value);
+  if (size == 0 || size >= 0.01) return fixed(value, size < 100 ? 2 : 1);
+  return fixed(value, std::min(12, 2 + static_cast<int>(-std::floor(std::log10(size)))));
 }
 
 std::string range(const std::optional<double>& value, const std::optional<double>& low,
@@ -118,8 +121,32 @@ std::optional<double> ComparedFigure::unexplained() const {
   return rest;
 }
 
+namespace {
+
+using Groups = std::vector<std::pair<std::pair<std::string, std::string>, Figures>>;  ///< by name and unit
+
+/// Of a group of figures in two units, which has two sections; else empty.
+std::string unit_in_heading(const Groups& groups, const std::pair<std::string, std::string>& key) {
+  const auto of_name = [&](const auto& group) { return group.first.first == key.first; };
+  if (std::count_if(groups.begin(), groups.end(), of_name) == 1) return "";
+  return key.second == "x" ? ": ratios" : key.second == "%" ? ": shares" : ": " + key.second;
+}
+
+void begin_group(const ComparisonPage& page, const Groups& groups, std::size_t i, HtmlPage& html) {
+  const auto& key = groups[i].first;
+  const std::string unit = unit_in_heading(groups, key), id = "figures-" + std::to_string(i);
+  const auto known = std::find_if(page.groups.begin(), page.groups.end(),
+                                  [&](const ComparedGroup& group) { return group.name == key.first; });
+  if (known == page.groups.end()) return html.section(id, key.first + unit);
+  html.section(id, key.first + unit, known->short_name.empty() ? "" : known->short_name + unit);
+  const bool first = i == 0 || groups[i - 1].first.first != key.first;
+  if (first && !known->summary.empty()) html.paragraph(known->summary);
+}
+
+}  // namespace
+
 std::string comparison_html(const ComparisonPage& page) {
-  std::vector<std::pair<std::pair<std::string, std::string>, Figures>> groups;
+  Groups groups;
   for (const ComparedFigure& one : page.figures) {
     const std::pair<std::string, std::string> key{one.group, one.unit};
     auto place = std::find_if(groups.begin(), groups.end(), [&](const auto& group) { return group.first == key; });
@@ -132,7 +159,7 @@ std::string comparison_html(const ComparisonPage& page) {
   data.begin_object().key("groups").begin_array();
   for (std::size_t i = 0; i < groups.size(); ++i) {
     const auto& [key, figures] = groups[i];
-    html.section("figures-" + std::to_string(i), key.first);
+    begin_group(page, groups, i, html);
     html.chart(
         "group-" + std::to_string(i),
         key.first + (key.second.empty() ? "" : " (" + key.second + ")") +

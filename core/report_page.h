@@ -47,8 +47,16 @@ struct ComparedFigure {
   std::optional<double> unexplained() const;
 };
 
+/// What stands at the head of the figures of a group.
+struct ComparedGroup {
+  std::string name;        ///< ComparedFigure::group
+  std::string short_name;  ///< in the list of sections; empty: the name
+  std::string summary;     ///< a paragraph; empty: none
+};
+
 struct ComparisonPage {
   PageFrame frame;
+  std::vector<ComparedGroup> groups;    ///< where there is something to say; in any order
   std::vector<ComparedFigure> figures;  ///< groups in the order of their first figure
 };
 std::string comparison_html(const ComparisonPage& page);
@@ -65,7 +73,8 @@ struct SweepPoint {
   std::vector<std::string> settings;           ///< one per SweepPage::keys, as they were set
   std::vector<std::optional<double>> figures;  ///< one per SweepPage::figures
   std::vector<std::string> violated;           ///< the constraints that it does not meet
-  bool on_front = false;  ///< no other point that meets all constraints is as good in all objectives
+  std::string set;                             ///< of points that it is compared with: each set has a front of its own
+  bool on_front = false;  ///< no other point of its set that meets all constraints is as good in all objectives
 };
 
 /// A point that gave no figures.

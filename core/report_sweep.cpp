@@ -31,22 +31,60 @@ std::string cell(const std::optional<double>& value, const std::string& unit) {
   return value ? with_prefix(*value, unit) : "unknown";
 }
 
-Table front_table(const SweepPage& page) {
+/// The sets that points are compared in, in the order of the points.
+std::vector<std::string> sets_of(const SweepPage& page) {
+  std::vector<std::string> sets;
+  for (const SweepPoint& point : page.points) {
+    if (std::find(sets.begin(), sets.end(), point.set) == sets.end()) sets.push_back(point.set);
+  }
+  return sets;
+}
+
+/// Of one set: settings and objectives; the other figures are in the table of all points.
+Table front_table(const SweepPage& page, const std::string& set) {
   Table table;
   table.column("point");
   for (const std::string& key : page.keys)
     table.column(key, Table::Align::left);
-  for (const SweepFigure& figure : page.figures)
-    table.column(figure.name);
+  std::vector<std::size_t> shown;
+  for (const SweepObjective& objective : page.objectives) {
+    for (std::size_t i = 0; i < page.figures.size(); ++i) {
+      if (page.figures[i].name != objective.figure) continue;
+      shown.push_back(i);
+      table.column(objective.figure);
+    }
+  }
   for (const SweepPoint& point : page.points) {
-    if (!point.on_front) continue;
+    if (!point.on_front || point.set != set) continue;
     std::vector<std::string> row = {std::to_string(point.number)};
     row.insert(row.end(), point.settings.begin(), point.settings.end());
-    for (std::size_t i = 0; i < page.figures.size(); ++i)
+    for (const std::size_t i : shown)
       row.push_back(cell(point.figures[i], page.figures[i].unit));
     table.row(std::move(row));
   }
   return table;
+}
+
+Table meaning_table(const SweepPage& page) {
+  Table table;
+  table.column("figure", Table::Align::left).column("unit", Table::Align::left).column("meaning", Table::Align::left);
+  for (const SweepFigure& figure : page.figures)
+    table.row({figure.name, figure.unit, figure.meaning});
+  return table;
+}
+
+void write_fronts(const SweepPage& page, HtmlPage& html) {
+  html.section("front", "Pareto front");
+  if (std::none_of(page.points.begin(), page.points.end(), [](const SweepPoint& point) { return point.on_front; }))
+    return html.paragraph(page.objectives.empty() ? "No objectives were given." : "No point meets all constraints.");
+  const std::vector<std::string> sets = sets_of(page);
+  for (const std::string& set : sets) {
+    if (std::none_of(page.points.begin(), page.points.end(),
+                     [&](const SweepPoint& point) { return point.on_front && point.set == set; }))
+      continue;
+    html.table(front_table(page, set), (sets.size() > 1 && !set.empty() ? set + ": the points" : "The points") +
+                                           " that no other point beats in every objective");
+  }
 }
 
 Table failure_table(const SweepPage& page) {
@@ -74,6 +112,8 @@ JsonWriter sweep_data(const SweepPage& page) {
   };
   data.begin_object();
   texts("keys", page.keys);
+  const std::vector<std::string> sets = sets_of(page);
+  texts("sets", sets);
   data.key("figures").begin_array();
   for (const SweepFigure& figure : page.figures)
     data.begin_object().field("name", figure.name).field("unit", figure.unit).end_object();
@@ -89,7 +129,8 @@ JsonWriter sweep_data(const SweepPage& page) {
       data.value(value);
     data.end_array();
     texts("violated", point.violated);
-    data.field("front", point.on_front).end_object();
+    const auto set = std::find(sets.begin(), sets.end(), point.set);
+    data.field("set", static_cast<std::uint64_t>(set - sets.begin())).field("front", point.on_front).end_object();
   }
   data.end_array().end_object();
   return data;
@@ -119,27 +160,22 @@ std::string sweep_html(const SweepPage& page) {
   if (!page.points.empty() && !page.figures.empty()) {
     html.chart("scatter",
                "Every point of the sweep by two of its figures or settings. Diamonds are the Pareto front of the "
-               "objectives; grey triangles violate a constraint.");
+               "objectives" +
+                   std::string(sets_of(page).size() > 1 ? ", of each colour its own" : "") +
+                   "; grey triangles violate a constraint.");
   }
   html.begin_fold("All " + std::to_string(page.points.size()) + " points as a table");
   html.place("points");
   html.end_fold();
-  html.section("front", "Pareto front");
-  if (std::any_of(page.points.begin(), page.points.end(), [](const SweepPoint& point) { return point.on_front; })) {
-    html.table(front_table(page), "The points that no other point beats in every objective");
-  } else {
-    html.paragraph(page.objectives.empty() ? "No objectives were given." : "No point meets all constraints.");
+  if (!page.figures.empty()) {
+    html.begin_fold("What the figures are");
+    html.table(meaning_table(page), "Figures and their units");
+    html.end_fold();
   }
+  write_fronts(page, html);
   if (!page.failures.empty()) {
     html.section("failures", "Failures");
     html.table(failure_table(page), "Points that gave no figures");
-  }
-  if (!page.figures.empty()) {
-    html.section("meaning", "What the figures are");
-    std::vector<std::pair<std::string, std::string>> meanings;
-    for (const SweepFigure& figure : page.figures)
-      meanings.emplace_back(figure.name + (figure.unit.empty() ? "" : ", " + figure.unit), figure.meaning);
-    html.definitions(meanings);
   }
   return html.finish(sweep_data(page), page_assets::sweep_js);
 }

@@ -14,11 +14,15 @@ from page_browser import Browser
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RUN = ("run", "--accelerator", "mant", "--model", "llama-2-7b", "--prefill", "256", "--decode", "1")
+COMPARISON, SWEEP = ("compare", "mant-linear"), ("sweep", "mant-array")
 # Picture: command, theme, height in pixels.
 PICTURES = {
     "run-light": (RUN, "light", 1000),
-    "sweep-light": (("sweep", "mant-array"), "light", 860),
-    "comparison-dark": (("compare", "mant-linear"), "dark", 830),
+    "run-dark": (RUN, "dark", 1000),
+    "comparison-light": (COMPARISON, "light", 830),
+    "comparison-dark": (COMPARISON, "dark", 830),
+    "sweep-light": (SWEEP, "light", 1100),
+    "sweep-dark": (SWEEP, "dark", 1100),
 }
 LARGEST = 200_000  # bytes
 

@@ -64,8 +64,9 @@ std::string comparison_page(const std::vector<ExperimentResult>& results, const 
   page.frame.notes.push_back(
       "A difference above 15 % is taken apart by runs, step by step, each on top of those before it.");
   for (const ExperimentResult& result : results) {
-    if (!result.experiment->summary.empty())
-      page.frame.lead.push_back(result.experiment->name + ": " + result.experiment->summary);
+    const std::string& summary = result.experiment->summary;
+    if (!summary.empty() && results.size() == 1) page.frame.lead.push_back(summary);
+    if (results.size() > 1) page.groups.push_back({result.experiment->title, result.experiment->name, summary});
     for (const FigureResult& figure : result.figures)
       page.figures.push_back(compared(result, figure));
     page.frame.texts.emplace_back(result.experiment->name, comparison_text({result}));
@@ -100,6 +101,7 @@ std::string contest_page(const ExperimentResult& result, const std::string& comm
     point.figures = {row.measured.time_s, row.measured.energy(), area,
                      errors == result.errors.end() ? std::optional<double>() : errors->second.worst(),
                      row.measured.dram_bytes};
+    point.set = row.workload;
     point.on_front = row.best;
     page.points.push_back(point);
   }

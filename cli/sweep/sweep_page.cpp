@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/sweep/sweep_page.h"
 
+#include <set>
+#include <string>
 #include <utility>
 
 #include "cli/sweep/sweep_output.h"
@@ -15,11 +17,26 @@ struct Columns {
   std::vector<std::size_t> kinds;     ///< of figures
 };
 
-SweepPoint page_point(const SweepRun& run, const SweepRow& row, const Columns& columns) {
+/// Whether fronts differ in what their objectives leave out, beside the workload.
+enum class Sets { one, by_workload, by_front };
+
+Sets sets_of(const SweepRun& run) {
+  std::set<std::string> fronts, workloads;
+  for (const SweepRow& row : run.rows()) {
+    if (row.status != PointStatus::done) continue;
+    fronts.insert(row.front);
+    workloads.insert(run.workload(row));
+  }
+  if (fronts.size() < 2) return Sets::one;
+  return fronts.size() == workloads.size() ? Sets::by_workload : Sets::by_front;
+}
+
+SweepPoint page_point(const SweepRun& run, const SweepRow& row, const Columns& columns, Sets sets) {
   SweepPoint point;
   point.number = run.number(row);
   point.settings = row.point.values;
   point.violated = row.violated;
+  if (sets != Sets::one) point.set = sets == Sets::by_front && !row.front.empty() ? row.front : run.workload(row);
   point.on_front = row.on_front;
   for (const std::size_t i : columns.composed)
     point.figures.push_back(i < row.objectives.size() ? row.objectives[i] : std::nullopt);
@@ -55,11 +72,12 @@ std::string sweep_page(const SweepRun& run, const std::string& command) {
   }
   for (const Constraint& constraint : sweep.constraints)
     page.constraints.push_back(constraint.text());
+  const Sets sets = sets_of(run);
   for (const SweepRow& row : run.rows()) {
     if (row.status == PointStatus::failed) {
       page.failures.push_back({run.number(row), row.point.values, row.result.message});
     } else {
-      page.points.push_back(page_point(run, row, columns));
+      page.points.push_back(page_point(run, row, columns, sets));
     }
   }
   return sweep_html(page);

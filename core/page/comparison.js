@@ -23,9 +23,16 @@
       const most = Math.max(...figures.flatMap((one) => [one.ours, one.ours_high, one.published, one.published_high]).filter((v) => v !== null), 0);
       const least = Math.min(...figures.flatMap((one) => [one.ours, one.ours_low, one.published, one.published_low]).filter((v) => v !== null), 0);
       const bars = [["ours", "c1", -9], ["published", "c2", 9]];
-      const series = bars.map(([key, tint]) => ({ name: key, type: "bar", barWidth: 15, barGap: "20%", data: figures.map((one) => one[key]),
-        itemStyle: { color: colour(tint) }, label: { show: true, position: "insideLeft", distance: 5, color: key === "ours" && !page.dark() ? "#fff" : "#111",
-          fontSize: 11.5, textBorderColor: colour(tint), textBorderWidth: 3, formatter: ({ dataIndex }) => withPrefix(figures[dataIndex][key], group.unit) } }));
+      // A value stands in its bar, or behind a bar, or a range, that is too short for it.
+      const labelled = (one, key, tint) => {
+        const reach = Math.max(one[key], one[`${key}_high`] ?? 0);
+        const inside = one[key] > .12 * (most - least);
+        const dark_ink = key === "published" || page.dark();
+        return { value: one[key], label: inside ? { position: "insideLeft", distance: 5, color: dark_ink ? "#111" : "#fff", textBorderColor: colour(tint), textBorderWidth: 3 }
+          : { position: "right", distance: 6 + (reach > one[key] ? Math.round(900 * (reach - Math.max(one[key], 0)) / (most - least)) : 0), color: colour("ink") } };
+      };
+      const series = bars.map(([key, tint]) => ({ name: key, type: "bar", barWidth: 15, barGap: "20%", data: figures.map((one) => labelled(one, key, tint)),
+        itemStyle: { color: colour(tint) }, label: { show: true, fontSize: 11.5, formatter: ({ dataIndex }) => withPrefix(figures[dataIndex][key], group.unit) } }));
       for (const [key, , offset] of bars) {
         const ranges = figures.map((one, i) => [i, one[`${key}_low`] ?? one[key], one[`${key}_high`] ?? one[key]])
           .filter(([i, low, high]) => low !== null && high !== null && low !== high);

@@ -38,6 +38,9 @@ CONTRAST = """(() => {
 })()"""
 
 
+EVIL = "</script><b>&\"'"  # of sample_pages.cpp
+
+
 class Pages(program.ProgramTest):
     browser = None
 
@@ -108,7 +111,12 @@ class Pages(program.ProgramTest):
 
     def test_a_comparison(self):
         self.samples()
-        self.check_page("comparison.html", ["group-0", "parts-0", "group-1", "parts-1", "group-2"])
+        page = self.check_page("comparison.html", ["group-0", "parts-0", "group-1", "parts-1", "group-2"])
+        headings = page.evaluate("[...document.querySelectorAll('h2')].map((one) => one.textContent)")
+        self.assertEqual(headings[:3], ["linear layers", "all layers: ratios", "all layers: shares"])
+        links = page.evaluate("[...document.querySelectorAll('nav a')].map((one) => one.textContent)")
+        self.assertEqual(links[1:3], [f"all{EVIL}: ratios", f"all{EVIL}: shares"])
+        self.assertIn("0.0000641", page.evaluate("document.querySelector('#figures-2 td:nth-child(3)').textContent"))
 
     def test_a_sweep(self):
         self.samples()
@@ -126,6 +134,23 @@ class Pages(program.ProgramTest):
         page.evaluate("new Promise((done) => setTimeout(done, 50))")
         self.assertEqual(page.evaluate("document.querySelectorAll('#points tbody tr').length"), 120)
         self.check_clean(page, self.directory / "sweep.html")
+
+    def test_each_set_of_points_has_a_front_of_its_own(self):
+        self.samples()
+        colours = ("[...new Set([...document.querySelectorAll('.chart svg path')].map((one) => one.getAttribute('fill')))]"
+                   ".filter((one) => one && one.startsWith('rgb'))")
+        for name, sets, shown in (("sets-sweep.html", 3, 4), ("many-sets-sweep.html", 12, 12)):
+            with self.subTest(name):
+                page = self.check_page(name, ["scatter"])
+                select = "document.querySelectorAll('.controls select')[0]"
+                self.assertEqual(page.evaluate(f"{select}.options.length"), shown)
+                self.assertEqual(page.evaluate("document.querySelectorAll('#front table').length"), sets)
+                together = len(page.evaluate(colours))
+                page.evaluate(f"((select) => {{ select.selectedIndex = 1; select.dispatchEvent(new Event('change')); }})({select})")
+                self.check_charts(page, ["scatter"])
+                if sets == 3:
+                    self.assertGreaterEqual(together, 3)
+                    self.assertLess(len(page.evaluate(colours)), together)
 
     def test_tables_sort_by_value_and_keep_the_unknown_last(self):
         self.samples()

@@ -38,16 +38,18 @@ ComparisonPage comparison() {
   page.figures[1].ours = page.figures[1].ours_low = page.figures[1].ours_high = std::nullopt;
   page.figures[4].published_low = 0.5;
   ComparedFigure share;
-  share.group = "overhead";
+  share.group = "all layers";  // in another unit
   share.label = "quantizer";
   share.unit = "%";
   share.published = 0.3;
-  share.ours = 0.28;
+  share.ours = 0.0000641;
   page.figures.push_back(share);
+  page.groups = {{"all layers", "all" + evil, "What all layers are." + evil}};
   return page;
 }
 
-SweepPage sweep(std::uint64_t points) {
+/// With several sets the points are compared within them.
+SweepPage sweep(std::uint64_t points, std::uint64_t sets = 1) {
   SweepPage page;
   page.frame.title = "A sweep of " + std::to_string(points) + " points " + evil;
   page.frame.command = "nibble sweep";
@@ -66,11 +68,12 @@ SweepPage sweep(std::uint64_t points) {
     point.figures = {1e-3 / rows * (1 + random.uniform()), area, 0.2 + random.uniform() / 2};
     if (i % 50 == 7) point.figures[1] = std::nullopt;
     if (area > 3e6) point.violated = page.constraints;
+    if (sets > 1) point.set = "prefill: " + std::to_string(i % sets) + ", decode: 1" + evil;
     page.points.push_back(point);
   }
   for (SweepPoint& one : page.points) {
     const auto better = [&](const SweepPoint& other) {
-      return other.violated.empty() && other.figures[1] && other.figures[0] < one.figures[0] &&
+      return other.set == one.set && other.violated.empty() && other.figures[1] && other.figures[0] < one.figures[0] &&
              other.figures[1] < one.figures[1];
     };
     one.on_front =
@@ -92,6 +95,8 @@ int main(int argc, char** argv) {
   files.make_directory(directory);
   files.write(directory + "/comparison.html", comparison_html(comparison()));
   files.write(directory + "/sweep.html", sweep_html(sweep(120)));
+  files.write(directory + "/sets-sweep.html", sweep_html(sweep(120, 3)));
+  files.write(directory + "/many-sets-sweep.html", sweep_html(sweep(120, 12)));
   files.write(directory + "/large-sweep.html", sweep_html(sweep(4000)));
   files.write(directory + "/empty-sweep.html", sweep_html({}));
   files.write(directory + "/empty-comparison.html", comparison_html({}));
