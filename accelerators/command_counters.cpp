@@ -7,17 +7,6 @@
 namespace nibble {
 namespace {
 
-constexpr std::uint64_t CommandCounters::*cycle_sums[] = {
-    &CommandCounters::cycles,
-    &CommandCounters::compute_cycles,
-    &CommandCounters::fill_drain_cycles,
-    &CommandCounters::memory_stall_cycles,
-    &CommandCounters::output_stall_cycles,
-    &CommandCounters::exposed_quantizer_cycles,
-    &CommandCounters::weight_load_cycles,
-    &CommandCounters::hidden_cycles,
-};
-
 template <class Counts>
 void repeat_all(Counts& now, const Counts& before, std::uint64_t times) {
   for (std::size_t i = 0; i < now.size(); ++i)
@@ -76,11 +65,6 @@ void CommandCounters::spend(Cause cause, std::uint64_t spent, Stream stream) {
   }
 }
 
-void CommandCounters::quantize(std::uint64_t elements, std::uint64_t begin, std::uint64_t end) {
-  quantized_elements += elements;
-  if (observer_ != nullptr) observer_->quantized(elements, begin, end);
-}
-
 void CommandCounters::begin_beside(TimeBeside& time, std::uint64_t begin) {
   beside_ = &time;
   time.older = true;
@@ -121,11 +105,27 @@ void CommandCounters::hide_to(std::uint64_t position) {
   open.erase(open.begin(), open.begin() + static_cast<std::ptrdiff_t>(hidden));
 }
 
-void CommandCounters::repeat_cycles_since(const CommandCounters& before, std::uint64_t times) {
-  for (const auto sum : cycle_sums)
-    this->*sum += times * (this->*sum - before.*sum);
-  repeat_all(stall_by_stream, before.stall_by_stream, times);
-  repeat_all(output_stall_by_stream, before.output_stall_by_stream, times);
+void CommandCounters::repeat_cycles_since(const CommandCounters& before, std::uint64_t more, std::uint64_t compute) {
+  const std::uint64_t total = cycles, others = cycles - before.cycles - (compute_cycles - before.compute_cycles);
+  const std::uint64_t wanted = more - std::min(more, compute);
+  const auto grow = [&](std::uint64_t& sum, std::uint64_t from) {
+    const std::uint64_t measured = sum - from;
+    const std::uint64_t added = others == 0 ? 0 : measured / others * wanted + measured % others * wanted / others;
+    sum += added;
+    return added;
+  };
+  compute_cycles += compute;
+  cycles += compute + grow(fill_drain_cycles, before.fill_drain_cycles) +
+            grow(exposed_quantizer_cycles, before.exposed_quantizer_cycles);
+  grow(weight_load_cycles, before.weight_load_cycles);
+  for (std::size_t i = 0; i < stream_count; ++i) {
+    const std::uint64_t memory = grow(stall_by_stream[i], before.stall_by_stream[i]);
+    const std::uint64_t output = grow(output_stall_by_stream[i], before.output_stall_by_stream[i]);
+    memory_stall_cycles += memory;
+    output_stall_cycles += output;
+    cycles += memory + output;
+  }
+  repeated_cycles += cycles - total;
 }
 
 void CommandCounters::repeat_since(const CommandCounters& before, std::uint64_t times) {
@@ -145,14 +145,15 @@ void CommandCounters::repeat_since(const CommandCounters& before, std::uint64_t 
       &CommandCounters::overflows,
       &CommandCounters::saturated_groups,
   };
+  constexpr std::size_t cycle_sums = 8;
   // A new counter is to be repeated, too.
   static_assert(sizeof(CommandCounters) == 2 * sizeof(std::uintptr_t) + sizeof(SimtWork) +
-                                               sizeof(std::uint64_t) * (3 + std::size(cycle_sums) + std::size(sums) +
+                                               sizeof(std::uint64_t) * (3 + cycle_sums + std::size(sums) +
                                                                         std::size_t{4} * stream_count + most_modes + 5),
                 "begin, bytes read ahead and the observer's edge, sums, arrays; status and four of the repetition "
                 "itself; multiprocessors "
                 "simulate every slice");
-  repeat_cycles_since(before, times);
+  repeat_cycles_since(before, times * (cycles - before.cycles), times * (compute_cycles - before.compute_cycles));
   for (const auto sum : sums)
     this->*sum += times * (this->*sum - before.*sum);
   repeat_all(macs_by_mode, before.macs_by_mode, times);

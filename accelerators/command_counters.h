@@ -80,8 +80,10 @@ struct CommandCounters {
   /// The next `spent` cycles of the command, in the order of time; `stream`: of a stall.
   void spend(Cause cause, std::uint64_t spent, Stream stream = Stream::command);
 
-  /// `elements` are encoded while they leave the unit, from edge `begin` to `end`.
-  void quantize(std::uint64_t elements, std::uint64_t begin, std::uint64_t end);
+  /// `elements`, which are counted, are encoded while they leave the unit, from edge `begin` to `end`.
+  void quantizing(std::uint64_t elements, std::uint64_t begin, std::uint64_t end) {
+    if (observer_ != nullptr) observer_->quantized(elements, begin, end);
+  }
   /// From edge `edge` on, `observer` (nullptr: nobody) is told what is spent and encoded.
   void watch(SpendObserver* observer, std::uint64_t edge) {
     observer_ = observer;
@@ -140,9 +142,10 @@ struct CommandCounters {
   std::uint64_t repeated_cycles = 0, repeated_read_bytes = 0, repeated_write_bytes = 0;
   double repeat_difference = 0;  ///< between the two halves of what stands for it, relative
 
-  /// What was counted since `before` counts `times` more: everything, or cycles only.
+  /// What was counted since `before` counts `times` more: everything.
   void repeat_since(const CommandCounters& before, std::uint64_t times);
-  void repeat_cycles_since(const CommandCounters& before, std::uint64_t times);
+  /// The cycles alone stand for `more`, of which `compute` are of that cause and the others in proportion.
+  void repeat_cycles_since(const CommandCounters& before, std::uint64_t more, std::uint64_t compute);
 
  private:
   static constexpr std::uint64_t zero = 0;

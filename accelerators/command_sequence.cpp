@@ -11,10 +11,6 @@ namespace {
 
 namespace reg = control_register;
 
-/// Commands whose descriptors are fetched and that have not completed. [D] two run, two wait for older ones to
-/// complete, and behind each of the units' next ones another may lie: the ring is read no further ahead than that.
-constexpr std::size_t window_commands = 8;
-
 }  // namespace
 
 std::optional<std::uint64_t> Accelerator::descriptor_address(std::size_t ahead) const {

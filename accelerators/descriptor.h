@@ -40,6 +40,9 @@ constexpr std::uint64_t descriptor_bytes = NIBBLE_DESCRIPTOR_BYTES;
 constexpr std::uint32_t descriptor_version = NIBBLE_DESCRIPTOR_VERSION;
 /// Largest `independent` and `weights_ready` of a descriptor.
 constexpr unsigned most_independent = 15;
+/// Commands whose descriptors are fetched and that have not completed. [D] two run, two wait for older ones to
+/// complete, and behind each of the units' next ones another may lie: the ring is read no further ahead than that.
+constexpr std::size_t window_commands = 8;
 /// Columns per block of operands without groups along the columns (FP16, FP32, int8-channel), unless they say
 /// otherwise, so that tiles of 64-element groups are contiguous.
 constexpr std::uint64_t column_blocking = 64;

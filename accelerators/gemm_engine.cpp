@@ -180,7 +180,10 @@ void GemmEngine::run_transaction(GemmProgress& progress) {
   while (wait_for_operands(progress)) {
     const LoadedJob job = *loader_.front();
     if (stretches.ended() || neighbours_ == nullptr || neighbours_->alone()) {
-      stretches.enter(job.job, progress, loader_.schedule());
+      if (const auto stretch = stretches.enter(job.job, progress, loader_.schedule())) {
+        leave_out(progress, *stretch);
+        stretches.again();
+      }
     } else {
       stretches.interrupt(loader_.schedule().unit_of(job.job));
     }
@@ -189,7 +192,8 @@ void GemmEngine::run_transaction(GemmProgress& progress) {
     const ArrayInterval interval =
         timeline.place(progress.segments[job.segment].array, passes, operands, job.job.last_k);
     account_interval(progress, job, interval);
-    count_job(progress, job, passes, interval);
+    count_job(progress, job, passes);
+    quantize(progress, job, interval);
     if (!progress.command.timing_only) compute(progress, job);
 
     progress.started = true;
@@ -241,7 +245,8 @@ void GemmEngine::run_cycle(GemmProgress& progress) {
       const LoadedJob job = streamed.loaded;
       clock_.wait_until(now + 1);
       account_interval(progress, job, streamed.interval);
-      count_job(progress, job, streamed.passes, streamed.interval);
+      count_job(progress, job, streamed.passes);
+      quantize(progress, job, streamed.interval);
       progress.started = true;
       progress.end = streamed.interval.end;
       const bool stores = (streamed.store = announce(progress, job.job)).has_value();
@@ -324,8 +329,7 @@ ArrayPasses GemmEngine::passes_of(const GemmProgress& progress, const LoadedJob&
   return {loaded.job.m, loaded.job.k, loaded.job.n, plan.array, plan.sum_extent};
 }
 
-void GemmEngine::count_job(const GemmProgress& progress, const LoadedJob& loaded, const ArrayPasses& passes,
-                           const ArrayInterval& interval) const {
+void GemmEngine::count_job(const GemmProgress& progress, const LoadedJob& loaded, const ArrayPasses& passes) const {
   CommandCounters& counters = progress.counters;
   const Descriptor& command = progress.command;
   const TileJob& job = loaded.job;
@@ -346,12 +350,18 @@ void GemmEngine::count_job(const GemmProgress& progress, const LoadedJob& loaded
   counters.output_buffer_write += tile_bytes * (stay ? (job.last_k ? 1 : 0) : passes.per_output());
   if (!stay) counters.output_buffer_read += tile_bytes * (passes.per_output() - (job.first_k ? 1 : 0));
   if (job.last_k || job.spill) counters.output_buffer_read += tile_bytes;
-  if (job.last_k && !is_plain(command.c.format)) {
-    // Sums that move come out while their rows pass, so many cycles later; those that stay, when all are complete.
-    const std::uint64_t result = std::max(interval.result, interval.end);
-    const std::uint64_t first = stay ? interval.end : interval.start + (result - interval.end);
-    counters.quantize(job.m * job.n, first, result + quantizer_latency(command));
-  }
+  if (job.last_k && !is_plain(command.c.format)) counters.quantized_elements += job.m * job.n;
+}
+
+/// Tells who watches when the quantizer encodes the results of the job.
+void GemmEngine::quantize(const GemmProgress& progress, const LoadedJob& loaded, const ArrayInterval& interval) const {
+  const TileJob& job = loaded.job;
+  if (!job.last_k || is_plain(progress.command.c.format)) return;
+  // Sums that move come out while their rows pass, so many cycles later; those that stay, when all are complete.
+  const bool stay = progress.segments[loaded.segment].array.dataflow == Dataflow::output_stationary;
+  const std::uint64_t result = std::max(interval.result, interval.end);
+  const std::uint64_t first = stay ? interval.end : interval.start + (result - interval.end);
+  progress.counters.quantizing(job.m * job.n, first, result + quantizer_latency(progress.command));
 }
 
 void GemmEngine::compute(GemmProgress& progress, const LoadedJob& loaded) {
@@ -390,30 +400,36 @@ void GemmEngine::multiply(GemmProgress& progress, const QuantizedTensor& activat
   }
 }
 
-/// Takes its place among the stores: what a finished tile, or the partial sums of one, will write. nullopt: nothing.
-std::optional<std::uint64_t> GemmEngine::announce(GemmProgress& progress, const TileJob& job) {
+/// What a finished tile, or the partial sums of one, will write. nullopt: nothing.
+std::optional<GemmEngine::Store> GemmEngine::store_of(GemmProgress& progress, const TileJob& job) const {
   const Descriptor& command = progress.command;
-  if (job.spill) return writer_.announce({partial_sum_run(command, job)}, Stream::partial_sum);
+  if (job.spill) return Store{{partial_sum_run(command, job)}, Stream::partial_sum, 0};
   if (!job.last_k) return std::nullopt;
   progress.elements_done += job.m * job.n;
   const Stream stream = progress.result_stream();
-  if (command.c.on_chip) return move_on_chip(progress, job);
+  if (command.c.on_chip) {
+    // To the activation buffer, through its port.
+    const std::uint64_t bytes = command.c.layout(0).tile_bytes(job.m, job.n0, job.n);
+    progress.counters.activation_buffer_write += bytes;
+    return Store{{}, stream, ceil_div(bytes, config_.score_port_bytes())};
+  }
   if (command.stream_bytes == 0)
-    return writer_.announce(result_runs(command, job.instance, {job.m0, job.m, job.n0, job.n}), stream);
+    return Store{result_runs(command, job.instance, {job.m0, job.m, job.n0, job.n}), stream, 0};
   const std::uint64_t share = progress.stream_share();
   MemoryRun run;
   run.address = command.c.address + progress.stream_written;
   run.row_bytes = run.stride = share - progress.stream_written;
   progress.stream_written = share;
   if (run.row_bytes == 0) return std::nullopt;
-  return writer_.announce({run}, stream);
+  return Store{{run}, stream, 0};
 }
 
-/// Results go to the activation buffer, through its port.
-std::uint64_t GemmEngine::move_on_chip(GemmProgress& progress, const TileJob& job) {
-  const std::uint64_t bytes = progress.command.c.layout(0).tile_bytes(job.m, job.n0, job.n);
-  progress.counters.activation_buffer_write += bytes;
-  return writer_.announce_on_chip(ceil_div(bytes, config_.score_port_bytes()), progress.result_stream());
+/// Takes its place among the stores. nullopt: it writes nothing.
+std::optional<std::uint64_t> GemmEngine::announce(GemmProgress& progress, const TileJob& job) {
+  auto store = store_of(progress, job);
+  if (!store) return std::nullopt;
+  if (store->port_cycles > 0) return writer_.announce_on_chip(store->port_cycles, store->stream);
+  return writer_.announce(std::move(store->runs), store->stream);
 }
 
 std::vector<std::uint8_t> GemmEngine::result_bytes(GemmProgress& progress, const TileJob& job,

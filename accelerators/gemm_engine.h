@@ -60,18 +60,27 @@ class GemmEngine final : public MatrixEngine {
   void output_stall(GemmProgress& progress);
   bool settle(std::uint64_t edge, const std::function<bool()>& done);
   void account_interval(GemmProgress& progress, const LoadedJob& job, const ArrayInterval& interval) const;
-  void count_job(const GemmProgress& progress, const LoadedJob& job, const ArrayPasses& passes,
-                 const ArrayInterval& interval) const;
+  void count_job(const GemmProgress& progress, const LoadedJob& job, const ArrayPasses& passes) const;
+  void quantize(const GemmProgress& progress, const LoadedJob& job, const ArrayInterval& interval) const;
   static ArrayPasses passes_of(const GemmProgress& progress, const LoadedJob& job);
   void compute(GemmProgress& progress, const LoadedJob& job);
   void multiply(GemmProgress& progress, const QuantizedTensor& activation, const QuantizedTensor& weight);
   static std::vector<std::uint8_t> result_bytes(GemmProgress& progress, const TileJob& job,
                                                 const std::vector<float>& accumulators);
   std::optional<std::uint64_t> announce(GemmProgress& progress, const TileJob& job);
-  std::uint64_t move_on_chip(GemmProgress& progress, const TileJob& job);
+  /// What a job hands over: runs in memory, or cycles of the port on chip.
+  struct Store {
+    std::vector<MemoryRun> runs;
+    Stream stream = Stream::output;
+    std::uint64_t port_cycles = 0;
+  };
+  std::optional<Store> store_of(GemmProgress& progress, const TileJob& job) const;
   void release(GemmProgress& progress, std::uint64_t store, const TileJob& job, const std::vector<float>* accumulators,
                std::uint64_t result_cycle);
   void drain(GemmProgress& progress);
+  // gemm_repetition.cpp
+  std::uint64_t units_alike(const GemmProgress& progress, const EqualStretches::Stretch& stretch) const;
+  void leave_out(GemmProgress& progress, const EqualStretches::Stretch& stretch);
   std::uint64_t quantizer_latency(const Descriptor& command) const;
 
   const SystolicConfig& config_;

@@ -21,9 +21,10 @@ struct LoweredCommand {
   std::uint64_t macs = 0;              ///< needed
   std::uint64_t compulsory_bytes = 0;  ///< operands moved once
   std::uint64_t repeated_layers = 0;   ///< layers behind this one that get its figures (model_commands.h)
+  bool compared_layer = false;         ///< and the layer before is equal to it
   std::uint64_t round = 0;             ///< of an attention in rounds, from 1 on: rounds may be equal; 0: of none
   std::uint64_t repeated_rounds = 0;   ///< rounds behind this one that get its figures (model_commands.h)
-  bool second_half = false;            ///< it belongs to that of the stretch of rounds that stands for them
+  bool measured_round = false;         ///< of a stretch of them; those of its second half stand for others
   /// Tensors of the network, by name; `weights`: the cache that W is, empty for constants.
   std::vector<std::string> reads, writes;
   std::string weights;

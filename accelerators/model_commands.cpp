@@ -6,13 +6,21 @@
 #include <utility>
 #include <vector>
 
+#include "accelerators/descriptor.h"
 #include "core/units.h"
 
 namespace nibble {
 namespace {
 
+/// Further back than that no command is in the window.
+std::uint8_t in_window(std::uint8_t commands) {
+  return std::min(commands, static_cast<std::uint8_t>(window_commands - 1));
+}
+
 Descriptor without_addresses(Descriptor d) {
   d.a.address = d.w.address = d.c.address = d.scratch_address = 0;
+  d.independent = in_window(d.independent);
+  d.weights_ready = in_window(d.weights_ready);
   for (auto& part : d.continuations)
     part.address = 0;
   return d;
@@ -61,13 +69,12 @@ std::optional<LoweredCommand> ModelCommands::next() {
   return command;
 }
 
-/// What is different at its edges, by the layer before and the one behind, makes no difference.
-bool ModelCommands::takes_long(const Layer& layer) const {
-  constexpr double many_cycles = 1 << 24;  // [D] a hundred times what the first tiles of a layer's weights take
-  double cycles = 0;
+/// At least so many cycles.
+bool ModelCommands::takes(const Layer& layer, std::uint64_t cycles) const {
+  double least = 0;
   for (const LoweredCommand& command : layer)
-    cycles += lowering_.least_cycles(command) * static_cast<double>(1 + command.repeated_rounds);
-  return cycles >= many_cycles;
+    least += lowering_.least_cycles(command) * static_cast<double>(1 + command.repeated_rounds);
+  return least >= static_cast<double>(cycles);
 }
 
 /// Every layer is lowered, also those that are not simulated: their operands have places in memory.
@@ -85,26 +92,33 @@ void ModelCommands::lower_pass() {
   layers.back() = without_equal_rounds(std::move(layers.back()));
   for (std::size_t i = 0; i < layers.size();) {
     std::size_t end = i + 1;
-    if (end < layers.size() &&
-        (same_layer(layers[i], layers[end]) || (takes_long(layers[i]) && same_but_order(layers[i], layers[end]))))
+    if (end < layers.size() && (same_layer(layers[i], layers[end]) ||
+                                (takes(layers[i], long_cycles) && same_but_order(layers[i], layers[end]))))
       ++end;
     while (end > i + 1 && end < layers.size() && same_layer(layers[end], layers[i + 1]))
       ++end;
-    const bool repeats = repetition_.layers && end - i > 2;
-    emit(layers[i], 0);
-    if (repeats) emit(layers[i + 1], end - i - 2);
+    const std::size_t equal = end - i;
+    const bool repeats = repetition_.layers && equal > 2, first_stands = repeats && takes(layers[i], very_long_cycles);
+    emit(layers[i], first_stands ? equal - 1 : 0, false);
+    if (repeats && !first_stands) emit(layers[i + 1], equal - 2, true);
     i = repeats ? end : i + 1;
   }
 }
 
-/// Rounds like that of the commands [begin, end) that take at least `cycles`.
-std::uint64_t ModelCommands::rounds_of(std::uint64_t cycles, const Layer& layer, std::size_t begin,
-                                       std::size_t end) const {
+/// That the commands [begin, end) take, the units side by side.
+double ModelCommands::least_cycles(const Layer& layer, std::size_t begin, std::size_t end) const {
   double by_unit[2] = {0, 0};
   for (std::size_t i = begin; i < end; ++i)
     by_unit[layer[i].descriptor.opcode == Opcode::gemm ? 0 : 1] += lowering_.least_cycles(layer[i]);
-  const double least = std::max({by_unit[0], by_unit[1], 1.0});
-  return static_cast<std::uint64_t>(std::ceil(static_cast<double>(cycles) / least));
+  return std::max({by_unit[0], by_unit[1], 1.0});
+}
+
+/// The rounds of its attention before the command `begin`.
+double ModelCommands::settled_before(const Layer& layer, std::size_t begin) const {
+  std::size_t first = begin;
+  while (first > 0 && layer[first - 1].round != 0 && layer[first - 1].round < layer[begin].round)
+    --first;
+  return first == begin ? 0 : least_cycles(layer, first, begin);
 }
 
 ModelCommands::Layer ModelCommands::without_equal_rounds(Layer layer) const {
@@ -127,17 +141,20 @@ ModelCommands::Layer ModelCommands::without_equal_rounds(Layer layer) const {
       ++rounds;
     std::uint64_t first = rounds, half = 1;
     if (rounds > 3) {
-      first = rounds_of(settling_cycles, layer, begin, end);
-      half = rounds_of(EqualStretches::half_cycles, layer, begin, end);
+      const double one = least_cycles(layer, begin, end);
+      const auto rounds_of = [&](double cycles) { return static_cast<std::uint64_t>(std::ceil(cycles / one)); };
+      first = rounds_of(std::max(0.0, static_cast<double>(settling_cycles) - settled_before(layer, begin)));
+      half = rounds_of(static_cast<double>(EqualStretches::half_cycles));
     }
-    const std::uint64_t behind = rounds - std::min(rounds, first + 1);  // the last one is simulated
-    const std::uint64_t times = behind / (2 * half);                    // the stretch itself among them
+    const std::uint64_t second = first + half;                           // begins the second half
+    const std::uint64_t behind = rounds - std::min(rounds, second + 1);  // the last one is simulated
+    const std::uint64_t times = behind / half;                           // the half itself among them
     for (std::uint64_t i = 0; i < rounds; ++i) {
-      const bool measured = times > 1 && i >= first && i < first + times * 2 * half;
-      if (measured && i >= first + 2 * half) continue;
+      if (times > 1 && i >= second + half && i < second + times * half) continue;
+      const bool measured = times > 1 && i >= first && i < second + half;
       for (auto command = round_at(i); command != round_at(i + 1); ++command) {
-        command->repeated_rounds = measured ? times - 1 : 0;
-        command->second_half = measured && i >= first + half;
+        command->measured_round = measured;
+        command->repeated_rounds = measured && i >= second ? times - 1 : 0;
         out.push_back(std::move(*command));
       }
     }
@@ -146,9 +163,10 @@ ModelCommands::Layer ModelCommands::without_equal_rounds(Layer layer) const {
   return out;
 }
 
-void ModelCommands::emit(Layer& layer, std::uint64_t repeated) {
+void ModelCommands::emit(Layer& layer, std::uint64_t repeated, bool compared) {
   for (LoweredCommand& command : layer) {
     command.repeated_layers = repeated;
+    command.compared_layer = compared;
     commands_.push_back(std::move(command));
   }
 }

@@ -26,12 +26,13 @@ struct Repetition {
 ///
 /// The layers of a transformer mostly give the machine equal commands at other addresses. Of a run of three or more
 /// such layers in a pass, the first two are simulated, and the second, which starts with the memory's rows and queues
-/// as a layer leaves them, stands for the rest (LoweredCommand::repeated_layers).
+/// as a layer leaves them, stands for the rest (LoweredCommand::repeated_layers); of layers that take very_long_cycles
+/// the first does.
 ///
 /// Within a layer an attention that is lowered in rounds (parts of its instances, the softmax of one beside the
-/// products of others) mostly has equal ones. The first settling_cycles of a run of them are simulated, and a stretch
-/// of those behind, two halves of at least EqualStretches::half_cycles. It stands for as many whole stretches behind it
-/// as there are (LoweredCommand::repeated_rounds); what is left, the last round among it, is simulated.
+/// products of others) mostly has equal ones. The first settling_cycles of its rounds are simulated, and a stretch of
+/// equal ones behind, two halves of at least EqualStretches::half_cycles. The second one stands for as many like it as
+/// there are (LoweredCommand::repeated_rounds); what is left, the last round among it, is simulated.
 class ModelCommands {
  public:
   ModelCommands(ModelLowering& lowering, const LanguageModel& model, const Scenario& scenario, Repetition repetition);
@@ -43,14 +44,21 @@ class ModelCommands {
   /// [D] the unit with less work gains on the other round by round, until it waits for its results; what a round takes
   /// is settled before, but not which of its operators is hidden under which. A few dozen of the shortest rounds.
   static constexpr std::uint64_t settling_cycles = 8 * EqualStretches::half_cycles;
+  /// Of a layer: what is different at its edges, by the layer before and the one behind, makes no difference to which
+  /// of two equal layers it is. [D] a hundred times what the first tiles of a layer's weights take.
+  static constexpr std::uint64_t long_cycles = 1 << 24;
+  /// Nor does it to what the layer takes. [D] what the first tiles take is then below EqualStretches::tolerance twice
+  /// over.
+  static constexpr std::uint64_t very_long_cycles = std::uint64_t{1} << 29;
 
  private:
   using Layer = std::deque<LoweredCommand>;
   void lower_pass();
-  void emit(Layer& layer, std::uint64_t repeated);
-  bool takes_long(const Layer& layer) const;
+  void emit(Layer& layer, std::uint64_t repeated, bool compared);
+  bool takes(const Layer& layer, std::uint64_t cycles) const;
   Layer without_equal_rounds(Layer layer) const;
-  std::uint64_t rounds_of(std::uint64_t cycles, const Layer& layer, std::size_t begin, std::size_t end) const;
+  double least_cycles(const Layer& layer, std::size_t begin, std::size_t end) const;
+  double settled_before(const Layer& layer, std::size_t begin) const;
 
   ModelLowering& lowering_;
   const LanguageModel& model_;

@@ -108,11 +108,12 @@ void RunRecords::add(const LoweredCommand& command, std::uint64_t begin_cycle, c
 
 void RunRecords::count_round(const LoweredCommand& command, std::uint64_t cycles) {
   if (command.round > 0) ++in_rounds_;
-  if (command.repeated_rounds == 0 || (in_second_half_ && !command.second_half)) end_stretch();
-  if (command.repeated_rounds == 0) return;
+  const bool second_half = command.repeated_rounds > 0;
+  if (!command.measured_round || (in_second_half_ && !second_half)) end_stretch();
+  if (!command.measured_round) return;
   left_out_ += command.repeated_rounds;
-  in_second_half_ = command.second_half;
-  halves_[command.name][command.second_half ? 1 : 0] += cycles;
+  in_second_half_ = second_half;
+  halves_[command.name][second_half ? 1 : 0] += cycles;
 }
 
 void RunRecords::end_stretch() {
@@ -148,8 +149,10 @@ void RunRecords::repeat() {
   }
   shift_ += copies * span;
   copied_ += copies * repeated_.size();
-  const auto cycles = static_cast<double>(layer_cycles_);
-  difference_ = std::max(difference_, std::abs(cycles - static_cast<double>(cycles_before_)) / cycles);
+  if (repeated_.front().command.compared_layer) {
+    const auto cycles = static_cast<double>(layer_cycles_);
+    difference_ = std::max(difference_, std::abs(cycles - static_cast<double>(cycles_before_)) / cycles);
+  }
   repeated_.clear();
 }
 
@@ -164,18 +167,19 @@ void RunRecords::finish() {
 void RunRecords::note_layers() {
   report_.notes.push_back(std::to_string(simulated_) + " of " + std::to_string(simulated_ + copied_) +
                           " commands were simulated: of three or more equal layers the first two, the second of which "
-                          "stands for the rest; the two differ by at most " +
+                          "stands for the rest, and of very long ones the first alone; the two differ by at most " +
                           percent(difference_) +
                           " % in cycles. The statistics of modules are of what was simulated. --every-layer simulates "
                           "all");
 }
 
 void RunRecords::note_rounds() {
-  report_.notes.push_back(std::to_string(in_rounds_) + " of " + std::to_string(in_rounds_ + left_out_) +
-                          " commands of attentions were simulated: a stretch of equal parts whose two halves differ by "
-                          "at most " +
-                          percent(round_difference_) + " % in cycles (one operator: " + percent(round_shift_) +
-                          " %) stands for those behind it. --every-tile simulates all");
+  report_.notes.push_back(
+      std::to_string(in_rounds_) + " of " + std::to_string(in_rounds_ + left_out_) +
+      " commands of attentions were simulated: of a stretch of equal parts, whose two halves differ "
+      "by at most " +
+      percent(round_difference_) + " % in cycles (one operator: " + percent(round_shift_) +
+      " %), the second stands for the parts behind it. --every-tile simulates all");
 }
 
 void RunRecords::note_stretches() {

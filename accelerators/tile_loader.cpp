@@ -229,7 +229,7 @@ bool TileLoader::issue_one(LoadedJob next) {
   if (load_activation && command.a.on_chip) {
     slots_[activation_slot].ready_cycle = 0;
   } else if (load_activation) {
-    load(activation_slot, tile_runs(command.a, job.instance, {job.m0, job.m, job.k0, job.k}), Stream::activation);
+    load(activation_slot, activation_runs(command, job), Stream::activation);
   }
   if (load_weight && weights_ahead_ > 0) {
     --weights_ahead_;
@@ -239,6 +239,10 @@ bool TileLoader::issue_one(LoadedJob next) {
   }
   if (job.refill) load(next.refill_slot, {partial_sum_run(command, job)}, Stream::partial_sum);
   return true;
+}
+
+std::vector<MemoryRun> TileLoader::activation_runs(const Descriptor& command, const TileJob& job) {
+  return tile_runs(command.a, job.instance, {job.m0, job.m, job.k0, job.k});
 }
 
 std::vector<MemoryRun> TileLoader::weight_runs(const Descriptor& command, const LoadedJob& job) {
@@ -280,22 +284,50 @@ void TileLoader::load(unsigned index, const std::vector<MemoryRun>& runs, Stream
 
 /// The slot waits for these pieces, which the command will have asked for.
 void TileLoader::occupy(unsigned index, const std::vector<Piece>& pieces, const Command& command) {
-  CommandCounters& counters = *command.counters;
   std::uint64_t total = 0;
   for (const Piece& piece : pieces) {
-    counters.read_bytes[static_cast<unsigned>(piece.stream)] += piece.run.bytes();
+    count(index, piece.run.bytes(), piece.stream, *command.counters);
     total += piece.run.bytes();
   }
   Slot& slot = slots_[index];
   slot.unpacked = false;
   slot.pending = static_cast<unsigned>(pieces.size());
   if (!command.descriptor.timing_only) slot.bytes.resize(total);
-  if (index < 2) {
-    counters.activation_buffer_write += total;
-  } else if (index < 4) {
-    counters.weight_buffer_write += total;
+}
+
+void TileLoader::count(unsigned slot, std::uint64_t bytes, Stream stream, CommandCounters& counters) {
+  counters.read_bytes[static_cast<unsigned>(stream)] += bytes;
+  if (slot < 2) {
+    counters.activation_buffer_write += bytes;
+  } else if (slot < 4) {
+    counters.weight_buffer_write += bytes;
   } else {
-    counters.output_buffer_write += total;
+    counters.output_buffer_write += bytes;
+  }
+}
+
+void TileLoader::leave_out(std::uint64_t units, const std::function<void(const LoadedJob&)>& job) {
+  JobWalk walk = *walk_;
+  const std::uint64_t first = walk.schedule().first_ahead();
+  walk_->schedule().skip_units(units);
+  const Descriptor& command = current_.descriptor;
+  bool after_continuation = false;
+  for (auto next = walk.next(); next; next = walk.next()) {
+    const std::uint64_t unit = walk.schedule().unit_of(next->job);
+    if (unit >= first + units) break;
+    if (unit >= first) {
+      const auto ask = [&](unsigned slot, const std::vector<MemoryRun>& runs, Stream stream) {
+        for (const MemoryRun& run : runs)
+          count(slot, run.bytes(), stream, *current_.counters);
+      };
+      if ((next->job.load_activation || after_continuation) && !command.a.on_chip)
+        ask(activation_slot_, activation_runs(command, next->job), Stream::activation);
+      if (next->job.load_weight || after_continuation)
+        ask(weight_slot_, weight_runs(command, *next), weight_stream(command));
+      if (next->job.refill) ask(refill_slot_, {partial_sum_run(command, next->job)}, Stream::partial_sum);
+      job(*next);
+    }
+    after_continuation = next->segment > 0;
   }
 }
 

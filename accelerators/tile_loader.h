@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <systemc>
 #include <vector>
@@ -39,6 +40,7 @@ class JobWalk {
   /// nullopt: no more. Segment, weight_k0 and job are filled in.
   std::optional<LoadedJob> next();
   TileSchedule& schedule() { return schedule_; }
+  const TileSchedule& schedule() const { return schedule_; }
 
  private:
   LoadedJob next_continuation();
@@ -84,6 +86,10 @@ class TileLoader final : public DmaListener {
   void finish_front();
   /// The walk that jobs come from; only while a command runs.
   TileSchedule& schedule() { return walk_->schedule(); }
+  const JobWalk& walk() const { return *walk_; }
+  /// Leaves out the next `units` of the schedule: counts the bytes that they would have asked for, and gives their jobs
+  /// to `job`.
+  void leave_out(std::uint64_t units, const std::function<void(const LoadedJob&)>& job);
   bool failed() const { return current_.failed; }
   /// No DMA of this loader is in flight, that of the next command apart.
   bool quiet() const { return current_.in_flight == 0 && dropped_in_flight_ == 0; }
@@ -139,7 +145,9 @@ class TileLoader final : public DmaListener {
   static std::vector<Piece> pieces_of(unsigned slot, const std::vector<MemoryRun>& runs, Stream stream);
   void load(unsigned slot, const std::vector<MemoryRun>& runs, Stream stream);
   void occupy(unsigned slot, const std::vector<Piece>& pieces, const Command& command);
+  static void count(unsigned slot, std::uint64_t bytes, Stream stream, CommandCounters& counters);
   void submit(const Piece& piece, Command& command, std::uint8_t priority = DmaTransfer::by_stream);
+  static std::vector<MemoryRun> activation_runs(const Descriptor& command, const TileJob& job);
   static std::vector<MemoryRun> weight_runs(const Descriptor& command, const LoadedJob& job);
   static Stream weight_stream(const Descriptor& command);
 

@@ -135,6 +135,7 @@ std::uint64_t VectorEngine::operations_of(const Progress& progress, std::uint64_
 void VectorEngine::count_work(Progress& progress, std::uint64_t elements) const {
   CommandCounters& counters = progress.counters;
   counters.vector_operations += operations_of(progress, elements);
+  if (progress.quantizes) counters.quantized_elements += elements;
   ++counters.jobs;
 }
 
@@ -252,7 +253,7 @@ void VectorEngine::compute(Progress& progress) {
   counters.spend(Cause::quantizer, busy - vector_cycles);
   counters.memory_stall(Stream::vector, taken - busy);
   counters.still_beside(clock_.now());
-  if (progress.quantizes) counters.quantize(elements, progress.end, progress.end + quantizer_cycles);
+  if (progress.quantizes) counters.quantizing(elements, progress.end, progress.end + quantizer_cycles);
   count_work(progress, elements);
   progress.end += taken;
   clock_.wait_until(progress.end);
@@ -295,12 +296,15 @@ void VectorEngine::repeat(Progress& progress, EqualStretches& stretches) {
   CommandCounters& counters = progress.counters;
   const std::uint64_t first = progress.position + 2;
   const std::uint64_t ahead = progress.chunks.count > first ? progress.chunks.count - first - 1 : 0;
-  const auto repeat = stretches.enter(progress.position, ahead, progress.end, 0, counters);
-  if (repeat.times == 0) return;
-  counters.repeat_cycles_since(repeat.before, repeat.times);
+  const auto stretch = stretches.enter(progress.position, {progress.end}, counters);
+  if (!stretch) return;
+  const std::uint64_t times = ahead / stretch->units,
+                      compute = counters.compute_cycles - stretch->before.compute_cycles;
+  const std::uint64_t units = times * stretch->units;
+  counters.repeat_cycles_since(stretch->before, times * stretch->cycles, times * compute);
   const std::uint64_t reads = counters.total_read_bytes(), writes = counters.total_write_bytes();
   const Descriptor& command = progress.command;
-  for (std::uint64_t chunk = first; chunk < first + repeat.units; ++chunk) {
+  for (std::uint64_t chunk = first; chunk < first + units; ++chunk) {
     for (unsigned input = 0; input < command.inputs; ++input)
       count_load(command, input, progress.chunks.bytes(command.input_bytes[input], chunk), counters);
     const std::uint64_t bytes = progress.chunks.bytes(command.output_bytes, chunk);
@@ -311,12 +315,11 @@ void VectorEngine::repeat(Progress& progress, EqualStretches& stretches) {
       counters.output_buffer_write += bytes;
       counters.output_buffer_read += bytes;
     }
-    if (progress.quantizes) counters.quantized_elements += elements_of(progress, chunk);
     count_work(progress, elements_of(progress, chunk));
   }
   counters.repeated_read_bytes = counters.total_read_bytes() - reads;
   counters.repeated_write_bytes = counters.total_write_bytes() - writes;
-  progress.left_out = repeat.units;
+  progress.left_out = units;
   progress.left_out_from = first;
 }
 

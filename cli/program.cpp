@@ -89,15 +89,18 @@ struct CommandLine {
         ->add_option("--trace-slices", run.trace_slices,
                      "slices of a track of trace.json, 2048 unless asked for more; what is shorter is merged")
         ->needs(out);
-    command->add_flag("--every-layer", run.every_layer,
-                      "simulate every layer; without it, of three or more equal layers the first two");
+    command->add_flag(
+        "--every-layer", run.every_layer,
+        "simulate every layer; without it, of three or more equal layers the first two, of very long ones the first");
     auto* functional =
         command->add_flag("--functional", run.functional,
                           "compute with data: synthetic weights, real logits, their error (small models)");
     command->add_option("--seed", run.seed, "of the weights and tokens of --functional")->needs(functional);
     technology_option(command, run.technologies, "cost book, instead of the configuration's; several side by side");
-    command->add_flag("--every-tile", run.every_tile,
-                      "simulate every tile; without it, of long commands as much as repeats itself");
+    command->add_flag(
+        "--every-tile", run.every_tile,
+        "simulate every tile; without it, of the rows of tiles, instances and chunks of long commands, and of the "
+        "parts of attentions, as many as it takes until they repeat themselves");
     probe_option(command, run.probes);
     set_option(command, run.overrides);
     command->add_flag("--json", run.json, "one JSON document on standard output");

@@ -66,6 +66,8 @@ class ArrayPasses {
   std::uint64_t count() const { return row_blocks_ * column_blocks_ * per_output_; }
   /// Cycles in which operands of each pass enter.
   std::uint64_t stream_cycles() const { return stream_; }
+  /// In which operands enter, all passes.
+  std::uint64_t compute_cycles() const { return count() * stream_; }
   /// Pass i in the order of execution, i < count().
   ArrayPass at(std::uint64_t i) const;
   /// Columns of the last pass, as it uses them: of n, input stationary of m.

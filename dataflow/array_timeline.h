@@ -86,7 +86,7 @@ class ArrayTimeline {
   }
 
   ArrayInterval taken(ArrayInterval job, const ArrayPasses& passes, std::uint64_t earliest) {
-    job.compute = passes.count() * passes.stream_cycles();
+    job.compute = passes.compute_cycles();
     job.structural = earliest - end_;
     end_ = job.end;
     next_start_ = job.next_start;

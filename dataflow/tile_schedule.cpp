@@ -79,7 +79,7 @@ TileSchedule::TileSchedule(const GemmShape& shape, const Tiling& tiling) : shape
 
 void TileSchedule::find_units() {
   units_ = shape_.count;
-  if (units_ > 1 || shape_.causal != CausalMask::none) return;
+  if (units_ > 1) return;
   const auto outermost = std::find_if(order_.begin(), order_.end(), [&](Axis axis) { return tiles_[axis] > 1; });
   if (outermost == order_.end() || *outermost == axis_k) return;
   unit_axis_ = *outermost;
@@ -92,7 +92,7 @@ std::uint64_t TileSchedule::unit_of(const TileJob& job) const {
 }
 
 std::uint64_t TileSchedule::units_ahead() const {
-  const std::uint64_t behind = (unit_axis_ ? index_[*unit_axis_] : instance_) + skip_ + 2;
+  const std::uint64_t behind = first_ahead() + 1;
   return instance_ < shape_.count && behind < units_ ? units_ - behind : 0;
 }
 

@@ -69,14 +69,18 @@ class TileSchedule {
   /// Forgets the walk and stands before the last job, or one further back than at the last call; false (and where it
   /// stood) when there is none. next() continues from there, as a walk that starts with that job.
   bool step_back();
-  /// Units: stretches of the walk that differ in nothing but the operands' addresses, except that the last one may be
-  /// shorter: instances where there are several, else tiles along the outermost axis of several tiles. One unit where
-  /// that axis is k or has a mask.
+  /// Units: stretches of the walk that are like each other: instances where there are several, else tiles along the
+  /// outermost axis of several tiles. One unit where that axis is k.
   std::uint64_t units() const { return units_; }
+  /// Units differ in nothing but the operands' addresses, except that the last one may be shorter. Not so where a mask
+  /// cuts tiles of one instance: there they have more or less work from one to the next.
+  bool equal_units() const { return !unit_axis_ || shape_.causal == CausalMask::none; }
   /// The unit of a job, from 0 on.
   std::uint64_t unit_of(const TileJob& job) const;
   /// Units between the last one and that which the walk has reached: of the job behind peek().
   std::uint64_t units_ahead() const;
+  /// The first of them.
+  std::uint64_t first_ahead() const { return (unit_axis_ ? index_[*unit_axis_] : instance_) + skip_ + 1; }
   /// The walk leaves out the first `count` of units_ahead().
   void skip_units(std::uint64_t count) { skip_ += count; }
   /// The job that next() gives, its loads, spill and refill not yet filled in; nullptr: none.

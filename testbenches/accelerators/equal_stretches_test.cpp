@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "dataflow/gemm_shape.h"
@@ -112,4 +113,61 @@ TEST_CASE("short commands, commands with data and machines that are not asked to
   Walk alone(2000);
   alone.run([](std::uint64_t) { return half; }, false);
   CHECK((alone.walked == 6000 && alone.counters.repeated_cycles == 0));
+}
+
+namespace {
+
+/// The first stretch of a command whose units have `work` to do and take `duration`.
+std::optional<EqualStretches::Stretch> first_stretch(const std::function<std::uint64_t(std::uint64_t unit)>& work,
+                                                     const std::function<std::uint64_t(std::uint64_t unit)>& duration) {
+  EqualStretches stretches(true);
+  CommandCounters counters;
+  EqualStretches::Place place;
+  for (std::uint64_t unit = 0; unit < 1000; ++unit) {
+    if (auto stretch = stretches.enter(unit, place, counters)) return stretch;
+    place.end += duration(unit);
+    place.work += work(unit);
+    counters.spend(Cause::compute, duration(unit));
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+TEST_CASE("time of units that grow goes with their work, or with them") {
+  // One thousandth more per unit: neither half is like the other in both.
+  const auto growing = [](std::uint64_t unit) { return half / 10 + unit * half / 10000; };
+  const auto by_work = first_stretch(growing, growing);
+  REQUIRE(by_work);
+  CHECK(by_work->by_work);
+  CHECK(by_work->units == 20);  // the first warms up
+  CHECK(by_work->work == by_work->cycles);
+  const auto by_units = first_stretch(growing, [](std::uint64_t) { return half / 10 + 1; });
+  REQUIRE(by_units);
+  CHECK_FALSE(by_units->by_work);
+  CHECK(by_units->cycles == by_units->units * (half / 10 + 1));
+  CHECK(by_units->before.cycles == half / 10 + 1);
+  // In between, or the other way: what is behind cannot be known.
+  CHECK_FALSE(first_stretch(growing, [](std::uint64_t unit) { return half / 10 + unit * half / 20000; }));
+  CHECK_FALSE(first_stretch(growing, [](std::uint64_t unit) { return half / 5 - unit * half / 10000; }));
+}
+
+TEST_CASE("cycles of a stretch stand for more of them, those of compute as told, the others in proportion") {
+  CommandCounters counters;
+  counters.spend(Cause::compute, 7);
+  const CommandCounters before = counters;
+  counters.spend(Cause::compute, 600);
+  counters.spend(Cause::weight_load, 30);
+  counters.memory_stall(Stream::weight, 40);
+  counters.memory_stall(Stream::activation, 10);
+  counters.output_stall(Stream::output, 20);
+  counters.repeat_cycles_since(before, 1500, 1300);  // 100 cycles that are not of compute stand for 200
+  CHECK(counters.cycles == 7 + 700 + 1500);
+  CHECK(counters.compute_cycles == 7 + 600 + 1300);
+  CHECK(counters.fill_drain_cycles == 90);
+  CHECK(counters.weight_load_cycles == 90);
+  CHECK(counters.memory_stall_cycles == 150);
+  CHECK(counters.stall_by_stream[static_cast<unsigned>(Stream::weight)] == 120);
+  CHECK(counters.output_stall_cycles == 60);
+  CHECK(counters.repeated_cycles == 1500);
 }

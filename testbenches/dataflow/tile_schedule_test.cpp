@@ -292,7 +292,7 @@ TEST_CASE("units are instances, else tiles along the outermost axis that has sev
   CHECK(units(shape_of(10, 64, 64), {10, 64, 64, LoopOrder::mnk}) == 1);
   GemmShape masked = shape_of(64, 32, 64);
   masked.causal = CausalMask::scores;
-  CHECK(units(masked, {16, 32, 16, LoopOrder::mnk}) == 1);
+  CHECK(units(masked, {16, 32, 16, LoopOrder::mnk}) == 4);
   masked.count = 3;
   CHECK(units(masked, {16, 32, 16, LoopOrder::mnk}) == 3);
 }
@@ -336,5 +336,42 @@ TEST_CASE("units behind the first differ in their places only, whatever is left 
     while (schedule.next())
       ++again;
     CHECK(again == all.size());
+  }
+}
+
+TEST_CASE("units that a mask cuts have more work from one to the next, and may be left out all the same") {
+  GemmShape scores = shape_of(64, 32, 100);
+  scores.causal = CausalMask::scores;
+  scores.past = 36;
+  GemmShape context = shape_of(64, 100, 32);
+  context.causal = CausalMask::context;
+  context.past = 36;
+  for (const GemmShape& shape : {scores, context}) {
+    for (const LoopOrder order : {LoopOrder::mnk, LoopOrder::nmk, LoopOrder::mkn}) {
+      const Tiling tiling{4, 10, 10, order};
+      TileSchedule schedule(shape, tiling);
+      CHECK_FALSE(schedule.equal_units());
+      const std::vector<TileJob> all = jobs_of(shape, tiling);
+      // Behind the first job of unit 1 one of the units is left out.
+      std::vector<TileJob> walked;
+      std::uint64_t first = 0;
+      while (auto job = schedule.next()) {
+        walked.push_back(*job);
+        if (first != 0 || schedule.unit_of(*job) != 1 || schedule.units_ahead() < 1) continue;
+        first = schedule.first_ahead();
+        schedule.skip_units(1);
+        CHECK(schedule.first_ahead() == first + 1);
+      }
+      if (first == 0) continue;
+      std::size_t at = 0;
+      for (const TileJob& job : all) {
+        if (schedule.unit_of(job) == first) continue;
+        REQUIRE(at < walked.size());
+        CHECK(apart_from_place(walked[at]) == apart_from_place(job));
+        CHECK((walked[at].m0 == job.m0 && walked[at].n0 == job.n0 && walked[at].k0 == job.k0));
+        ++at;
+      }
+      CHECK(at == walked.size());
+    }
   }
 }
