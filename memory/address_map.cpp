@@ -39,9 +39,9 @@ struct Item {
   int bits;  ///< -1: not said
 };
 
-/// Removes "^row" behind bank and bankgroup.
+/// What stands behind "^".
 struct Hash {
-  bool group = false, bank = false;
+  bool group = false, bank = false, channel = false;
   std::string mapping;
 };
 
@@ -52,10 +52,11 @@ Hash strip_hash(const std::string& mapping) {
     const auto mark = word.find('^');
     if (mark != std::string::npos) {
       const std::string field = word.substr(0, word.find(':') < mark ? word.find(':') : mark);
-      if (word.substr(mark) != "^row" || (field != "bank" && field != "bankgroup")) {
-        refuse("'" + word + "': only bank^row and bankgroup^row are known");
+      const std::string with = field + word.substr(mark);
+      if (with != "bank^row" && with != "bankgroup^row" && with != "channel^above") {
+        refuse("'" + word + "': only bank^row, bankgroup^row and channel^above are known");
       }
-      (field == "bank" ? hash.bank : hash.group) = true;
+      (field == "bank" ? hash.bank : field == "bankgroup" ? hash.group : hash.channel) = true;
       word.resize(mark);
     }
     hash.mapping += (hash.mapping.empty() ? "" : " ") + word;
@@ -133,6 +134,11 @@ AddressMap::AddressMap(const std::string& mapping, const DramGeometry& geometry)
   channel_bits_ = widths.at('h');
   byte_bits_ = log2_of(geometry.burst_bytes());
   build_parts();
+  if (hash.channel && channel_bits_ != 0) {
+    if (channel_parts_.size() != 1) refuse("channel^above needs the channel's bits side by side");
+    channel_hash_ = true;
+    above_channel_ = channel_parts_.front().shift + channel_bits_;
+  }
   build_hash(hash.group, hash.bank);
   find_stripes();
 }
@@ -199,8 +205,9 @@ void AddressMap::find_stripes() {
 
 std::uint64_t AddressMap::global(std::uint64_t local, unsigned channel) const {
   std::uint64_t burst = gather(spread_parts_, local);
+  const unsigned field = channel_hash_ ? channel ^ folded(burst >> above_channel_) : channel;
   for (const Part& p : channel_parts_)
-    burst |= (std::uint64_t{channel} >> p.to & p.mask) << p.shift;
+    burst |= (std::uint64_t{field} >> p.to & p.mask) << p.shift;
   return burst;
 }
 
@@ -226,8 +233,9 @@ std::uint64_t AddressMap::local_from(std::uint64_t burst, unsigned channel) cons
     const auto here = static_cast<unsigned>(burst >> p.shift & p.mask);
     const std::uint64_t high = burst >> (p.shift + p.bits);
     const std::uint64_t low = burst & ((std::uint64_t{1} << p.shift) - 1);
-    if (here == channel) return high << p.shift | low;
-    return (high + (here > channel ? 1 : 0)) << p.shift;
+    const unsigned wanted = channel_hash_ ? channel ^ folded(high) : channel;
+    if (here == wanted) return high << p.shift | low;
+    return (high + (here > wanted ? 1 : 0)) << p.shift;
   }
   std::uint64_t below = 0, above = std::uint64_t{1} << (letters_.size() - channel_bits_);
   while (below < above) {
@@ -252,7 +260,9 @@ std::string AddressMap::describe() const {
             std::to_string(high + byte_bits_);
     low = high + 1;
   }
-  return hashed() ? text + ", bank bits exclusive-ored with row bits" : text;
+  if (hashed()) text += ", bank bits exclusive-ored with row bits";
+  if (channel_hash_) text += ", channel bits exclusive-ored with all above them";
+  return text;
 }
 
 }  // namespace nibble

@@ -16,7 +16,9 @@ namespace nibble {
 /// significant first: h channel, k rank, g bank group, b bank, r row, c column: "rrrrbbccccccgg". Below stand the bits
 /// of the byte in the burst. Behind "bank" and "bankgroup" may stand "^row": these bits are then exclusive-ored with
 /// row bits from the lowest on, those of the bank group before those of the bank, so that rows of the same bank number
-/// spread over all banks: "row bank^row column bankgroup^row".
+/// spread over all banks: "row bank^row column bankgroup^row". Behind a "channel" whose bits are neighbours may stand
+/// "^above": they are exclusive-ored with all bits above them, folded to their number, so that no power of two as
+/// stride meets the same channels again and again ("partition camping"; GPUs hash likewise).
 ///
 /// A channel sees *local* burst numbers: the address without channel bits and without the bits inside a burst.
 /// Consecutive addresses of a channel have consecutive local numbers.
@@ -37,7 +39,10 @@ class AddressMap {
 
   unsigned channels() const { return 1U << channel_bits_; }
   /// Channel of a global burst number (address / burst bytes).
-  unsigned channel(std::uint64_t burst) const { return static_cast<unsigned>(gather(channel_parts_, burst)); }
+  unsigned channel(std::uint64_t burst) const {
+    const auto field = static_cast<unsigned>(gather(channel_parts_, burst));
+    return channel_hash_ ? field ^ folded(burst >> above_channel_) : field;
+  }
   /// Those that hold one of the global burst numbers [first, end), one bit each.
   std::uint64_t channels_of(std::uint64_t first, std::uint64_t end) const;
   /// The lowest local number in `channel` whose global burst number is at least `burst`.
@@ -68,6 +73,13 @@ class AddressMap {
       value |= (from >> p.shift & p.mask) << p.to;
     return value;
   }
+  /// The exclusive or of the value's pieces of as many bits as select a channel.
+  unsigned folded(std::uint64_t above) const {
+    std::uint64_t fold = 0;
+    for (; above != 0; above >>= channel_bits_)
+      fold ^= above;
+    return static_cast<unsigned>(fold) & (channels() - 1);
+  }
   void build_parts();
   void build_hash(bool group, bool bank);
   void find_stripes();
@@ -76,7 +88,9 @@ class AddressMap {
   Parts hash_parts_;    ///< row bits to bank bits
   Parts spread_parts_;  ///< local number to global burst number, channel bits 0
   unsigned channel_bits_ = 0, stripe_bits_ = 0, block_bits_ = 0, byte_bits_ = 0;
-  std::string letters_;  ///< one per bit of the burst number, least significant first
+  bool channel_hash_ = false;
+  unsigned above_channel_ = 0;  ///< of a burst number, the lowest bit above those of the channel
+  std::string letters_;         ///< one per bit of the burst number, least significant first
 };
 
 }  // namespace nibble

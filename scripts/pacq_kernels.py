@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every machine of the PacQ study with every kernel of one grid: whether the machines' own lists favour one of them.
+"""Every machine of the PacQ study with every kernel of one grid: how far its own choice is from the fastest.
 
 pacq_kernels.py [--nibble build/release/cli/nibble] [--csv docs/studies/pacq-kernels.csv] [--jobs 1]
 pacq_kernels.py --tables [--csv FILE]
@@ -77,7 +77,7 @@ def tables(options):
             point = found.setdefault((row["case"], row["gemm"], int(row["m"])), {})
             point[row["kernel"]] = int(row["cycles"])
     own = study.Study(options.study)
-    print("The fastest kernel of the grid (m x k x n of the tile, warps), and how much longer the machine's own list takes:\n")
+    print("The fastest kernel of the grid (m x k x n of the tile, warps), and how much longer the machine's choice takes:\n")
     rows = []
     for gemm, m in itertools.product(study.GEMMS, ROWS):
         cells = [gemm, m]
@@ -88,10 +88,13 @@ def tables(options):
     study.table(["GEMM", "m", *(f"`{case}`" for case in CASES)], rows)
 
     def layer(case, m, best):
-        return sum(count * (min(found[case, gemm, m].values()) if best else int(own.rows[case, gemm, m]["cycles"]))
-                   for gemm, (_, _, count) in study.GEMMS.items())
+        def cycles(gemm):
+            chosen = int(own.rows[case, gemm, m]["cycles"])
+            return min(chosen, *found[case, gemm, m].values()) if best else chosen
 
-    print("\nSpeedup of a layer with the machines' own lists, and with the fastest kernel of the grid for each:\n")
+        return sum(count * cycles(gemm) for gemm, (_, _, count) in study.GEMMS.items())
+
+    print("\nSpeedup of a layer with the kernels that the machines choose, and with the fastest that was found for each:\n")
     pairs = [("pacq", "simt-dequant"), ("pacq", "simt-fp16"), ("pacq", "simt-k-packed"),
              ("pacq-int2", "simt-dequant, INT2")]
     study.table(["m", *(f"`{case}` over `{base}`" for case, base in pairs)],

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "core/error.h"
 #include "core/units.h"
@@ -343,6 +344,27 @@ GemmKernel make_gemm_kernel(const GemmKernelConfig& config, const TensorCoreStep
   builder.check();
   if (k == 0) throw InputError("kernel: k must be at least 1");
   return builder.build(ceil_div(k, config.tile_k));
+}
+
+std::vector<GemmKernelConfig> standard_kernels(const GemmKernelConfig& base) {
+  constexpr std::pair<unsigned, unsigned> arrangements[] = {{1, 4}, {2, 2}, {4, 1}, {2, 4}, {4, 2}};
+  std::vector<GemmKernelConfig> kernels;
+  for (unsigned m = 16; m <= 256; m *= 2) {
+    for (unsigned n = 32; n <= 256; n *= 2) {
+      for (unsigned k = 32; k <= 1024; k *= 2) {
+        for (const auto& [warps_m, warps_n] : arrangements) {
+          if (m > 64 * warps_m || n > 64 * warps_n) continue;
+          GemmKernelConfig& kernel = kernels.emplace_back(base);
+          kernel.tile_m = m;
+          kernel.tile_n = n;
+          kernel.tile_k = k;
+          kernel.warps_m = warps_m;
+          kernel.warps_n = warps_n;
+        }
+      }
+    }
+  }
+  return kernels;
 }
 
 }  // namespace nibble

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "accelerators/simt/warp_program.h"
 #include "dataflow/tensor_core_steps.h"
@@ -54,6 +55,11 @@ struct GemmKernelConfig {
 
 /// "128 x 128 x 32": m, n, k
 std::string tile_name(const GemmKernelConfig& config);
+
+/// Kernels as a library of GEMMs has them, for machines whose configuration lists none [D]: tiles of 16 to 256 rows by
+/// 32 to 256 columns, four or eight warps of at most 64 x 64, slices of 32 to 1024 of k, powers of two. `base`: what is
+/// the same for all. Not every machine holds each of them, and several arrangements of warps share a tile.
+std::vector<GemmKernelConfig> standard_kernels(const GemmKernelConfig& base);
 
 /// A thread block's program and what it occupies.
 struct GemmKernel {

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 
+#include "core/error.h"
+#include "core/units.h"
+
 namespace nibble {
 namespace {
 
@@ -55,33 +58,111 @@ SmCounters combine_work(const SmCounters& a, const SmCounters& b, const Combine&
   return out;
 }
 
+/// See KernelTiming::busy().
+double busy_cycles(const SmConfig& sm, const GemmKernel& kernel) {
+  std::uint64_t tensor = 0, path = 0, issue = 0;
+  for (const WarpInstruction& instruction : kernel.program.body) {
+    ++issue;
+    if (instruction.operation == WarpOperation::hmma) tensor += instruction.unit_cycles;
+    path += ceil_div(instruction.bytes, sm.shared_bytes_per_cycle);
+  }
+  const double per_block = static_cast<double>(kernel.warps) / sm.blocks;
+  return std::max(per_block * static_cast<double>(std::max(tensor, issue)), static_cast<double>(path * kernel.warps));
+}
+
 }  // namespace
 
-KernelTiming measure_kernel(const SmConfig& config, const GemmKernelConfig& kernel, const TensorCoreSteps& steps,
-                            unsigned resident, std::uint64_t latency) {
-  const GemmKernel few = make_gemm_kernel(kernel, steps, short_run * kernel.tile_k);
-  const GemmKernel many = make_gemm_kernel(kernel, steps, long_run * kernel.tile_k);
-  KernelTiming timing;
-  for (unsigned r = 1; r <= std::max(resident, 1U); ++r) {
-    const SmCounters shorter = run(config, few, r, r, latency), longer = run(config, many, r, r, latency);
-    timing.slice.push_back(static_cast<double>(longer.cycles - shorter.cycles) /
-                           static_cast<double>(r * (long_run - short_run)));
-    const std::uint64_t rounds =
-        run(config, few, many_rounds * r, r, latency).cycles - run(config, few, few_rounds * r, r, latency).cycles;
-    const double per_block = static_cast<double>(rounds) / ((many_rounds - few_rounds) * r);
-    timing.turnover.push_back(std::max(0.0, per_block - timing.slice.back() * static_cast<double>(short_run)));
-    if (r > 1) continue;
-    timing.per_slice = combine_work(longer, shorter,
-                                    [](std::uint64_t a, std::uint64_t b) { return (a - b) / (long_run - short_run); });
-    timing.per_block =
-        combine_work(shorter, timing.per_slice, [](std::uint64_t a, std::uint64_t b) { return a - short_run * b; });
-    timing.multiply = few.mmas * steps.cycles() / (short_run * config.blocks);
-    timing.lead = shorter.first_multiplication - std::min(shorter.first_multiplication, latency);
-    const std::uint64_t before_tail = shorter.first_multiplication +
-                                      static_cast<std::uint64_t>(timing.slice.front() * static_cast<double>(short_run));
-    timing.tail = shorter.cycles > before_tail ? shorter.cycles - before_tail : 0;
+KernelTiming::KernelTiming(const SmConfig& config, const GemmKernelConfig& kernel, const TensorCoreSteps& steps,
+                           std::uint64_t latency)
+    : config_(config),
+      few_(make_gemm_kernel(kernel, steps, short_run * kernel.tile_k)),
+      many_(make_gemm_kernel(kernel, steps, long_run * kernel.tile_k)),
+      instruction_cycles_(steps.cycles()),
+      latency_(latency),
+      resident_(SmPipeline::resident_thread_blocks(config, few_.warps, few_.registers_per_lane, few_.shared_bytes)),
+      busy_(busy_cycles(config, few_)),
+      several_(resident_) {
+  if (resident_ != 0) return;
+  throw InputError("a multiprocessor does not hold one thread block of kernel " + tile_name(kernel) + ": " +
+                   std::to_string(few_.warps) + " warps of " + std::to_string(few_.registers_per_lane) +
+                   " registers and " + std::to_string(few_.shared_bytes) + " bytes of shared memory");
+}
+
+const KernelTiming::Several& KernelTiming::several(unsigned running) const {
+  std::optional<Several>& known = several_.at(running - 1);
+  if (!known) known = measure(running);
+  return *known;
+}
+
+const KernelTiming::Single& KernelTiming::single() const {
+  if (!single_) single_ = measure_single();
+  return *single_;
+}
+
+KernelTiming::Several KernelTiming::measure(unsigned running) const {
+  const auto cycles = [&](const GemmKernel& kernel, unsigned thread_blocks) {
+    return run(config_, kernel, thread_blocks, running, latency_).cycles;
+  };
+  Several out;
+  out.slice = static_cast<double>(cycles(many_, running) - cycles(few_, running)) /
+              static_cast<double>(running * (long_run - short_run));
+  const std::uint64_t rounds = cycles(few_, many_rounds * running) - cycles(few_, few_rounds * running);
+  const double per_block = static_cast<double>(rounds) / ((many_rounds - few_rounds) * running);
+  out.turnover = std::max(0.0, per_block - out.slice * static_cast<double>(short_run));
+  return out;
+}
+
+KernelTiming::Single KernelTiming::measure_single() const {
+  const SmCounters shorter = run(config_, few_, 1, 1, latency_), longer = run(config_, many_, 1, 1, latency_);
+  Single out;
+  out.per_slice =
+      combine_work(longer, shorter, [](std::uint64_t a, std::uint64_t b) { return (a - b) / (long_run - short_run); });
+  out.per_block =
+      combine_work(shorter, out.per_slice, [](std::uint64_t a, std::uint64_t b) { return a - short_run * b; });
+  out.multiply = few_.mmas * instruction_cycles_ / (short_run * config_.blocks);
+  out.lead = shorter.first_multiplication - std::min(shorter.first_multiplication, latency_);
+  const std::uint64_t before_tail =
+      shorter.first_multiplication + static_cast<std::uint64_t>(slice(1) * static_cast<double>(short_run));
+  out.tail = shorter.cycles > before_tail ? shorter.cycles - before_tail : 0;
+  return out;
+}
+
+const KernelTimings::Entry& KernelTimings::entry(std::size_t mode, const TensorCoreSteps& steps,
+                                                 const GemmKernelConfig& kernel) {
+  const Key key{mode,
+                kernel.tile_m,
+                kernel.tile_n,
+                kernel.tile_k,
+                kernel.warps_m,
+                kernel.warps_n,
+                kernel.a_bits,
+                kernel.w_bits,
+                kernel.result_bits,
+                kernel.a_scale_group,
+                kernel.scale_group,
+                std::uint64_t{kernel.unpack_instructions} << 32 | kernel.integer_instructions,
+                static_cast<std::uint64_t>(kernel.result_operations * 1024),
+                static_cast<std::uint64_t>(kernel.unpack) << 32 | static_cast<std::uint64_t>(kernel.order)};
+  const auto known = entries_.find(key);
+  if (known != entries_.end()) return known->second;
+  Entry out;
+  try {
+    out.timing = std::make_unique<KernelTiming>(config_, kernel, steps, latency_);
+  } catch (const InputError& error) {
+    out.refusal = error.what();
   }
-  return timing;
+  return entries_.emplace(key, std::move(out)).first->second;
+}
+
+const KernelTiming& KernelTimings::of(std::size_t mode, const TensorCoreSteps& steps, const GemmKernelConfig& kernel) {
+  const Entry& found = entry(mode, steps, kernel);
+  if (found.timing == nullptr) throw InputError(found.refusal);
+  return *found.timing;
+}
+
+const KernelTiming* KernelTimings::find(std::size_t mode, const TensorCoreSteps& steps,
+                                        const GemmKernelConfig& kernel) {
+  return entry(mode, steps, kernel).timing.get();
 }
 
 }  // namespace nibble

@@ -134,9 +134,15 @@ TensorCoreMode SimtConfig::read_mode(ConfigNode node, const std::string& mode_na
   }
   mode.geometry = geometry_from(node);
   const GemmKernelConfig base = kernel_base_from(node);
-  for (const ConfigNode& item : node.children("kernels"))
-    mode.kernels.push_back(kernel_from(item, base));
-  if (mode.kernels.empty()) node.fail("kernels", "is an empty list, expected the tiles of at least one kernel");
+  mode.listed = node.is_list("kernels");
+  if (mode.listed) {
+    for (const ConfigNode& item : node.children("kernels"))
+      mode.kernels.push_back(kernel_from(item, base));
+    if (mode.kernels.empty()) node.fail("kernels", "is an empty list, expected the tiles of at least one kernel");
+  } else {
+    node.choice("kernels", {"standard"}, "standard");
+    mode.kernels = standard_kernels(base);
+  }
   node.reject_unknown();
   return mode;
 }
@@ -159,6 +165,10 @@ void SimtConfig::complete_modes(const ConfigNode& node) {
     std::string part = mode.name;
     try {
       const TensorCoreSteps steps(mode.geometry);
+      if (!mode.listed) {
+        keep_possible_kernels(mode, element_bits(weights));
+        continue;
+      }
       for (GemmKernelConfig kernel : mode.kernels) {
         part = mode.name + ": " + tile_name(kernel);
         kernel.a_bits = mode.geometry.a_bits;
@@ -169,6 +179,34 @@ void SimtConfig::complete_modes(const ConfigNode& node) {
       node.fail("tensor_core", part + ": " + error.what());
     }
   }
+}
+
+/// Of the standard kernels those that a multiprocessor holds, with tiles of whole blocks of the operands; of several
+/// arrangements of warps the one whose slices keep the multiprocessor busy the least.
+void SimtConfig::keep_possible_kernels(TensorCoreMode& mode, unsigned w_bits) const {
+  const TensorCoreSteps steps(mode.geometry);
+  std::vector<GemmKernelConfig> kept;
+  double least = 0;
+  for (const GemmKernelConfig& kernel : mode.kernels) {
+    if (kernel.tile_m % activation_block_rows != 0 || kernel.tile_n % weight_block_rows != 0) continue;
+    GemmKernelConfig full = kernel;
+    full.a_bits = mode.geometry.a_bits;
+    full.w_bits = w_bits;
+    const KernelTiming* timing = timings().find(static_cast<std::size_t>(&mode - modes.data()), steps, full);
+    if (timing == nullptr) continue;
+    const bool same = !kept.empty() && kept.back().tile_m == kernel.tile_m && kept.back().tile_n == kernel.tile_n &&
+                      kept.back().tile_k == kernel.tile_k;
+    if (same && timing->busy() >= least) continue;
+    least = timing->busy();
+    if (same) kept.pop_back();
+    kept.push_back(kernel);
+  }
+  if (kept.empty()) {
+    throw InputError(
+        "a multiprocessor holds no thread block of any standard kernel; list kernels of your own, or "
+        "give it more registers and shared memory");
+  }
+  mode.kernels = std::move(kept);
 }
 
 SimtConfig SimtConfig::from(ConfigNode node) {
@@ -194,7 +232,6 @@ SimtConfig SimtConfig::from(ConfigNode node) {
                      "; supported: " + supported);
   };
   config.read_formats(node.child("formats"), check);
-  config.complete_modes(node);
   ConfigNode unit = node.child("vector_unit");
   config.vector_unit.lanes = config.lanes();
   config.vector_unit.latency_cycles = count_at(unit, "latency_cycles", 0, 4096);
@@ -209,8 +246,9 @@ SimtConfig SimtConfig::from(ConfigNode node) {
         1,
         static_cast<std::uint64_t>(static_cast<double>(config.lanes()) / std::max(config.quantizer_operations, 1.0)));
   }
-  config.read_common(node, check, config.modes.front().kernels.front().tile_m,
-                     config.modes.front().kernels.front().tile_n);
+  const std::vector<GemmKernelConfig>& kernels = config.modes.front().kernels;
+  config.read_common(node, check, kernels.front().tile_m, kernels.front().tile_n);
+  config.complete_modes(node);
   return config;
 }
 

@@ -2,7 +2,8 @@
 /// Parameters of a SIMT machine, typed and checked before elaboration (configs/accelerators/*.yaml, `kind: simt`).
 ///
 /// Every key of `multiprocessor`, `l2` and `tensor_core` has the default of the struct it fills: Volta. Section
-/// `tensor_core` holds the mode `linear`, and `attention` where that computes in other units.
+/// `tensor_core` holds the mode `linear`, and `attention` where that computes in other units. A mode's `kernels`
+/// are a list of tiles and warps, or `standard`, the default: standard_kernels().
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 
 #include "accelerators/machine_config.h"
 #include "accelerators/simt/gemm_kernel.h"
+#include "accelerators/simt/kernel_timing.h"
 #include "accelerators/simt/l2_cache.h"
 #include "accelerators/simt/streaming_multiprocessor.h"
 #include "dataflow/tensor_core_steps.h"
@@ -23,7 +25,8 @@ namespace nibble {
 struct TensorCoreMode {
   const PeUnit* pe = nullptr;
   TensorCoreGeometry geometry;            ///< of one processing block
-  std::vector<GemmKernelConfig> kernels;  ///< bits of the operands are set by the command's formats
+  std::vector<GemmKernelConfig> kernels;  ///< no two of one tile; bits of operands are set by the command's formats
+  bool listed = false;                    ///< the configuration lists the kernels
   std::string name = "linear";
 };
 
@@ -51,6 +54,10 @@ struct SimtConfig : MachineConfig {
   const GemmKernelConfig* kernel_for(const Descriptor& command) const;
   /// What the kernel knows of a command: widths of its operands, scales, results that are encoded.
   GemmKernelConfig adapted(const GemmKernelConfig& kernel, const Descriptor& command) const;
+  /// How long that takes, measured once. Throws InputError where a multiprocessor does not hold it.
+  const KernelTiming& timing_of(const GemmKernelConfig& kernel, const Descriptor& command) const;
+  /// nullptr where timing_of() throws.
+  const KernelTiming* find_timing(const GemmKernelConfig& kernel, const Descriptor& command) const;
   std::uint64_t lanes() const {
     return std::uint64_t{multiprocessors} * multiprocessor.pipeline.blocks * multiprocessor.pipeline.lanes;
   }
@@ -76,22 +83,31 @@ struct SimtConfig : MachineConfig {
   void read_tensor_cores(ConfigNode node);
   static TensorCoreMode read_mode(ConfigNode node, const std::string& mode_name);
   void complete_modes(const ConfigNode& node);
+  void keep_possible_kernels(TensorCoreMode& mode, unsigned w_bits) const;
+
+  /// Made when first needed: from then on multiprocessor.pipeline and l2.hit_latency stay what they are, here and in
+  /// copies.
+  KernelTimings& timings() const;
+  mutable std::shared_ptr<KernelTimings> timings_;
 };
 
-/// A kernel's figures for one command, in closed form: what choose_tiling compares. `cycles` is the largest of the
-/// others: each bounds the time from below, and a kernel that overlaps them reaches it nearly.
+/// A kernel's figures for one command. Those in closed form bound the time from below; they are cycles of the
+/// multiprocessor with the most thread blocks, memory's apart.
 struct KernelEstimate {
+  const GemmKernelConfig* kernel = nullptr;
   std::uint64_t thread_blocks = 0, slices = 0;
   unsigned resident = 0;  ///< thread blocks that a multiprocessor holds
-  double issue = 0;    ///< of the multiprocessor with the most thread blocks: tensor cores, schedulers, shared memory
-  double latency = 0;  ///< slices that are asked for one after the other
-  double memory = 0;   ///< bytes beyond the L2 cache
-  double port = 0;     ///< bytes into a multiprocessor
-  double cycles = 0;
+  double busy = 0;        ///< tensor cores, schedulers, shared memory
+  double latency = 0;     ///< slices that are asked for one after the other
+  double memory = 0;      ///< bytes beyond the L2 cache
+  double port = 0;        ///< bytes into a multiprocessor
+  double at_least = 0;    ///< the largest of them
+  double compute = 0;     ///< busy as KernelTiming measures it, prologues and epilogues included; 0: not measured
+  double cycles = 0;      ///< expected; 0: not measured
 };
-/// Throws InputError when a multiprocessor does not hold one thread block.
-KernelEstimate estimate(const SimtConfig& config, const GemmKernelConfig& kernel, const Descriptor& command,
-                        const MemoryRate& memory);
+/// The kernels that the command could have, by what they take at least. Measured are those of them that could be the
+/// fastest. Empty: none fits.
+std::vector<KernelEstimate> estimates(const SimtConfig& config, const Descriptor& command, const MemoryRate& memory);
 /// Thread blocks walk C in bands of rows of tiles: within a band along m first, so that those that run side by side
 /// share weights. `tiles`: rows of tiles of a band; `traffic`: bytes that the walk asks of memory when a band that half
 /// of the L2 cache does not hold is read anew for every set of columns that is resident.

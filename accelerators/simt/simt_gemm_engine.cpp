@@ -10,16 +10,6 @@
 #include "core/units.h"
 
 namespace nibble {
-namespace {
-
-std::array<std::uint64_t, 9> key_of(const GemmKernelConfig& kernel) {
-  return {kernel.tile_m,      kernel.tile_n,        kernel.tile_k,
-          kernel.a_bits,      kernel.w_bits,        kernel.result_bits,
-          kernel.scale_group, kernel.a_scale_group, static_cast<std::uint64_t>(kernel.result_operations * 1024)};
-}
-
-}  // namespace
-
 SimtGemmEngine::SimtGemmEngine(const SimtConfig& config, DmaEngine& dma, ResultWriter& writer,
                                const MachineClock& clock)
     : config_(config), writer_(writer), clock_(clock), l2_(config.l2, dma, clock) {
@@ -60,24 +50,6 @@ CommandStatus SimtGemmEngine::check(const Descriptor& command) const {
   return fits(*kernel, command) ? CommandStatus::pending : CommandStatus::bad_shape;
 }
 
-const SimtGemmEngine::MeasuredKernel& SimtGemmEngine::measured(const Descriptor& command,
-                                                               const GemmKernelConfig& kernel) {
-  const TimingKey key{config_.mode_for(command.a.format, command.w.format), key_of(kernel)};
-  const auto known = measured_.find(key);
-  if (known != measured_.end()) return known->second;
-  const GemmKernel one = make_gemm_kernel(kernel, *steps_, kernel.tile_k);
-  MeasuredKernel out;
-  const SmConfig& sm = config_.multiprocessor.pipeline;
-  out.resident = SmPipeline::resident_thread_blocks(sm, one.warps, one.registers_per_lane, one.shared_bytes);
-  if (out.resident == 0) {
-    throw InputError(config_.name + ": a multiprocessor does not hold one thread block: " + std::to_string(one.warps) +
-                     " warps of " + std::to_string(one.registers_per_lane) + " registers and " +
-                     std::to_string(one.shared_bytes) + " bytes of shared memory");
-  }
-  out.timing = measure_kernel(sm, kernel, *steps_, out.resident, config_.l2.hit_latency);
-  return measured_.emplace(key, std::move(out)).first->second;
-}
-
 const GemmKernel& SimtGemmEngine::program(const GemmKernelConfig& kernel, std::uint64_t slices) {
   const auto known = programs_.find(slices);
   if (known != programs_.end()) return known->second;
@@ -103,13 +75,13 @@ void SimtGemmEngine::begin(const Descriptor& command, CommandCounters& counters)
 
 CommandStatus SimtGemmEngine::run(const Descriptor& command, CommandCounters& counters, const bool& abort) {
   begin(command, counters);
-  const MeasuredKernel& kernel = measured(command, kernel_);
+  const KernelTiming& timing = config_.timing_of(*config_.kernel_for(command), command);
   const std::uint64_t first = clock_.now();
   const L2Counters l2_before = l2_.counters();
-  band_rows_ = choose_band(config_, kernel_, command, kernel.resident).tiles * kernel_.tile_m;
+  band_rows_ = choose_band(config_, kernel_, command, timing.resident()).tiles * kernel_.tile_m;
   const unsigned copies = config_.multiprocessors / static_cast<unsigned>(multiprocessors_.size());
   for (auto& multiprocessor : multiprocessors_)
-    multiprocessor->start(*this, kernel.resident, copies, kernel.timing);
+    multiprocessor->start(*this, timing.resident(), copies, timing);
   for (auto& multiprocessor : multiprocessors_) {
     while (!multiprocessor->idle()) {
       sc_core::wait(multiprocessor->changed() | l2_.changed());

@@ -45,15 +45,8 @@ class SimtGemmEngine final : public MatrixEngine, private ThreadBlockGrid {
   struct Operands {
     std::map<std::uint64_t, std::vector<std::uint8_t>> a, w;
   };
-  using TimingKey = std::pair<const TensorCoreMode*, std::array<std::uint64_t, 9>>;
-  struct MeasuredKernel {
-    KernelTiming timing;
-    unsigned resident = 1;
-  };
 
-  const MeasuredKernel& measured(const Descriptor& command, const GemmKernelConfig& kernel);
   const GemmKernel& program(const GemmKernelConfig& kernel, std::uint64_t slices);
-  bool advance_grid();
   std::uint64_t segment_extent_of(const OperandLayout& layout) const;
   TileRange range_of(const ThreadBlock& block, GlobalOperand operand, std::uint64_t k0, std::uint64_t k) const;
   QuantizedTensor operand(const ThreadBlock& block, GlobalOperand which,
@@ -79,7 +72,6 @@ class SimtGemmEngine final : public MatrixEngine, private ThreadBlockGrid {
   const MachineClock& clock_;
   L2Cache l2_;
   std::vector<std::unique_ptr<StreamingMultiprocessor>> multiprocessors_;
-  std::map<TimingKey, MeasuredKernel> measured_;
 
   // The running command.
   Descriptor command_;

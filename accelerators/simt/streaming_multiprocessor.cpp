@@ -45,12 +45,12 @@ class SliceMultiprocessor final : public StreamingMultiprocessor {
   void request(Place& place);
   void multiply(Place& place, std::uint64_t start);
   void finish(Place& place);
-  std::size_t active() const;
+  unsigned active() const;
   std::uint64_t turnover() const;
   /// Earliest cycle in which the place's thread block goes on: its next slice, or its end.
   std::uint64_t next_step(const Place& place) const {
     return place.multiplied() ? place.busy_until
-                              : std::max({place.data_cycle + timing_->lead, place.busy_until, unit_free_});
+                              : std::max({place.data_cycle + timing_->single().lead, place.busy_until, unit_free_});
   }
   Place* earliest();
 
@@ -114,25 +114,25 @@ void SliceMultiprocessor::l2_answer(std::uint64_t token, std::uint64_t cycle, co
   answered_.notify(sc_core::SC_ZERO_TIME);
 }
 
-std::size_t SliceMultiprocessor::active() const {
+unsigned SliceMultiprocessor::active() const {
   const auto occupied = [](const Place& place) { return place.occupied(); };
-  return static_cast<std::size_t>(std::count_if(places_.begin(), places_.end(), occupied));
+  return static_cast<unsigned>(std::count_if(places_.begin(), places_.end(), occupied));
 }
 
 void SliceMultiprocessor::multiply(Place& place, std::uint64_t start) {
-  const double length = timing_->slice.at(active() - 1) + fraction_;
+  const double length = timing_->slice(active()) + fraction_;
   const auto whole = static_cast<std::uint64_t>(std::floor(length));
   fraction_ = length - static_cast<double>(whole);
-  if (start > unit_free_ && start == place.data_cycle + timing_->lead)
+  if (start > unit_free_ && start == place.data_cycle + timing_->single().lead)
     cycles_.awaited[place.last_operand] += start - unit_free_;
   unit_free_ = start + whole;
-  cycles_.multiply += timing_->multiply;
+  cycles_.multiply += timing_->single().multiply;
   const auto has_slice = [&place](const ThreadBlock& block) { return place.slice < block.slices; };
   const auto working = std::count_if(place.bundle.begin(), place.bundle.end(), has_slice);
-  add_work(work_, timing_->per_slice, static_cast<std::uint64_t>(working));
+  add_work(work_, timing_->single().per_slice, static_cast<std::uint64_t>(working));
   ++place.slice;
   if (place.multiplied()) {
-    place.busy_until = unit_free_ + timing_->tail;
+    place.busy_until = unit_free_ + timing_->single().tail;
   } else {
     place.busy_until = unit_free_;
     request(place);
@@ -140,7 +140,7 @@ void SliceMultiprocessor::multiply(Place& place, std::uint64_t start) {
 }
 
 void SliceMultiprocessor::finish(Place& place) {
-  add_work(work_, timing_->per_block, place.bundle.size());
+  add_work(work_, timing_->single().per_block, place.bundle.size());
   work_.thread_blocks += place.bundle.size();
   finish_all(place.bundle);
   place.bundle.clear();
@@ -150,7 +150,7 @@ void SliceMultiprocessor::finish(Place& place) {
 }
 
 std::uint64_t SliceMultiprocessor::turnover() const {
-  return static_cast<std::uint64_t>(timing_->turnover.at(active() - 1));
+  return static_cast<std::uint64_t>(timing_->turnover(active()));
 }
 
 /// The place that can go on first; nullptr: all wait for data.

@@ -216,7 +216,8 @@ TEST_CASE("impossible SIMT configurations are refused with place and rule", "[si
   CHECK_THAT(message("tensor_core.linear.step_m=3"), Contains("step_m = 3 does not divide group_m = 4"));
   CHECK_THAT(message("tensor_core.linear.pe=none"), Contains("tensor_core.linear.pe"));
   CHECK_THAT(message("formats.weight=mant4-g64"), Contains("no mode of the tensor cores multiplies fp16 by mant4-g64"));
-  CHECK_THAT(message("tensor_core.linear.kernels.0.tile_m=48"), Contains("linear: 48 x 128 x 32"));
+  CHECK_THAT(message("tensor_core.linear.kernels=[{tile_m: 48, tile_n: 128, tile_k: 32, warps_m: 2, warps_n: 2}]"),
+             Contains("linear: 48 x 128 x 32"));
   CHECK_THAT(message("tensor_core.linear.adder_trees=8"), Contains("8 adder trees per unit"));
   CHECK_THAT(message("multiprocessor.lains=8"), Contains("lains"));
   CHECK_THAT(message("fidelity=rtl"), Contains("fidelity"));

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <set>
 
+#include "core/random.h"
 #include "memory/address_map.h"
 #include "memory/dram_energy.h"
 #include "testbenches/memory/dram_devices.h"
@@ -109,6 +110,43 @@ TEST_CASE("a hashed map is a bijection, and rows of one bank number spread over 
   CHECK(AddressMap("row rank bank:1^row column bankgroup", g).hashed());
   CHECK_THROWS_WITH(AddressMap("row^bank rank bank column bankgroup", g), Catch::Contains("only bank^row"));
   CHECK_THROWS_WITH(AddressMap("row rank bank^column column bankgroup", g), Catch::Contains("only bank^row"));
+}
+
+TEST_CASE("channels exclusive-ored with the bits above them: every burst one place, no stride camps in one channel") {
+  DramGeometry g = geometry(8);
+  g.rows = 64;
+  const AddressMap map("row rank bank column:2 channel^above column bankgroup", g);
+  const std::uint64_t bursts = g.capacity_bytes() / g.burst_bytes();
+  std::vector<std::uint64_t> next(g.channels, 0);
+  for (std::uint64_t burst = 0; burst < bursts; ++burst) {
+    const unsigned channel = map.channel(burst);
+    REQUIRE(map.local_from(burst, channel) == next[channel]);
+    REQUIRE(map.global(next[channel]++, channel) == burst);
+  }
+  Random random(3);
+  for (int i = 0; i < 2000; ++i) {
+    const std::uint64_t first = random.below(bursts - 1);
+    const std::uint64_t end = first + 1 + random.below(std::min<std::uint64_t>(bursts - first - 1, 600) + 1);
+    std::vector<std::uint64_t> count(g.channels, 0);
+    for (std::uint64_t burst = first; burst < std::min(end, bursts); ++burst)
+      ++count[map.channel(burst)];
+    for (unsigned channel = 0; channel < g.channels; ++channel) {
+      REQUIRE((map.channels_of(first, std::min(end, bursts)) >> channel & 1) == (count[channel] != 0 ? 1u : 0u));
+      REQUIRE(map.local_from(std::min(end, bursts), channel) - map.local_from(first, channel) == count[channel]);
+    }
+  }
+  // Rows of a matrix, a power of two apart: eight of them meet eight channels, where plain bits meet one.
+  const AddressMap plain("row rank bank column:2 channel column bankgroup", g);
+  const auto met = [](const AddressMap& a, std::uint64_t stride) {
+    std::uint64_t mask = 0;
+    for (std::uint64_t i = 0; i < 8; ++i)
+      mask |= std::uint64_t{1} << a.channel(i * stride);
+    return __builtin_popcountll(mask);
+  };
+  CHECK(met(plain, 128) == 1);
+  CHECK(met(map, 128) == 8);
+  CHECK_THROWS_WITH(AddressMap("row rank bank column:2 channel:1^above column channel bankgroup", g),
+                    Catch::Contains("side by side"));
 }
 
 TEST_CASE("a broken mapping names the rule that it breaks") {
