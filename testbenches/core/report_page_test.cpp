@@ -65,7 +65,8 @@ SweepPage sweep() {
   page.figures = {{"time_s", "s", "of the run"}, {"area_um2", "um2", evil}};
   page.objectives = {{"time_s", true}, {"area_um2", true}};
   page.constraints = {"area_um2 <= 1e6"};
-  page.points = {{0, {"16", evil}, {0.5, 1e5}, {}, true}, {1, {"32", "b"}, {0.25, std::nullopt}, {evil}, false}};
+  page.points = {{0, {"16", evil}, {0.5, 1e5}, {}, "", true},
+                 {1, {"32", "b"}, {0.25, std::nullopt}, {evil}, "", false}};
   page.failures = {{2, {"64", "c"}, evil}};
   return page;
 }
@@ -84,7 +85,7 @@ TEST_CASE("the difference of a figure and what its parts leave of it") {
 }
 
 TEST_CASE("a comparison's page holds every figure, whatever the names are") {
-  ComparisonPage page{evil_frame(), {figure(1.5, 2.0), figure(std::nullopt, 3.0), figure(4.0, 4.0)}};
+  ComparisonPage page{evil_frame(), {}, {figure(1.5, 2.0), figure(std::nullopt, 3.0), figure(4.0, 4.0)}};
   page.figures[0].parts = {{evil, -0.2, evil}};
   page.figures[2].group = "all layers";
   const std::string html = comparison_html(page);
