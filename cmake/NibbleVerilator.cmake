@@ -2,17 +2,15 @@
 #
 # NIBBLE_RTL_SOURCES: where the SystemVerilog lies; scripts/rtl_mutations.py builds from a changed copy.
 # NIBBLE_RTL_LINT: any warning of Verilator's -Wall is an error; off, nothing warns: planted bugs shall reach the test benches.
-# NIBBLE_RTL_GATES: the gates that Yosys makes of each top, in place of its RTL: proves the netlists of scripts/synthesize.sh.
+# NIBBLE_RTL_GATES: the folder in which scripts/synthesize.sh left its netlists: tops with a UNIT are simulated as these gates.
 # NIBBLE_RTL_COVERAGE: count executed lines and toggled signals; every test bench writes <test>.coverage when it ends.
+# NIBBLE_RTL_OPTIMIZE: of the compiler, for what Verilator writes; -O0 where a build runs once and compiling takes longer than running.
 set(NIBBLE_RTL_SOURCES ${PROJECT_SOURCE_DIR}/rtl_models CACHE PATH "SystemVerilog of the PEs")
+set(NIBBLE_RTL_OPTIMIZE -O2 CACHE STRING "Optimization of Verilator's output")
 option(NIBBLE_RTL_LINT "Check the RTL with Verilator's -Wall" ON)
 option(NIBBLE_RTL_COVERAGE "Count executed lines and toggled signals of the RTL" OFF)
 
-option(NIBBLE_RTL_GATES "Simulate synthesized gates in place of the RTL" OFF)
-
-if(NIBBLE_RTL_GATES)
-  include(NibblePython)
-endif()
+set(NIBBLE_RTL_GATES "" CACHE PATH "Netlists of scripts/synthesize.sh to simulate in place of the RTL")
 find_program(NIBBLE_VERILATOR verilator)
 set(NIBBLE_RTL OFF)
 if(NIBBLE_VERILATOR)
@@ -51,21 +49,24 @@ target_compile_definitions(nibble_verilated PUBLIC VM_SC=1 VM_TRACE=0 VM_COVERAG
 target_compile_options(nibble_verilated PRIVATE -w -O2 -fno-sanitize=all)
 target_link_libraries(nibble_verilated PUBLIC nibble::systemc Threads::Threads)
 
-# nibble_rtl_top(rtl_mant_array TOP mant_array SOURCES mant/mant_array.sv ... [PARAMETERS ROWS=4 ...])
-# Library with the SystemC module <name> of the header "<name>.h".
+if(NIBBLE_RTL_GATES)
+  set(nibble_rtl_cells ${PROJECT_BINARY_DIR}/cells.v)
+  set(nibble_liberty /usr/share/qflow/tech/osu018/osu018_stdcells.lib)
+  add_custom_command(OUTPUT ${nibble_rtl_cells} VERBATIM COMMENT "Functions of the cells"
+    COMMAND yosys -q -p "read_liberty ${nibble_liberty}\; write_verilog -noattr ${nibble_rtl_cells}")
+  add_custom_target(nibble_rtl_cells DEPENDS ${nibble_rtl_cells})
+endif()
+
+# nibble_rtl_top(rtl_mant_array TOP mant_array SOURCES mant/mant_array.sv ... [PARAMETERS ROWS=4 ...] [UNIT unit])
+# Library with the SystemC module <name> of the header "<name>.h". UNIT: that of rtl_models/synthesis/units.py with the same
+# parameters.
 function(nibble_rtl_top name)
-  cmake_parse_arguments(PARSE_ARGV 1 A "" "TOP" "SOURCES;PARAMETERS")
+  cmake_parse_arguments(PARSE_ARGV 1 A "" "TOP;UNIT" "SOURCES;PARAMETERS")
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/${name})
   list(TRANSFORM A_SOURCES PREPEND ${NIBBLE_RTL_SOURCES}/)
-  if(NIBBLE_RTL_GATES)
-    set(gates ${CMAKE_CURRENT_BINARY_DIR}/${name}_gates)
-    set(mapper ${PROJECT_SOURCE_DIR}/rtl_models/synthesis)
-    list(TRANSFORM A_PARAMETERS PREPEND --parameter= OUTPUT_VARIABLE parameters)
-    add_custom_command(OUTPUT ${gates}/${A_TOP}_gates.v
-      COMMAND ${NIBBLE_PYTHON} -B ${mapper}/netlist.py --top ${A_TOP} ${parameters} --folder ${gates} ${A_SOURCES}
-      DEPENDS ${A_SOURCES} ${mapper}/netlist.py ${mapper}/gates.py COMMENT "Mapping ${A_TOP} to gates" VERBATIM)
-    set(A_SOURCES ${gates}/${A_TOP}_gates.v)
-    set(A_TOP ${A_TOP}_gates)
+  if(NIBBLE_RTL_GATES AND A_UNIT)
+    set(A_SOURCES ${NIBBLE_RTL_GATES}/${A_UNIT}/netlist.v ${nibble_rtl_cells})
+    set(A_TOP ${A_UNIT})
     set(A_PARAMETERS)
   endif()
   list(TRANSFORM A_PARAMETERS PREPEND -G)
@@ -80,6 +81,9 @@ function(nibble_rtl_top name)
     COMMENT "Verilating ${A_TOP}" VERBATIM)
   add_library(${name} STATIC ${folder}/${name}__all.cpp ${folder}/${name}.h)
   target_include_directories(${name} SYSTEM PUBLIC ${folder})
-  target_compile_options(${name} PRIVATE -w -O2 -fno-sanitize=all)
+  target_compile_options(${name} PRIVATE -w ${NIBBLE_RTL_OPTIMIZE} -fno-sanitize=all)
   target_link_libraries(${name} PUBLIC nibble_verilated)
+  if(NIBBLE_RTL_GATES)
+    add_dependencies(${name} nibble_rtl_cells)
+  endif()
 endfunction()

@@ -74,18 +74,18 @@ float fp_int_group_foot(float out, float scale, float accumulator, float activat
 }
 
 PeTiming fp_int_pe_timing(unsigned duplication) {
+  if (duplication != 1 && duplication != 2 && duplication != 4 && duplication != 8) {
+    throw InputError("fp_int PE: an adder-tree duplication of " + std::to_string(duplication) +
+                     "; expected 1, 2, 4 or 8");
+  }
   PeTiming t;
   t.name = "fp_int";
   t.area_key = "pe.fp_int.area";
   t.foot_latency = 4;
   for (const unsigned bits : {4U, 2U}) {
     const unsigned lanes = fp_int_lanes(bits);
-    if (duplication == 0 || lanes % duplication != 0) {
-      throw InputError("fp_int PE: an adder-tree duplication of " + std::to_string(duplication) +
-                       "; expected 1, 2 or 4");
-    }
     const std::string mode = "int" + std::to_string(bits);
-    t.modes.push_back({mode, 4 * lanes, lanes / duplication, 4, 1, "pe.fp_int." + mode + ".mac", lanes});
+    t.modes.push_back({mode, 4 * lanes, std::max(lanes / duplication, 1U), 4, 1, "pe.fp_int." + mode + ".mac", lanes});
     t.modes.push_back({mode + "-k", 4, 1, 4, 1, "pe.fp_int." + mode + "-k.mac"});
   }
   return t;

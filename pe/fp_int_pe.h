@@ -43,9 +43,9 @@ float fp_int_activation_sum(float sum, const float* activations, unsigned count)
 /// End of a scale group: out + f32(s * f32(acc - f32(offset * sA))), offset = 1024 + 2^(bits - 1).
 float fp_int_group_foot(float out, float scale, float accumulator, float activation_sum, unsigned bits);
 
-/// Modes "int4", "int2" (n-packed words: p lanes take p / duplication cycles per k4 step) and "int4-k", "int2-k"
-/// (k-packed words: one weight per multiplier and cycle). Foot: offset product, difference, scale, accumulate.
-/// `duplication` of the adder tree: 1, 2 or 4 (InputError).
+/// Modes "int4", "int2" (n-packed words: p lanes take p / duplication cycles per k4 step, one at least) and "int4-k",
+/// "int2-k" (k-packed words: one weight per multiplier and cycle). Foot: offset product, difference, scale, accumulate.
+/// `duplication` of the adder tree: 1, 2, 4 or 8 (InputError).
 PeTiming fp_int_pe_timing(unsigned duplication);
 const PeTiming& fp_int_pe_timing();  ///< duplication 2
 

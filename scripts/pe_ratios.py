@@ -29,9 +29,22 @@ PES = [
     ("ANT W8A8, four PEs", [("pe.ant.area", 4)], [("pe.ant.w8a8.mac", 1)]),
     ("OliVe 4 bits, with decoder", [("pe.olive.area", 1)], [("pe.olive.w4a4.mac", 1)]),
     ("OliVe W8A8, four PEs", [("pe.olive.area", 4)], [("pe.olive.w8a8.mac", 1)]),
+    ("Tender 4 bits, foot per 64 PEs", [("pe.tender.area", 1)], [("pe.tender.w4a4.mac", 1)]),
+    ("Tender W8A8, four PEs", [("pe.tender.area", 4)], [("pe.tender.w8a8.mac", 1)]),
+    ("BitFusion W8A8, foot per 32", [("pe.bitfusion.area", 1), ("foot.int8.area", 1 / 32)], [("pe.bitfusion.w8a8.mac", 1)]),
+    ("BitFusion W4A8", [("pe.bitfusion.area", 1 / 2), ("foot.int8.area", 1 / 64)], [("pe.bitfusion.w4a8.mac", 1)]),
+    ("BitFusion W4A4", [("pe.bitfusion.area", 1 / 4), ("foot.int8.area", 1 / 128)], [("pe.bitfusion.w4a4.mac", 1)]),
+    ("BitFusion W2A2", [("pe.bitfusion.area", 1 / 16), ("foot.int8.area", 1 / 512)], [("pe.bitfusion.w2a2.mac", 1)]),
+    ("BitMoD FP16 x 4 bits", [("pe.bitmod.area", 2 / 4)], [("pe.bitmod.w4.mac", 1)]),
+    ("BitMoD FP16 x 6 bits", [("pe.bitmod.area", 3 / 4)], [("pe.bitmod.w6.mac", 1)]),
+    ("BitMoD FP16 x 8 bits", [("pe.bitmod.area", 1)], [("pe.bitmod.w8.mac", 1)]),
+    ("Anda, 7 planes, INT4", [("pe.anda.area", 7 / 64)], [("pe.anda.m7.mac", 1)]),
+    ("Anda, 15 planes, INT4", [("pe.anda.area", 15 / 64)], [("pe.anda.m15.mac", 1)]),
     ("PacQ FP16 x INT4", [("pe.fp_int.area", 1 / 8)], [("pe.fp_int.int4.mac", 1)]),
     ("PacQ FP16 x INT2", [("pe.fp_int.area", 1 / 8)], [("pe.fp_int.int2.mac", 1)]),
     ("PacQ, one word k-packed", [("pe.fp_int.area", 1 / 4)], [("pe.fp_int.int4-k.mac", 1)]),
+    *((f"PacQ FP16 x {mode.upper()}, {trees} tree{'s' * (trees > 1)}", [(f"fp_int.trees{trees}.area", 1 / min(4 * trees, 4 * lanes))],
+       [(f"fp_int.trees{trees}.{mode}.mac", 1)]) for trees in (1, 4, 8) for mode, lanes in (("int4", 4), ("int2", 8))),
     ("FP16 multiplier alone", [("fp16.multiply.area", 1)], [("fp16.multiply", 1)]),
     ("PacQ multiplier, INT4", [("fp_int.multiplier.area", 1 / 4)], [("fp_int.multiplier.int4.product", 1)]),
     ("PacQ multiplier, INT2", [("fp_int.multiplier.area", 1 / 8)], [("fp_int.multiplier.int2.product", 1)]),
@@ -46,7 +59,7 @@ def numbers():
 def table(book):
     def total(shares):
         return sum(book[key] * factor for key, factor in shares)
-    rows = [(name, total(area), total(energy)) for name, area, energy in PES]
+    rows = [(name, total(area), total(energy)) for name, area, energy in PES if all(key in book for key, _ in area + energy)]
     _, unit_area, unit_energy = rows[0]
     yield f"{'per product and cycle, 180 nm':30s} {'um2':>8s} {'pJ':>7s} {'area':>7s} {'energy':>7s}"
     for name, area, energy in rows:

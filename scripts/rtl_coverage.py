@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lines and toggles of the RTL that the test benches reach, counted by Verilator.
 
-rtl_coverage.py [--build build/coverage] [--cycles 100000] [--least 95] [--missed]
+rtl_coverage.py [--build build/coverage] [--cycles 100000] [--least 95] [--missed] [--list] [BENCH...]
 
 Builds the test benches with coverage, runs them and prints a table by SystemVerilog file: executed lines (and branches) of
 all, and bits of signals that went both up and down. --missed lists the lines that never ran. The status is 1 when fewer than
---least percent of a file's lines were executed.
+--least percent of a file's lines were executed. The table goes to docs/results/rtl-coverage.csv, too; --list prints that of the
+last run and builds nothing. BENCH: mant_pe, ...: these benches alone, added to what others
+have left in the build.
 """
 import argparse
 import collections
@@ -17,6 +19,8 @@ import shutil
 import subprocess
 import sys
 
+import rtl_records
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -24,6 +28,9 @@ def need(command, **options):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, **options)
     if done.returncode:
         sys.exit(f"error: {' '.join(command)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+
+
+COLUMNS = ("lines_hit", "lines", "toggles_hit", "toggles")
 
 
 def points(files):
@@ -48,39 +55,59 @@ def main():
     parser.add_argument("--cycles", type=int, default=100000)
     parser.add_argument("--least", type=float, default=95.0)
     parser.add_argument("--missed", action="store_true")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("benches", nargs="*")
     options = parser.parse_args()
+    rows = list(rtl_records.read(rtl_records.COVERAGE).values()) if options.list else count(options)
+    print("\n".join(table(rows)))
+    return any(least(row) < options.least for row in rows)
+
+
+def count(options):
+    """Builds and runs the benches, records and returns the rows of the table."""
     build = options.build.resolve()
     launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
-    need(["cmake", "--preset", "release", "-B", str(build), "-DNIBBLE_RTL_COVERAGE=ON", "-DNIBBLE_BUILD_BENCHMARKS=OFF",
+    need(["cmake", "--preset", "release", "-B", str(build), "-DNIBBLE_RTL_COVERAGE=ON", "-DNIBBLE_RTL_OPTIMIZE=-O0", "-DNIBBLE_BUILD_BENCHMARKS=OFF",
           *launcher])
-    need(["cmake", "--build", str(build), "--target", "rtl_tests"])
+    benches = [f"{bench}_rtl_test" for bench in options.benches]
+    need(["cmake", "--build", str(build), "--target", *(benches or ["rtl_tests"])])
     folder = build / "testbenches/rtl"
-    for file in folder.glob("*.coverage"):
+    for file in [] if benches else folder.glob("*.coverage"):
         file.unlink()
-    need(["ctest", "--test-dir", str(build), "-L", "rtl"], env={**os.environ, "NIBBLE_RTL_CYCLES": str(options.cycles)})
+    need(["ctest", "--test-dir", str(build), "-R", f"^({'|'.join(benches)}):" if benches else "_rtl_test:"],
+         env={**os.environ, "NIBBLE_RTL_CYCLES": str(options.cycles)})
     counts = points(sorted(folder.glob("*.coverage")))
     if not counts:
         sys.exit("error: no coverage was written")
-    table = collections.defaultdict(lambda: {"lines": [0, 0], "toggles": [0, 0]})
-    for (file, kind, line, _, what), count in sorted(counts.items()):
-        for row in (file, "all"):
-            cell = table[row]["toggles" if kind == "toggle" else "lines"]
-            cell[0] += count > 0
-            cell[1] += 1
-        if options.missed and count == 0 and kind != "toggle":
-            print(f"never: {file}:{line} {what}")
-    print(f"{'file':32} {'lines':>12} {'%':>6} {'toggles':>14} {'%':>6}")
-    low = False
-    table["all"] = table.pop("all")  # last
-    for file, cells in table.items():
+    cells = collections.defaultdict(collections.Counter)
+    for (file, kind, line, _, what), hits in sorted(counts.items()):
+        column = "toggles" if kind == "toggle" else "lines"
+        cells[file][column] += 1
+        cells[file][f"{column}_hit"] += hits > 0
+        if options.missed and hits == 0:
+            print(f"never: {file}:{line} {kind} {what}")
+    rows = [{"file": file, **{name: str(cell[name]) for name in COLUMNS}, "fingerprint": rtl_records.fingerprint(file)}
+            for file, cell in cells.items()]
+    record = {**(rtl_records.read(rtl_records.COVERAGE) if benches else {}), **{row["file"]: row for row in rows}}
+    rows = [record[file] for file in sorted(record)]
+    rtl_records.write(rtl_records.COVERAGE, rows)
+    return rows
+
+
+def least(row):
+    """Percent of a row's lines."""
+    return 100.0 * int(row["lines_hit"]) / int(row["lines"]) if int(row["lines"]) else 100.0
+
+
+def table(rows):
+    yield f"{'file':36} {'lines':>12} {'%':>6} {'toggles':>14} {'%':>6}"
+    total = {"file": "all", **{name: sum(int(row[name]) for row in rows) for name in COLUMNS}}
+    for row in [*rows, total]:
         texts = []
         for name, width in (("lines", 12), ("toggles", 14)):
-            hit, all_points = cells[name]
-            share = 100.0 * hit / all_points if all_points else 100.0
-            low |= name == "lines" and share < options.least
-            texts.append(f"{f'{hit}/{all_points}':>{width}} {share:6.1f}")
-        print(f"{file:32} {' '.join(texts)}")
-    return bool(low)
+            hit, every = int(row[f"{name}_hit"]), int(row[name])
+            texts.append(f"{f'{hit}/{every}':>{width}} {100.0 * hit / every if every else 100.0:6.1f}")
+        yield f"{row['file']:36} {' '.join(texts)}"
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ module operand_pe #(
   if (KIND == 0) begin : g_integer
     integer_pe #(
         .BITS(LEFT),
+        .W_BITS(TOP),
         .SUM(SUM)
     ) pe (
         .clk(clk),
@@ -57,6 +58,38 @@ module operand_pe #(
         .w_out(top_out),
         .done(done),
         .accumulator(result)
+    );
+  end else if (KIND == 3) begin : g_adaptive
+    adaptive_pe pe (
+        .clk(clk),
+        .reset(reset),
+        .valid_in(valid_in),
+        .last_in(last_in),
+        .x_in(left_in),
+        .w_in(top_in),
+        .valid_out(valid_out),
+        .last_out(last_out),
+        .x_out(left_out),
+        .w_out(top_out),
+        .done(done),
+        .sum(result)
+    );
+  end else if (KIND == 4) begin : g_tender
+    tender_pe pe (
+        .clk(clk),
+        .reset(reset),
+        .valid_in(valid_in),
+        .last_in(last_in),
+        .rescale_in(left_in[5]),
+        .x_in(left_in[4:0]),
+        .w_in(top_in),
+        .valid_out(valid_out),
+        .last_out(last_out),
+        .rescale_out(left_out[5]),
+        .x_out(left_out[4:0]),
+        .w_out(top_out),
+        .done(done),
+        .sum(result)
     );
   end else begin : g_bfp
     // verilator lint_off UNUSEDSIGNAL

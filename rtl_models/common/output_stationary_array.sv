@@ -4,10 +4,12 @@
 // PE (r, c) in cycle t + r + c; a column's chain hands out its results from the lowest PE in use upwards.
 //
 // KIND chooses the PE, and with it what the bits of an operand are:
-//   0  integer_pe   x, w: LEFT = TOP bits; results of SUM bits
+//   0  integer_pe   x: LEFT bits, w: TOP bits; results of SUM bits
 //   1  fp16_pe      x, w: 16 bits; results of 32
 //   2  bfp_pe       left:  mode 2, group_last, weight_last, a_exponent 5, a_sign LANES, a_magnitude 8 * LANES
 //                   top:   b_exponent 5, weight_scale 16, b_sign LANES, b_nibble 4 * LANES, the first named in the high bits
+//   3  adaptive_pe  exponent 3, integer 5 from both sides; results of 32
+//   4  tender_pe    left: rescale 1, x 5; top: w 5; results of 32
 //
 // A step: `rows` and `columns` say which rows and columns of PEs have operands, from row 0 and column 0 on without a gap;
 // `last` ends the outputs. DONE is the cycles from a PE's last operands to its result: a pass may end when the results of the

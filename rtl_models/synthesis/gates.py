@@ -11,7 +11,7 @@ INPUT_SLEW_NS = 0.1  # [D] a flip-flop that drives three or four gates
 OUTPUT_LOAD_PF = 0.0373  # [D] four inverters INVX1
 YOSYS = """read_liberty -lib {liberty}
 read_verilog -sv {sources}
-hierarchy -check -top {top} {parameters}
+{early}hierarchy -check -top {top} {parameters}
 rename -top {unit}
 synth -flatten -top {unit} -noabc
 dfflibmap -liberty {liberty}
@@ -54,14 +54,19 @@ def versions():
     return f"Yosys {yosys}, OpenSTA {sta}"
 
 
+def script(unit, rtl, liberty, folder):
+    """What Yosys is told."""
+    option = "-set" if unit.early else "-chparam"
+    parameters = " ".join(f"{option} {name} {value}" for name, value in unit.parameters.items())
+    return YOSYS.format(sources=" ".join(str(rtl / s) for s in unit.sources), top=unit.top, unit=unit.name, liberty=liberty,
+                        early=f"chparam {parameters} {unit.top}\n" if unit.early else "",
+                        parameters="" if unit.early else parameters, folder=folder, target=TARGET_PS)
+
+
 def synthesize(unit, rtl, liberty, folder):
     """netlist.v, netlist.json and area.txt in `folder`. Returns the area in um2."""
     (folder / "abc.constr").write_text(f"set_driving_cell BUFX2\nset_load {OUTPUT_LOAD_PF} [all_outputs]\n")
-    parameters = " ".join(f"-chparam {name} {value}" for name, value in unit.parameters.items())
-    script = YOSYS.format(sources=" ".join(str(rtl / s) for s in unit.sources), top=unit.top, unit=unit.name,
-                          parameters=parameters, liberty=liberty,
-                          folder=folder, target=TARGET_PS)
-    (folder / "yosys.ys").write_text(script)
+    (folder / "yosys.ys").write_text(script(unit, rtl, liberty, folder))
     run(["yosys", "-q", "-s", folder / "yosys.ys"])
     return float(re.findall(r"Chip area for .*: ([0-9.]+)", (folder / "area.txt").read_text())[-1])
 

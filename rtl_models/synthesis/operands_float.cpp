@@ -6,6 +6,7 @@
 #include "formats/rounding.h"
 #include "pe/bfp_converter.h"
 #include "pe/bfp_pe.h"
+#include "pe/fp_int_pe.h"
 #include "rtl_models/synthesis/operands.h"
 
 namespace nibble {
@@ -104,7 +105,7 @@ void bfp_converter_stream(const StreamRequest& request) {
   PinStream::operations(request.mode == "idle" ? request.cycles : request.cycles * group);
 }
 
-void fp_int_dp4_stream(const StreamRequest& request) {
+void fp_int_dp4_stream(const StreamRequest& request, unsigned trees) {
   PinStream pins({{"reset", 1},
                   {"valid_in", 1},
                   {"int2", 1},
@@ -114,17 +115,17 @@ void fp_int_dp4_stream(const StreamRequest& request) {
                   {"word", 64},
                   {"group_last", 1},
                   {"output_last", 1},
-                  {"scale", 32}});
+                  {"scale", 16 * trees}});
   Random random(7 + 100 * request.seed);
   const std::string& mode = request.mode;
   const bool int2 = mode.substr(0, 4) == "int2", k_packed = mode.size() > 4 && mode.substr(4) == "-k";
   const unsigned bits = int2 ? 2 : 4, outputs = k_packed ? 1 : 16 / bits;
-  const unsigned interval = k_packed ? 1 : outputs / 2;  // cycles of a step: two outputs per cycle
-  constexpr std::uint64_t group_steps = 8;               // scale groups of 32 k
+  const unsigned interval = fp_int_pe_timing(trees).mode(mode == "idle" ? "int4" : mode).initiation_interval;
+  constexpr std::uint64_t group_steps = 8;  // scale groups of 32 k
   reset(pins);
   pins.set("int2", int2);
   pins.set("k_packed", k_packed);
-  // The first step enters at once, each following one when the last pair of the one before is being added.
+  // The first step enters at once, each following one when the last outputs of the one before are being added.
   std::uint64_t step = request.place() / interval;
   drive(pins, request, [&](std::uint64_t i) {
     const bool idle = request.idle(i);
@@ -140,8 +141,8 @@ void fp_int_dp4_stream(const StreamRequest& request) {
       pins.set("group_last", step % group_steps == group_steps - 1);
       pins.set("output_last", step % (reduction / 4) == reduction / 4 - 1);
       if (i == 0 || step % group_steps == 0) {
-        pins.set("scale", some_scale(random, 0.01), 0, 16);
-        pins.set("scale", some_scale(random, 0.01), 16, 16);
+        for (unsigned t = 0; t < trees; ++t)
+          pins.set("scale", some_scale(random, 0.01), 16 * t, 16);
       }
       ++step;
     }

@@ -205,11 +205,11 @@ void integer_pe_stream(const StreamRequest& request, unsigned bits) {
   PinStream::operations(request.cycles);
 }
 
-void integer_foot_stream(const StreamRequest& request) {
+void integer_foot_stream(const StreamRequest& request, bool tender) {
   PinStream pins({{"reset", 1},
                   {"valid_in", 1},
-                  {"sum", 32},
-                  {"activation_scale", 16},
+                  {"sum", tender ? 38U : 32U},
+                  {"activation_scale", tender ? 19U : 16U},
                   {"weight_scale", 16},
                   {"accumulator_in", 32}});
   Random random(4 + 100 * request.seed);
@@ -223,16 +223,18 @@ void integer_foot_stream(const StreamRequest& request) {
     pins.set("valid_in", !idle);
     if (!idle) {
       const std::vector<int> x = gaussian_codes(random, 128, 8), w = gaussian_codes(random, 128, 8);
-      std::int32_t sum = 0;
+      std::int64_t sum = 0;
       for (std::size_t k = 0; k < x.size(); ++k)
-        sum += x[k] * w[k];
+        sum += x[k] * w[k] * (tender ? 128 >> k % 8 : 1);
       const std::uint16_t activation_scale = some_scale(random, 0.03), weight_scale = some_scale(random, 0.01);
+      const float shifted = fp16_value(activation_scale) / 128;
       pins.set("sum", sum);
-      pins.set("activation_scale", activation_scale);
+      pins.set("activation_scale", tender ? float_bits(shifted) >> 13 : activation_scale);
       pins.set("weight_scale", weight_scale);
       float& accumulator = accumulators[i % outputs];
       returning[2] = accumulator;
-      accumulator = integer_foot(accumulator, sum, fp16_value(activation_scale), fp16_value(weight_scale));
+      accumulator =
+          integer_foot(accumulator, sum, tender ? shifted : fp16_value(activation_scale), fp16_value(weight_scale));
       pins.set("accumulator_in", float_bits(returning[0]));
     }
   });

@@ -4,6 +4,7 @@
 import argparse
 import datetime
 import hashlib
+import inspect
 import json
 import pathlib
 import sys
@@ -30,7 +31,8 @@ class Figures:
 def fingerprint(unit, operands):
     """Of everything that a unit's figures depend on."""
     digest = hashlib.sha256(repr((unit, STREAMS, CYCLES, gates.versions())).encode())
-    scripts = [pathlib.Path(__file__).with_name(f"{name}.py") for name in ("gates", "liberty", "power", "simulate")]
+    digest.update((gates.script(unit, ROOT, LIBERTY, "") + gates.STA + inspect.getsource(gates.timing)).encode())
+    scripts = [pathlib.Path(__file__).with_name(f"{name}.py") for name in ("liberty", "power", "simulate")]
     for file in [ROOT / "rtl_models" / s for s in unit.sources] + scripts + [LIBERTY]:
         digest.update(file.read_bytes())
     for mode in unit.modes:

@@ -5,18 +5,21 @@ import dataclasses
 FLOAT = ("common/fp_round.sv", "common/fp_add.sv")
 MULTIPLY = FLOAT + ("common/fp_mul.sv",)
 ADAPTIVE = tuple(f"adaptive/adaptive_{name}.sv" for name in ("quad", "pe", "decoder"))
+ANDA_MODES = tuple(f"m{bits}" for bits in range(4, 16))
 AMOVE = tuple(f"amove/amove_{name}.sv" for name in ("tile", "pe", "gipu", "scale_decoder"))
 
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """`stream`: the module of rtl_operands; `modes`: those of its streams that are measured."""
+    """`stream`: the module of rtl_operands; `modes`: those of its streams that are measured. `early`: parameters are set before the
+    hierarchy is built, where Yosys 0.23 fails otherwise: a child whose own parameters stay the same is made twice."""
     name: str
     top: str
     sources: tuple
     parameters: dict = dataclasses.field(default_factory=dict)
     stream: str = ""
     modes: tuple = ()
+    early: bool = dataclasses.field(default=False, repr=False)
 
 
 UNITS = [Unit(*u) for u in (
@@ -30,6 +33,8 @@ UNITS = [Unit(*u) for u in (
      ("bfp8", "bfp4", "idle")),
     ("fp_int_dp4", "fp_int_dp4", ("fp_int/fp_int_dp4.sv", "fp_int/fp_int_multiplier.sv") + MULTIPLY, {}, "fp_int_dp4",
      ("int4", "int2", "int4-k", "int2-k", "idle")),
+    *((f"fp_int_dp4_d{trees}", "fp_int_dp4", ("fp_int/fp_int_dp4.sv", "fp_int/fp_int_multiplier.sv") + MULTIPLY,
+       {"TREES": trees}, f"fp_int_dp4_d{trees}", ("int4", "int2", "int4-k", "int2-k", "idle"), True) for trees in (1, 4, 8)),
     ("fp_int_multiplier", "fp_int_multiplier", ("fp_int/fp_int_multiplier.sv",), {}, "fp_int_multiplier",
      ("int4", "int2")),
     ("amove_tile", "amove_tile", AMOVE + MULTIPLY, {}, "amove_tile", ("c4", "c16", "c2", "c1", "idle")),
@@ -50,6 +55,14 @@ UNITS = [Unit(*u) for u in (
     ("aligned_foot", "aligned_foot", ("aligned/aligned_foot.sv",) + MULTIPLY, {}, "aligned_foot", ("element", "idle")),
     ("ant_quad", "adaptive_quad", ADAPTIVE, {}, "ant_quad", ("w4a4", "w4a8", "w8a8", "idle")),
     ("olive_quad", "adaptive_quad", ADAPTIVE, {"OLIVE": 1}, "olive_quad", ("w4a4", "w4a8", "w8a8", "idle")),
+    ("tender_quad", "tender_quad", ("tender/tender_quad.sv", "tender/tender_pe.sv"), {}, "tender_quad",
+     ("w4a4", "w8a8", "idle")),
+    ("tender_foot", "tender_foot", ("tender/tender_foot.sv",) + MULTIPLY, {}, "tender_foot", ("element", "idle")),
+    ("bitfusion_pe", "bitfusion_pe", ("bitfusion/bitfusion_pe.sv",), {"ROW": 16}, "bitfusion_pe",
+     tuple(f"w{w}a{a}" for w in (8, 4, 2) for a in (8, 4, 2)) + ("idle",)),
+    ("bitmod_pe", "bitmod_pe", ("bitmod/bitmod_pe.sv",) + FLOAT, {}, "bitmod_pe", ("w8", "w6", "w4", "w2", "idle")),
+    ("bitmod_decoder", "bitmod_decoder", ("bitmod/bitmod_decoder.sv",), {}, "bitmod_decoder", ("term",)),
+    ("anda_pe", "anda_pe", ("anda/anda_pe.sv",) + MULTIPLY, {}, "anda_pe", ANDA_MODES + ("idle",)),
     ("rtq_accept", "rtq_accept", ("rtq/rtq_accept.sv",) + FLOAT, {}, "rtq_accept", ("element", "idle")),
     ("rtq_scale", "rtq_scale", ("rtq/rtq_scale.sv", "rtq/rtq_product.sv", "rtq/rtq_divide.sv", "rtq/rtq_thresholds.sv") + MULTIPLY, {},
      "rtq_scale", ("mant4", "int8", "idle")),
@@ -104,6 +117,31 @@ def _quantizer():
     yield "quantizer.idle", "pJ/cycle", [Share(unit, count, "idle") for unit, count in parts if unit != "rtq_readback"]
 
 
+def _peers():
+    """Tender, with a foot behind 64 PEs, BitFusion, BitMoD with the decoder of four lanes in front of 32 PEs, Anda."""
+    def parts(key, shares, modes):
+        for quantity, name in (("um2", "area"), ("cells", "cells"), ("mW", "leakage")):
+            yield f"{key}.{name}", quantity, [Share(unit, factor) for unit, factor, _, _ in shares]
+        yield f"{key}.critical_path", "ps", [Share(shares[0][0])]
+        for name, mode in modes:
+            yield f"{key}.{name}.mac", "pJ/MAC", [
+                Share(unit, each(mode), mode if at == 0 else fixed) for at, (unit, _, fixed, each) in enumerate(shares)]
+        yield f"{key}.idle", "pJ/cycle", [Share(unit, factor, "idle") for unit, factor, fixed, _ in shares if fixed != "term"]
+
+    # The foot's work once in 4096 products: what a row of a linear layer has.
+    yield from parts("pe.tender", [("tender_quad", 0.25, "", lambda mode: 1.0), ("tender_foot", 1 / 64, "element", lambda mode: 1 / 4096)],
+                     [(mode, mode) for mode in ("w4a4", "w8a8")])
+    modes = tuple(f"w{w}a{a}" for w in (8, 4, 2) for a in (8, 4, 2))
+    yield from _pe("pe.bitfusion", "bitfusion_pe", _mac(*((mode, mode) for mode in modes)))
+    # Two terms of a weight of four bits, in front of 32 PEs.
+    yield from parts("pe.bitmod", [("bitmod_pe", 1.0, "", lambda mode: 1.0),
+                                   ("bitmod_decoder", 4 / 32, "term", lambda mode: int(mode[1]) / 2 / 32)],
+                     [(mode, mode) for mode in ("w8", "w6", "w4", "w2")])
+    yield from _pe("pe.anda", "anda_pe", _mac(*((mode, mode) for mode in ANDA_MODES)))
+    # Attention, on FP units that are not part of the PE.
+    yield "pe.anda.fp16.mac", "pJ/MAC", [Share("fp16_pe", 1.0, "mac")]
+
+
 def entries():
     """(key, unit of measurement, shares that are added up) of the book, in its order."""
     even, odd = "mant_pe_even", "mant_pe_odd"
@@ -121,6 +159,9 @@ def entries():
                                                        ("bfp4.element", "pJ/element", "bfp4"), IDLE], 16.0)
     yield from _pe("pe.fp_int", "fp_int_dp4",
                    _mac(("int4", "int4"), ("int2", "int2"), ("int4-k", "int4-k"), ("int2-k", "int2-k")))
+    for trees in (1, 4, 8):
+        yield from _pe(f"fp_int.trees{trees}", f"fp_int_dp4_d{trees}",
+                       _mac(("int4", "int4"), ("int2", "int2"), ("int4-k", "int4-k"), ("int2-k", "int2-k")))
     yield from _pe("fp_int.multiplier", "fp_int_multiplier", [("int4.product", "pJ/operation", "int4"),
                                                               ("int2.product", "pJ/operation", "int2")])
     # A PE of the array is a quarter of a tile, which has its own share of the GIPU and of the decoder.
@@ -144,6 +185,7 @@ def entries():
     yield "pe.figna.idle", "pJ/cycle", [Share("aligned_pe", 1.0, "idle"), Share("aligned_foot", 1 / 64, "idle")]
     for name in ("ant", "olive"):
         yield from _pe(f"pe.{name}", f"{name}_quad", _mac(("w4a4", "w4a4"), ("w4a8", "w4a8"), ("w8a8", "w8a8")), 0.25)
+    yield from _peers()
     yield from _quantizer()
     for name in ("multiply", "add"):
         yield f"fp16.{name}", "pJ/operation", [Share(f"fp16_{name}", 1.0, "operation")]

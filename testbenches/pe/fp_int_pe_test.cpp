@@ -269,7 +269,10 @@ TEST_CASE("timing follows the adder-tree duplication; other pairs are refused") 
   REQUIRE(fp_int_pe_timing(4).mode("int4").initiation_interval == 1);
   REQUIRE(fp_int_pe_timing(1).mode("int4-k").lanes == 4);
   REQUIRE_THROWS_AS(fp_int_pe_timing(0), InputError);
-  REQUIRE_THROWS_AS(fp_int_pe_timing(8), InputError);
+  REQUIRE(fp_int_pe_timing(8).mode("int4").initiation_interval == 1);
+  REQUIRE(fp_int_pe_timing(8).mode("int2").initiation_interval == 1);
+  REQUIRE_THROWS_AS(fp_int_pe_timing(3), InputError);
+  REQUIRE_THROWS_AS(fp_int_pe_timing(16), InputError);
   const auto supports = [](const char* a, const char* w) {
     return fp_int_unit().supports(Format::parse(a), Format::parse(w));
   };

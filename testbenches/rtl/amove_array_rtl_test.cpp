@@ -1,84 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// amove_array.sv, 2 x 2 tiles, against the cycle model of the arrays with amove_step and amove_foot.
+#include "array_arithmetics.h"
 #include "output_stationary_bench.h"
-#include "pe/amove_pe.h"
 #include "rtl_amove_array.h"
 
 using namespace nibble;
 
 namespace {
-
-constexpr int exponent_of_products = -8;
-
-/// An operand, and in the last one of a cluster its scale.
-struct AmoveOperand {
-  std::int8_t value = 0;
-  bool last = false;
-  float scale = 0;
-};
-/// A scale as it is stored.
-struct ScaleCodes {
-  std::uint32_t base = 0, residual = 0, code = 0;
-  std::uint32_t pins() const { return base << 9 | residual << 2 | code; }
-  float value() const {
-    return amove_scale(e4m3_value(static_cast<std::uint8_t>(base)), e4m3_value(static_cast<std::uint8_t>(residual)),
-                       static_cast<std::uint8_t>(code));
-  }
-};
-
-struct AmoveArithmetic {
-  using Left = AmoveOperand;
-  using Top = AmoveOperand;
-  struct Sum {
-    std::int32_t cluster = 0;
-    float accumulator = 0;
-  };
-  static constexpr bool partial = false;
-  static const PeTiming& timing() { return amove_pe_timing(); }
-  /// The GIPU, and one cycle for the turn of the lower row.
-  static unsigned edge_delay() { return timing().foot_latency + 1; }
-  static void step(Sum& sum, const Left& x, const Top& w) {
-    sum.cluster = amove_step(sum.cluster, x.value, w.value, 16);
-    if (!x.last) return;
-    sum.accumulator = amove_foot(sum.accumulator, sum.cluster, x.scale, w.scale, exponent_of_products, false);
-    sum.cluster = 0;
-  }
-  static std::uint32_t result(const Sum& sum) {
-    const std::uint32_t bits = fp16_bits(sum.accumulator);
-    return std::isnan(sum.accumulator) ? 0x7E00U : bits;
-  }
-
-  void plan(Random& random) {
-    cluster = random.below(2) == 0 ? 4 : 4 + static_cast<unsigned>(random.below(13));
-    index = cluster;
-    extreme = random.below(8) == 0;
-  }
-  /// Whether the next step completes a cluster.
-  bool may_end() const { return (index == cluster ? 0 : index) + 1 == cluster; }
-  void draw(Random& random, bool, std::vector<Left>& left, std::vector<Top>& top) {
-    if (index == cluster) {
-      index = 0;
-      for (ScaleCodes* scale = scales; scale != scales + array_rows + array_columns; ++scale) {
-        *scale = {static_cast<std::uint32_t>(random.below(127)), static_cast<std::uint32_t>(random.below(127)),
-                  static_cast<std::uint32_t>(random.below(4))};
-      }
-    }
-    ++index;
-    for (unsigned i = 0; i < array_rows; ++i)
-      left[i] = {value(random), index == cluster, scales[i].value()};
-    for (unsigned i = 0; i < array_columns; ++i)
-      top[i] = {value(random), index == cluster, scales[array_rows + i].value()};
-  }
-
-  unsigned cluster = 4, index = 4;  ///< index: of the step drawn last, from 1 on
-  bool extreme = false;
-  ScaleCodes scales[array_rows + array_columns];
-
- private:
-  std::int8_t value(Random& random) const {
-    return static_cast<std::int8_t>(extreme ? -8 : static_cast<int>(random.below(16)) - 8);
-  }
-};
 
 class AmoveArrayBench : public OutputStationaryBench<AmoveArithmetic> {
  public:

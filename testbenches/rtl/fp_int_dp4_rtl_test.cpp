@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// fp_int_dp4.sv against the functions of pe/fp_int_pe.h: both widths, both packings, tails, scale groups, stalls,
-/// resets.
+/// fp_int_dp4.sv with one, two, four and eight adder trees against the functions of pe/fp_int_pe.h: both widths, both
+/// packings, tails, scale groups, stalls, resets.
+#include <algorithm>
 #include <array>
 #include <deque>
 
@@ -9,6 +10,9 @@
 #include "rtl_bench.h"
 #include "rtl_float.h"
 #include "rtl_fp_int_dp4.h"
+#include "rtl_fp_int_dp4_d1.h"
+#include "rtl_fp_int_dp4_d4.h"
+#include "rtl_fp_int_dp4_d8.h"
 
 using namespace nibble;
 
@@ -16,17 +20,21 @@ namespace {
 
 constexpr unsigned most_lanes = 8;
 
+template <class Module, unsigned trees>
 class Dp4Bench : public RtlBench {
+  static constexpr unsigned slice_bits = trees == 1 ? 3 : trees == 2 ? 2 : 1;
+
  public:
   Pin<1> valid_in{"valid_in"}, ready{"ready"}, int2{"int2"}, k_packed{"k_packed"}, upper_half{"upper_half"};
   Pin<1> group_last{"group_last"}, output_last{"output_last"};
   Pin<1> sum_valid{"sum_valid"}, scale_take{"scale_take"}, result_valid{"result_valid"};
-  Pin<2> sum_pair{"sum_pair"}, scale_pair{"scale_pair"}, result_pair{"result_pair"};
-  Pin<64> activation{"activation"}, word{"word"}, sum{"sum"}, result{"result"};
-  Pin<32> scale{"scale"};
+  Pin<slice_bits> sum_slice{"sum_slice"}, scale_slice{"scale_slice"}, result_slice{"result_slice"};
+  Pin<64> activation{"activation"}, word{"word"};
+  Pin<32 * trees> sum{"sum"}, result{"result"};
+  Pin<16 * trees> scale{"scale"};
 
   /// `eager`: an operand in every cycle in which the unit is ready.
-  explicit Dp4Bench(bool eager) : RtlBench("fp_int_dp4", 5), eager_(eager) {
+  Dp4Bench(const char* name, bool eager) : RtlBench(name, 5), eager_(eager) {
     NIBBLE_BIND(dut, clk);
     NIBBLE_BIND(dut, reset);
     NIBBLE_BIND(dut, valid_in);
@@ -39,25 +47,25 @@ class Dp4Bench : public RtlBench {
     NIBBLE_BIND(dut, group_last);
     NIBBLE_BIND(dut, output_last);
     NIBBLE_BIND(dut, sum_valid);
-    NIBBLE_BIND(dut, sum_pair);
+    NIBBLE_BIND(dut, sum_slice);
     NIBBLE_BIND(dut, sum);
     NIBBLE_BIND(dut, scale_take);
-    NIBBLE_BIND(dut, scale_pair);
+    NIBBLE_BIND(dut, scale_slice);
     NIBBLE_BIND(dut, scale);
     NIBBLE_BIND(dut, result_valid);
-    NIBBLE_BIND(dut, result_pair);
+    NIBBLE_BIND(dut, result_slice);
     NIBBLE_BIND(dut, result);
   }
 
   std::uint64_t results() const { return results_; }
 
  private:
-  /// Two outputs and the cycle in which the RTL shows them (or asks for their scales).
+  /// The outputs of a slice and the cycle in which the RTL shows them (or asks for their scales).
   struct Due {
     std::uint64_t cycle = 0;
-    std::uint32_t pair = 0;
-    bool single = false;  ///< k-packed: the upper place holds nothing
-    std::array<std::uint32_t, 2> value{};
+    std::uint32_t slice = 0;
+    unsigned count = trees;  ///< places that hold an output
+    std::array<std::uint32_t, trees> value{};
   };
 
   unsigned bits() const { return two_ ? 2 : 4; }
@@ -66,8 +74,8 @@ class Dp4Bench : public RtlBench {
   void cycle() override {
     if (now() > 0) {
       expect("ready", ready.read(), now() >= next_ready_);
-      compare("sum", sums_, sum_valid.read(), sum_pair.read(), sum.read());
-      compare("result", results_due_, result_valid.read(), result_pair.read(), result.read());
+      compare("sum", sums_, sum_valid.read(), sum_slice.read(), sum.read());
+      compare("result", results_due_, result_valid.read(), result_slice.read(), result.read());
     }
     supply_scales();
     const bool restart = now() < 1 || once_in(1000);
@@ -89,13 +97,14 @@ class Dp4Bench : public RtlBench {
     steps_ = 0;
   }
 
-  void compare(const char* what, std::deque<Due>& due, bool valid, std::uint32_t pair, std::uint64_t value) {
+  void compare(const char* what, std::deque<Due>& due, bool valid, std::uint32_t slice,
+               const PinType<32 * trees>& value) {
     const bool expected = !due.empty() && due.front().cycle == now();
     expect(what, valid, expected);
     if (!expected) return;
-    expect(what, pair, due.front().pair);
-    expect(what, static_cast<std::uint32_t>(value), due.front().value[0]);
-    if (!due.front().single) expect(what, static_cast<std::uint32_t>(value >> 32), due.front().value[1]);
+    expect(what, slice, due.front().slice);
+    for (unsigned t = 0; t < due.front().count; ++t)
+      expect(what, pin_field(value, 32 * t, 32), due.front().value[t]);
     due.pop_front();
     if (&due == &results_due_) ++results_;
   }
@@ -103,10 +112,12 @@ class Dp4Bench : public RtlBench {
   void supply_scales() {
     const bool expected = !scales_.empty() && scales_.front().cycle == now();
     if (now() > 0) expect("scale_take", scale_take.read(), expected);
-    scale.write(static_cast<std::uint32_t>(random.next()));
+    std::uint32_t values[trees];
+    for (unsigned t = 0; t < trees; ++t)
+      values[t] = expected ? scales_.front().value[t] : static_cast<std::uint32_t>(random.next() >> 48);
+    scale.write(packed_lanes<trees, 16>(values));
     if (!expected) return;
-    expect("scale_pair", scale_pair.read(), scales_.front().pair);
-    scale.write(scales_.front().value[0] | scales_.front().value[1] << 16);
+    expect("scale_slice", static_cast<std::uint32_t>(scale_slice.read()), scales_.front().slice);
     scales_.pop_front();
   }
 
@@ -149,27 +160,28 @@ class Dp4Bench : public RtlBench {
 
   /// What the step that has entered will show, and when.
   void schedule(bool group_ends, bool output_ends) {
-    const PeMode& timing = fp_int_pe_timing().mode(mode());
-    next_ready_ = now() + timing.initiation_interval;
-    for (unsigned pair = 0; pair < timing.initiation_interval; ++pair) {
-      const std::uint64_t summed = now() + timing.latency + pair;
-      Due due{summed, pair, along_k_, {}};
-      for (unsigned t = 0; t < 2; ++t)
-        due.value[t] = rtl_float(accumulators_[2 * pair + t]);
+    static const PeTiming timing = fp_int_pe_timing(trees);
+    const PeMode& mode_timing = timing.mode(mode());
+    next_ready_ = now() + mode_timing.initiation_interval;
+    for (unsigned slice = 0; slice < mode_timing.initiation_interval; ++slice) {
+      const std::uint64_t summed = now() + mode_timing.latency + slice;
+      Due due{summed, slice, std::min(trees, mode_timing.outputs - trees * slice), {}};
+      for (unsigned t = 0; t < due.count; ++t)
+        due.value[t] = rtl_float(accumulators_[trees * slice + t]);
       sums_.push_back(due);
       if (!group_ends) continue;
       due.cycle = summed + 2;
-      for (unsigned t = 0; t < 2; ++t) {
+      for (unsigned t = 0; t < due.count; ++t) {
         const std::uint16_t s = random_fp16(random);
-        const unsigned lane = 2 * pair + t;
+        const unsigned lane = trees * slice + t;
         due.value[t] = s;
         outputs_[lane] = fp_int_group_foot(outputs_[lane], fp16_value(s), accumulators_[lane], activation_sum_, bits());
       }
       scales_.push_back(due);
       if (!output_ends) continue;
-      due.cycle = summed + fp_int_pe_timing().foot_latency;
-      for (unsigned t = 0; t < 2; ++t)
-        due.value[t] = rtl_float(outputs_[2 * pair + t]);
+      due.cycle = summed + timing.foot_latency;
+      for (unsigned t = 0; t < due.count; ++t)
+        due.value[t] = rtl_float(outputs_[trees * slice + t]);
       results_due_.push_back(due);
     }
     output_begun_ = true;
@@ -180,7 +192,7 @@ class Dp4Bench : public RtlBench {
     output_begun_ = false;
   }
 
-  rtl_fp_int_dp4 dut{"dut"};
+  Module dut{"dut"};
   bool eager_, two_ = false, along_k_ = false, output_begun_ = false;
   unsigned steps_ = 0;
   std::uint64_t next_ready_ = 0, results_ = 0;
@@ -189,13 +201,18 @@ class Dp4Bench : public RtlBench {
   std::deque<Due> sums_, scales_, results_due_;
 };
 
+template <class Module, unsigned trees>
+void compare_with_steps(const char* name, bool eager, std::uint64_t cycles) {
+  Dp4Bench<Module, trees> bench(name, eager);
+  bench.run(cycles);
+  CHECK(bench.results() > cycles / 100);
+  bench.finish(2 * cycles);
+}
+
 }  // namespace
 
 TEST_CASE("fp_int_dp4: random activations, words, groups, modes, tails, stalls and resets") {
-  Dp4Bench bench(false);
-  bench.run(random_cycles());
-  CHECK(bench.results() > random_cycles() / 100);
-  bench.finish(2 * random_cycles());
+  compare_with_steps<rtl_fp_int_dp4, 2>("fp_int_dp4", false, random_cycles());
 }
 
 TEST_CASE("fp_int_dp4: a step in every cycle in which the timing descriptor lets it in") {
@@ -205,7 +222,20 @@ TEST_CASE("fp_int_dp4: a step in every cycle in which the timing descriptor lets
   REQUIRE(fp_int_pe_timing().mode("int2-k").initiation_interval == 1);
   REQUIRE(fp_int_pe_timing().mode("int4").latency == 4);
   REQUIRE(fp_int_pe_timing().foot_latency == 4);
-  Dp4Bench bench(true);
-  bench.run(random_cycles() / 10);
-  bench.finish(random_cycles() / 5);
+  compare_with_steps<rtl_fp_int_dp4, 2>("fp_int_dp4_eager", true, random_cycles() / 10);
+}
+
+TEST_CASE("fp_int_dp4: one adder tree") {
+  REQUIRE(fp_int_pe_timing(1).mode("int2").initiation_interval == 8);
+  compare_with_steps<rtl_fp_int_dp4_d1, 1>("fp_int_dp4_d1", false, random_cycles() / 5);
+}
+
+TEST_CASE("fp_int_dp4: four adder trees") {
+  REQUIRE(fp_int_pe_timing(4).mode("int2").initiation_interval == 2);
+  compare_with_steps<rtl_fp_int_dp4_d4, 4>("fp_int_dp4_d4", false, random_cycles() / 5);
+}
+
+TEST_CASE("fp_int_dp4: eight adder trees, of which INT4 uses four") {
+  REQUIRE(fp_int_pe_timing(8).mode("int2").initiation_interval == 1);
+  compare_with_steps<rtl_fp_int_dp4_d8, 8>("fp_int_dp4_d8", false, random_cycles() / 5);
 }

@@ -10,7 +10,7 @@ using namespace nibble;
 
 namespace {
 
-constexpr std::uint32_t row = 2;  // an even row: the high nibbles of w8a8
+constexpr std::uint32_t row = 32;  // an even row: the high nibbles of w8a8
 
 /// The registers of one PE, from the functions of pe/mant_pe.h.
 struct PeModel {

@@ -9,13 +9,10 @@
 #include <vector>
 
 #include "accelerators/output_stationary_array_cycle.h"
-#include "pe/pe_timing.h"
+#include "array_arithmetics.h"
 #include "rtl_bench.h"
-#include "rtl_float.h"
 
 namespace nibble {
-
-inline constexpr unsigned array_rows = 4, array_columns = 4;
 
 /// `Arithmetic` is that of the cycle model and more:
 ///
@@ -152,5 +149,47 @@ class SkeletonBench : public OutputStationaryBench<Arithmetic> {
     last.write(step.valid ? step.last : this->once_in(2));
   }
 };
+
+/// Of the kinds whose operands are one number: of `width` bits from the left, `top_width` from above.
+template <class Arithmetic, class Rtl, unsigned width, unsigned top_width, unsigned sum>
+class PlainArrayBench : public SkeletonBench<Arithmetic> {
+  using Base = SkeletonBench<Arithmetic>;
+
+ public:
+  Pin<array_rows * width> left{"left"};
+  Pin<array_columns * top_width> top{"top"};
+  Pin<array_columns * sum> result{"result"};
+
+  PlainArrayBench(const char* name, std::uint64_t seed) : Base(name, seed) {
+    this->bind_common(dut);
+    dut.left(left);
+    dut.top(top);
+    dut.result(result);
+  }
+
+ private:
+  void drive(const typename Base::Step& step) override {
+    this->drive_common(step);
+    const auto& x = step.left;
+    const auto& w = step.top;
+    std::uint32_t rows[array_rows], columns[array_columns];
+    for (unsigned i = 0; i < array_rows; ++i) {
+      rows[i] = i < x.size() ? pin_bits(x[i], width) : static_cast<std::uint32_t>(this->random.below(1U << width));
+      columns[i] =
+          i < w.size() ? pin_bits(w[i], top_width) : static_cast<std::uint32_t>(this->random.below(1U << top_width));
+    }
+    left.write(packed_lanes<array_rows, width>(rows));
+    top.write(packed_lanes<array_columns, top_width>(columns));
+  }
+  std::uint32_t shown(unsigned column) override { return pin_field(result.read(), sum * column, sum); }
+
+  Rtl dut{"dut"};
+};
+
+template <class Bench>
+void compare_with_model(Bench& bench, std::uint64_t cycles) {
+  bench.run(cycles);
+  bench.finish(4 * cycles);
+}
 
 }  // namespace nibble

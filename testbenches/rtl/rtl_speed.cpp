@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What a second of one core simulates of a PE: steps of the PE function, and cycles of a 4 x 4 array by the cycle
-/// model. The benches print the figure of the RTL (docs/rtl.md, "Speed").
+/// model. scripts/rtl_speed.py puts the RTL's figures beside them, which the benches print.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "accelerators/output_stationary_array_cycle.h"
 #include "core/random.h"
-#include "formats/rounding.h"
-#include "pe/amove_pe.h"
-#include "pe/bfp_pe.h"
-#include "pe/fp16_pe.h"
-#include "pe/int8_pe.h"
 #include "pe/mant_pe.h"
 #include "testbenches/accelerators/mant_array_cycle.h"
+#include "testbenches/rtl/array_arithmetics.h"
 
 using namespace nibble;
 
@@ -62,31 +60,53 @@ void measure(const char* name, Step step) {
   std::printf("%-40s %8.2f million per second\n", name, static_cast<double>(count) / seconds / 1e6);
 }
 
-struct Int8Arithmetic {
-  using Left = std::int8_t;
-  using Top = std::int8_t;
-  using Sum = std::int64_t;
-  static void step(Sum& sum, Left x, Top w) { sum = int8_step(sum, x, w); }
-};
+/// Steps of passes one after the other, drawn before the clock runs.
+template <class Arithmetic>
+std::vector<typename OutputStationaryArrayCycle<Arithmetic>::Step> drawn_steps() {
+  Random random(2);
+  Arithmetic arithmetic;
+  std::vector<typename OutputStationaryArrayCycle<Arithmetic>::Step> steps(operands);
+  std::size_t pass = 0;
+  for (auto& step : steps) {
+    step.valid = true;
+    step.first = pass == 0;
+    if (step.first) arithmetic.plan(random);
+    step.last = ++pass >= 32 && arithmetic.may_end();
+    step.left.resize(array_rows);
+    step.top.resize(array_columns);
+    arithmetic.draw(random, step.last, step.left, step.top);
+    if (step.last) pass = 0;
+  }
+  return steps;
+}
+
+/// Cycles of the cycle model; its first pass begins anew with every round of steps.
+template <class Arithmetic>
+void measure_output_stationary(const std::string& name) {
+  ArrayGeometry geometry;
+  geometry.rows = array_rows;
+  geometry.columns = array_columns;
+  geometry.pe_latency = Arithmetic::timing().modes.front().latency;
+  using Model = OutputStationaryArrayCycle<Arithmetic>;
+  auto model = std::make_unique<Model>(geometry);
+  const auto steps = drawn_steps<Arithmetic>();
+  std::vector<typename Model::Result> results;
+  measure((name + ", 4 x 4, cycle model, cycles").c_str(), [&](std::size_t i) {
+    if (i == 0) model = std::make_unique<Model>(geometry);
+    results.clear();
+    model->step(steps[i], results);
+  });
+}
 
 void measure_arrays(const Operands& all) {
+  measure_output_stationary<IntegerArithmetic<8>>("int8");
+  measure_output_stationary<IntegerArithmetic<4>>("int4");
+  measure_output_stationary<Fp16Arithmetic>("fp16");
+  measure_output_stationary<BfpArithmetic>("bfp");
+  measure_output_stationary<AmoveArithmetic>("amove");
+
   ArrayGeometry geometry;
   geometry.rows = geometry.columns = 4;
-  OutputStationaryArrayCycle<Int8Arithmetic> array(geometry);
-  OutputStationaryArrayCycle<Int8Arithmetic>::Step step;
-  std::vector<OutputStationaryArrayCycle<Int8Arithmetic>::Result> results;
-  step.valid = true;
-  step.left.resize(4);
-  step.top.resize(4);
-  measure("int8, 4 x 4, cycle model, cycles", [&](std::size_t i) {
-    step.first = i % 64 == 0;
-    step.last = i % 64 == 63;
-    std::copy_n(all.x.begin() + static_cast<std::ptrdiff_t>(i), 4, step.left.begin());
-    std::copy_n(all.w.begin() + static_cast<std::ptrdiff_t>(i), 4, step.top.begin());
-    results.clear();
-    array.step(step, results);
-  });
-
   test::SystolicArrayCycle mant(geometry);
   test::SystolicArrayCycle::ActivationRow row;
   test::SystolicArrayCycle::WeightRow weight;
@@ -124,10 +144,13 @@ int main() {
   float sum = 0;
   measure("fp16_step", [&](std::size_t i) { sum = fp16_step(i == 0 ? 0.0F : sum, all.a[i], all.b[i]); });
   std::int32_t group = 0;
-  measure("bfp_step, 32 products", [&](std::size_t i) {
-    group = bfp_step(i % 4 == 0 ? 0 : group, &all.wide[i], &all.narrow[i], 32, BfpMode::m8m4);
+  measure("bfp_step", [&](std::size_t i) {
+    group = bfp_step(i % 4 == 0 ? 0 : group, &all.wide[i], &all.narrow[i], bfp_lanes, BfpMode::m8m4);
   });
-  sink = sink + sum + static_cast<float>(group + sums.mac + cluster + integer);
+  std::int32_t small = 0;
+  measure("int4_step",
+          [&](std::size_t i) { small = static_cast<std::int32_t>(int4_step(i == 0 ? 0 : small, all.w[i], all.w[i])); });
+  sink = sink + sum + static_cast<float>(group + small + sums.mac + cluster + integer);
   measure_arrays(all);
   return 0;
 }
