@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/units.h"
+#include "transport/messages.h"
 
 namespace nibble {
 namespace reg = control_register;
@@ -68,15 +69,24 @@ std::vector<Register> Accelerator::register_table() {
   };
 }
 
-void Accelerator::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
+void Accelerator::access_register(tlm::tlm_generic_payload& payload) {
   registers_.access(payload);
+  const int verbosity = payload.is_response_ok() ? sc_core::SC_HIGH : sc_core::SC_LOW;
+  tell(message::reg, verbosity, this, [&] {
+    const std::string text = registers_.text(payload.get_address());
+    return describe(payload) + (text.empty() ? "" : ": ") + text;
+  });
+}
+
+void Accelerator::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay) {
+  access_register(payload);
   delay += clock_.period();
 }
 
 tlm::tlm_sync_enum Accelerator::nb_transport_fw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
                                                 sc_core::sc_time& delay) {
   if (phase != tlm::BEGIN_REQ) return tlm::TLM_COMPLETED;
-  registers_.access(payload);
+  access_register(payload);
   delay += clock_.period();
   return tlm::TLM_COMPLETED;  // early completion: a register access takes one cycle
 }
@@ -106,6 +116,8 @@ void Accelerator::set_status(bool busy, bool error) {
 }
 
 void Accelerator::reset() {
+  tell(message::command, sc_core::SC_LOW, this,
+       [&] { return "reset with " + std::to_string(window_.size()) + " commands under way"; });
   registers_.reset();
   halted_ = false;
   reset_ = !window_.empty();
@@ -119,6 +131,7 @@ void Accelerator::reset() {
 
 /// Nothing more runs until a reset.
 void Accelerator::stop() {
+  tell(message::command, sc_core::SC_LOW, this, [] { return "stops until reset"; });
   halted_ = true;
   set_status(false, true);
   raise(2);

@@ -75,6 +75,7 @@ class Accelerator : public sc_core::sc_module, public tlm::tlm_fw_transport_if<>
   void stop();
   void raise(std::uint32_t cause);
   void set_status(bool busy, bool error);
+  void access_register(tlm::tlm_generic_payload& payload);
 
   // command_sequence.cpp
   /// A command between the fetch of its descriptor and its status. In time: requested, arrived, begun, ended,

@@ -5,11 +5,21 @@
 
 #include "accelerators/accelerator.h"
 #include "core/units.h"
+#include "transport/messages.h"
 
 namespace nibble {
 namespace {
 
 namespace reg = control_register;
+
+std::string text_of(const Descriptor& command) {
+  const std::string head = "command " + std::to_string(command.tag) + ", ";
+  if (command.opcode == Opcode::vector) return head + "vector, " + std::to_string(command.output_bytes) + " bytes out";
+  if (command.opcode != Opcode::gemm) return head + (command.opcode == Opcode::nop ? "nop" : "of no known kind");
+  return head + "gemm " + std::to_string(command.count) + " x " + std::to_string(command.m) + " x " +
+         std::to_string(command.k) + " x " + std::to_string(command.n) + ", " + command.a.format.name() + " by " +
+         command.w.format.name();
+}
 
 }  // namespace
 
@@ -105,8 +115,13 @@ void Accelerator::complete() {
       next.begin = now;
     }
   }
+  const bool done = counters.status == CommandStatus::done;
+  tell(message::command, done ? sc_core::SC_MEDIUM : sc_core::SC_LOW, this, [&] {
+    return "command " + std::to_string(entry->command.tag) + " completed, " + to_string(counters.status) + ", " +
+           std::to_string(counters.cycles) + " cycles";
+  });
   if (observer_) observer_(entry->command.tag, entry->begin + counters.ahead_cycles, counters);
-  if (counters.status != CommandStatus::done) {
+  if (!done) {
     stop();
     for (auto& other : window_)
       other->abort = true;
@@ -182,6 +197,10 @@ bool Accelerator::begin_next() {
 /// cycles, and what is left of its fetch is waiting for memory.
 void Accelerator::begin(InFlight& entry, std::size_t older) {
   const std::uint64_t now = clock_.now();
+  tell(message::command, sc_core::SC_MEDIUM, this, [&] {
+    const std::string beside = older == 0 ? "" : ", beside " + std::to_string(older) + " older";
+    return text_of(entry.command) + ", begins" + beside;
+  });
   entry.begun = true;
   if (older == 0) {
     entry.counters.memory_stall(Stream::command, now - entry.begin);
@@ -276,6 +295,7 @@ void Accelerator::dma_done(std::uint64_t, tlm::tlm_response_status status) {
   entry.arrived = true;
   if (!Descriptor::unpack(entry.bytes, entry.command)) entry.command.opcode = Opcode::invalid;
   entry.verdict = status == tlm::TLM_OK_RESPONSE ? check(entry.command) : CommandStatus::bus_error;
+  tell(message::command, sc_core::SC_HIGH, this, [&] { return text_of(entry.command) + ", fetched"; });
   wake_.notify(sc_core::SC_ZERO_TIME);
 }
 
@@ -290,6 +310,7 @@ bool Accelerator::announce_weights() {
     if (entry.command.opcode != Opcode::gemm) continue;
     if (entry.weights_announced || older > entry.command.weights_ready) return false;
     entry.weights_announced = true;
+    tell(message::command, sc_core::SC_HIGH, this, [&] { return text_of(entry.command) + ", weights are read ahead"; });
     gemm_->prefetch(entry.command, entry.counters);
     return true;
   }

@@ -8,6 +8,7 @@
 #include "accelerators/vector_view.h"
 #include "core/error.h"
 #include "core/units.h"
+#include "transport/messages.h"
 
 namespace nibble {
 namespace {
@@ -334,6 +335,12 @@ void GemmEngine::count_job(const GemmProgress& progress, const LoadedJob& loaded
   const Descriptor& command = progress.command;
   const TileJob& job = loaded.job;
   const SegmentPlan& plan = progress.segments[loaded.segment];
+  tell(message::array, sc_core::SC_HIGH, nullptr, [&] {
+    return "instance " + std::to_string(job.instance) + ", tile m " + std::to_string(job.m0) + " + " +
+           std::to_string(job.m) + ", k " + std::to_string(job.k0) + " + " + std::to_string(job.k) + ", n " +
+           std::to_string(job.n0) + " + " + std::to_string(job.n) + ": cycles " + std::to_string(interval.start) +
+           " to " + std::to_string(interval.end);
+  });
   // A sum over the whole reduction is scaled once, with the last of it.
   const std::uint64_t groups = plan.sum_extent != 0 ? ceil_div(job.k, plan.sum_extent) : job.last_k ? 1 : 0;
   ++counters.jobs;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "transport/messages.h"
 
 namespace nibble {
 namespace reg = control_register;
@@ -104,18 +105,26 @@ void Host::drive() {
       ++posted;
       rang = true;
     }
-    if (rang) write_register(reg::doorbell, static_cast<std::uint32_t>(posted));
+    if (rang) {
+      tell(message::host, sc_core::SC_MEDIUM, this, [&] { return std::to_string(posted) + " commands posted so far"; });
+      write_register(reg::doorbell, static_cast<std::uint32_t>(posted));
+    }
     wait_for_irq(true);
     const std::uint32_t causes = read_register(reg::interrupt_status);
     write_register(reg::interrupt_status, causes);
     wait_for_irq(false);
     completed_ += static_cast<std::uint32_t>(read_register(reg::completed) - static_cast<std::uint32_t>(completed_));
+    tell(message::host, sc_core::SC_MEDIUM, this, [&] {
+      return "interrupt " + std::to_string(causes) + ", " + std::to_string(completed_) + " commands completed";
+    });
     if ((causes & 2u) != 0) {
       const auto word = read_memory(
           queue_address_ + (completed_ - 1) % queue_entries_ * descriptor_bytes + Descriptor::status_offset, 4);
       status_ = static_cast<CommandStatus>(
           static_cast<std::uint32_t>(word[0]) | static_cast<std::uint32_t>(word[1]) << 8 |
           static_cast<std::uint32_t>(word[2]) << 16 | static_cast<std::uint32_t>(word[3]) << 24);
+      tell(message::host, sc_core::SC_LOW, this,
+           [&] { return std::string("a command failed: ") + to_string(status_); });
       break;
     }
   }

@@ -14,6 +14,7 @@
 #include "core/table.h"
 #include "core/units.h"
 #include "transport/main_stack.h"
+#include "transport/messages.h"
 
 namespace nibble {
 namespace {
@@ -184,16 +185,22 @@ PlatformConfig PlatformConfig::from(ConfigNode accelerator) {
   section.reject_unknown();
   std::vector<CostBook> costs = cost_books(accelerator);
   std::vector<ProbeRequest> probes = ProbeRequest::all(accelerator);
+  std::vector<std::string> verbosity;
+  if (accelerator.has("verbosity")) verbosity = accelerator.strings("verbosity");
   std::optional<double> quantum;
   if (accelerator.has("quantum_ns")) quantum = accelerator.number("quantum_ns", 0, 1e9);
   accelerator.reject_unknown();
-  return {std::move(machine), memory, memory_name, std::move(costs), accelerator.resolved_yaml(),
-          std::move(probes),  quantum};
+  return {std::move(machine),   memory, memory_name, std::move(costs), accelerator.resolved_yaml(), std::move(probes),
+          std::move(verbosity), quantum};
 }
 
 void PlatformConfig::add_probes(const std::vector<std::string>& requests) {
   for (const std::string& request : requests)
     probes.push_back(ProbeRequest::parse(request));
+}
+
+void PlatformConfig::add_verbosity(const std::vector<std::string>& requests) {
+  verbosity.insert(verbosity.end(), requests.begin(), requests.end());
 }
 
 std::vector<CostBook> cost_books(ConfigNode accelerator) {
@@ -218,6 +225,8 @@ Platform::Platform(PlatformConfig config, Timeline* timeline)
       statistics_("platform"),
       links_(config_.probes),
       timeline_(timeline) {
+  for (const std::string& request : config_.verbosity)
+    set_verbosity(request);
   if (config_.quantum_ns)
     tlm::tlm_global_quantum::instance().set(sc_core::sc_time(*config_.quantum_ns, sc_core::SC_NS));
   memory_ = make_memory("memory", config_.memory, &statistics_);

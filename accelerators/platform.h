@@ -44,12 +44,16 @@ struct PlatformConfig {
   std::vector<CostBook> costs;  ///< one or more; the first is meant where one is
   std::string resolved_yaml;    ///< of the accelerator
   std::vector<ProbeRequest> probes{};
+  /// Which messages models report (transport/messages.h), in the order given; those of others stay as they are.
+  std::vector<std::string> verbosity{};
   /// How far loosely timed initiators (the host) may run ahead of the kernel; absent: the global quantum stays as it
   /// is.
   std::optional<double> quantum_ns{};
 
   /// As the option --probe gives them.
   void add_probes(const std::vector<std::string>& requests);
+  /// As the option --verbosity gives them, after the configuration's.
+  void add_verbosity(const std::vector<std::string>& requests);
 
   /// Reads and checks everything; `memory` is a mapping with `preset` and keys that override the preset's.
   static PlatformConfig from(ConfigNode accelerator);

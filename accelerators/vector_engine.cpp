@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/units.h"
+#include "transport/messages.h"
 
 namespace nibble {
 namespace {
@@ -247,6 +248,10 @@ void VectorEngine::compute(Progress& progress) {
   // What lies on chip comes through the buffer's port.
   const std::uint64_t bytes = progress.chunks.bytes(command.input_bytes[0], chunk);
   const std::uint64_t port_cycles = command.a.on_chip ? ceil_div(bytes, config_.score_port_bytes()) : 0;
+  tell(message::vector, sc_core::SC_HIGH, nullptr, [&] {
+    return "chunk " + std::to_string(chunk) + " of " + std::to_string(progress.chunks.count) + ", " +
+           std::to_string(elements) + " elements, cycle " + std::to_string(progress.end);
+  });
   const std::uint64_t busy = std::max(vector_cycles, quantizer_cycles);
   const std::uint64_t taken = std::max(busy, port_cycles);
   counters.spend(Cause::compute, vector_cycles);

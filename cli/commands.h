@@ -26,6 +26,7 @@ struct RunOptions {
   std::int64_t seed = 1;                  ///< of weights and tokens
   std::int64_t trace_slices = 2048;       ///< of a track of trace.json, at most
   std::vector<std::string> probes;        ///< beside those of the configuration
+  std::vector<std::string> verbosity;     ///< which messages models report, after what the configuration says
   std::string command_line;
   bool json = false;
 };
@@ -43,7 +44,7 @@ struct GemmCommandOptions {
   std::string trace;                ///< .vcd file: waveforms of the array
   std::string fidelity;
   bool explain = false;
-  std::vector<std::string> overrides, technologies, probes;
+  std::vector<std::string> overrides, technologies, probes, verbosity;
   std::string command_line;
   bool json = false;
 };

@@ -12,6 +12,7 @@
 #include "memory/memory_system.h"
 #include "memory/trace_patterns.h"
 #include "memory/trace_replay.h"
+#include "transport/messages.h"
 
 namespace nibble {
 namespace {
@@ -37,12 +38,18 @@ std::pair<Cycle, Cycle> parse_range(const std::string& text) {
   return {first, last};
 }
 
-ReplayFigures run_trace(MemorySystem& memory, const std::vector<TraceRequest>& trace) {
+ReplayFigures run_trace(MemorySystem& memory, const std::vector<TraceRequest>& trace, const MemoryOptions& options) {
   ProgressLine progress;
-  return replay(memory, trace, [&](std::uint64_t issued) {
+  const auto show = [&](std::uint64_t issued) {
     progress.show(with_separators(issued) + " of " + with_separators(trace.size()) + " requests");
     return !interrupt_requested();
-  });
+  };
+  std::vector<ProbeRequest> probes;
+  for (const std::string& probe : options.probes)
+    probes.push_back(ProbeRequest::parse(probe));
+  for (const std::string& request : options.verbosity)
+    set_verbosity(request);
+  return replay(memory, trace, show, probes);
 }
 
 std::vector<TraceRequest> trace_of(const MemoryOptions& options, const Dram* dram) {
@@ -85,7 +92,7 @@ void run_memory(const MemoryOptions& options, std::ostream& out) {
       dram->log_commands(channel, &logs[channel]);
   }
   if (!options.commands.empty()) OutputFiles().reserve(options.commands);
-  const ReplayFigures figures = run_trace(*memory, trace);
+  const ReplayFigures figures = run_trace(*memory, trace, options);
   if (figures.stopped) throw Interrupted();
   if (!options.commands.empty()) write_output(options.commands, command_csv(logs, dram->device()));
   if (!options.timeline.empty()) {

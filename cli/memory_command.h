@@ -17,6 +17,8 @@ struct MemoryOptions {
   std::string commands;                ///< file for the command log
   bool explain = false;                ///< where the lost bandwidth went, and the ranks, below the table
   std::vector<std::string> overrides;  ///< "path.to.key=value" for the memory's configuration
+  std::vector<std::string> probes;     ///< on the link trace.memory
+  std::vector<std::string> verbosity;  ///< which messages the memory reports
   bool json = false;                   ///< one JSON document instead of a table
 };
 

@@ -68,6 +68,14 @@ struct CommandLine {
         ->take_all()
         ->allow_extra_args(false);
   }
+  static void verbosity_option(CLI::App* command, std::vector<std::string>& requests) {
+    command
+        ->add_option("--verbosity", requests,
+                     "LEVEL or CATEGORY=LEVEL: messages of models on standard error; none, low, medium, high, full or "
+                     "debug (docs/observing.md)")
+        ->take_all()
+        ->allow_extra_args(false);
+  }
   static void technology_option(CLI::App* command, std::vector<std::string>& names, const char* what) {
     command->add_option("--technology", names, what)->take_all()->allow_extra_args(false);
   }
@@ -102,6 +110,7 @@ struct CommandLine {
         "simulate every tile; without it, of the rows of tiles, instances and chunks of long commands, and of the "
         "parts of attentions, as many as it takes until they repeat themselves");
     probe_option(command, run.probes);
+    verbosity_option(command, run.verbosity);
     set_option(command, run.overrides);
     command->add_flag("--json", run.json, "one JSON document on standard output");
     command->footer("Example: nibble run --accelerator mant --model llama-2-7b --prefill 2048 --decode 1");
@@ -135,6 +144,7 @@ struct CommandLine {
     command->add_flag("--explain", gemm.explain, "print the schedule and why it was chosen");
     technology_option(command, gemm.technologies, "cost book, instead of the configuration's; several side by side");
     probe_option(command, gemm.probes);
+    verbosity_option(command, gemm.verbosity);
     set_option(command, gemm.overrides);
     command->add_flag("--json", gemm.json, "one JSON document on standard output");
     command->footer("Example: nibble gemm --accelerator mant --m 2048 --k 4096 --n 4096 --explain");
@@ -173,6 +183,8 @@ struct CommandLine {
     command->add_option("--set", memory.overrides, "key=value: overrides a key of the memory's configuration")
         ->take_all()
         ->allow_extra_args(false);
+    probe_option(command, memory.probes);
+    verbosity_option(command, memory.verbosity);
     command->add_flag("--json", memory.json, "one JSON document on standard output");
     command->add_flag("--explain", memory.explain, "where the lost bandwidth went, and the energy of every rank");
     command->add_option("--timeline", memory.timeline, "FIRST:LAST: draw these cycles of channel 0 instead");
@@ -316,11 +328,19 @@ int parse_and_run(int argc, char** argv) {
   }
 }
 
+/// Standard output is for results.
+void messages_to_standard_error(const sc_core::sc_report& report, const sc_core::sc_actions& actions) {
+  const bool shown = report.get_severity() == sc_core::SC_INFO && (actions & sc_core::SC_DISPLAY) != 0;
+  if (shown) std::cerr << sc_core::sc_report_compose_message(report) << '\n';
+  sc_core::sc_report_handler::default_handler(report, shown ? actions & ~sc_core::SC_DISPLAY : actions);
+}
+
 }  // namespace
 
 int sc_main(int argc, char** argv) {
   // sc_stop is how every run ends; its notice is not for the user.
   sc_core::sc_report_handler::set_actions("/OSCI/SystemC", sc_core::SC_INFO, sc_core::SC_DO_NOTHING);
+  sc_core::sc_report_handler::set_handler(messages_to_standard_error);
   nibble::install_interrupt_handler();
   return parse_and_run(argc, argv);
 }

@@ -108,6 +108,7 @@ GemmResult simulate_gemm(const GemmCommandOptions& options) {
   if (!options.fidelity.empty()) accelerator.apply_override("fidelity=" + options.fidelity);
   PlatformConfig config = PlatformConfig::from(accelerator);
   config.add_probes(options.probes);
+  config.add_verbosity(options.verbosity);
   config.machine->prefetch_next = false;  // one product is measured; whatever is posted behind it leaves no trace in it
   const FormatsConfig& formats = config.machine->formats;
   const FormatPair defaults{formats.activation.name(), formats.weight.name()};

@@ -98,6 +98,7 @@ ModelResult simulate_model(const RunOptions& options, ProgressLine* progress, Ti
   ConfigNode accelerator = load_accelerator(options.accelerator, options.overrides, options.technologies);
   PlatformConfig config = PlatformConfig::from(accelerator);
   config.add_probes(options.probes);
+  config.add_verbosity(options.verbosity);
   const LanguageModel model = LanguageModel::from(ConfigNode::load("models", options.model));
 
   Platform platform(std::move(config), timeline);

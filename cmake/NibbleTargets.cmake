@@ -29,7 +29,7 @@ endfunction()
 # nibble_test(dram_test LINK nibble::memory [SYSTEMC] [LABELS ...])
 # Builds <name>.cpp; every TEST_CASE becomes a ctest entry and hence a process (the SystemC kernel cannot be restarted).
 # SYSTEMC: the test cases may call sc_start; any SystemC warning or error fails the running case.
-# Platforms of tests have a protocol monitor on every link (docs/observing.md).
+# Every link of a test has a protocol monitor (docs/base-protocol.md); one without fails its test.
 function(nibble_test name)
   cmake_parse_arguments(PARSE_ARGV 1 A "SYSTEMC" "TIMEOUT" "LINK;LABELS;SOURCES")
   if(NOT A_TIMEOUT)
@@ -46,5 +46,5 @@ function(nibble_test name)
     set(A_LABELS LABELS ${A_LABELS})  # an empty value would swallow the next property
   endif()
   catch_discover_tests(${name} TEST_PREFIX "${name}: "
-    PROPERTIES TIMEOUT ${A_TIMEOUT} ENVIRONMENT "SYSTEMC_DISABLE_COPYRIGHT_MESSAGE=1;NIBBLE_PROBES=protocol" ${A_LABELS})
+    PROPERTIES TIMEOUT ${A_TIMEOUT} ENVIRONMENT "SYSTEMC_DISABLE_COPYRIGHT_MESSAGE=1" ${A_LABELS})
 endfunction()

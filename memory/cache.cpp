@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/units.h"
+#include "transport/messages.h"
 
 namespace nibble {
 namespace {
@@ -64,11 +65,13 @@ tlm::tlm_response_status Cache::check(const tlm::tlm_generic_payload& payload) c
 void Cache::enter(tlm::tlm_generic_payload& payload, std::uint64_t now) {
   const auto status = check(payload);
   if (status == tlm::TLM_OK_RESPONSE && payload.get_command() != tlm::TLM_IGNORE_COMMAND) {
+    tell_transaction(message::cache, this, payload);
     pipeline_.enter(payload, now);
     return;
   }
   pipeline_.counters.refused += status != tlm::TLM_OK_RESPONSE;
   payload.set_response_status(status);
+  tell_transaction(message::cache, this, payload);
   responses().push(now, &payload);
 }
 
@@ -85,8 +88,10 @@ void Cache::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& del
   if (status != tlm::TLM_OK_RESPONSE || payload.get_command() == tlm::TLM_IGNORE_COMMAND) {
     pipeline_.counters.refused += status != tlm::TLM_OK_RESPONSE;
     payload.set_response_status(status);
+    tell_transaction(message::cache, this, payload);
     return;
   }
+  tell_transaction(message::cache, this, payload);
   std::uint64_t arrival = sc_core::sc_time_stamp().value() + delay.value();
   ++blocking_users_;
   while (serving_ || !pipeline_.drained())

@@ -10,6 +10,7 @@
 #include "core/units.h"
 #include "memory/dma_cursor.h"
 #include "memory/ring.h"
+#include "transport/messages.h"
 #include "transport/payload_pool.h"
 
 namespace nibble {
@@ -244,6 +245,10 @@ void DmaEngine::Impl::submit(const DmaTransfer& transfer, DmaListener& listener,
   channels[transfer.channel].queues[priority].push(index);
   ++waiting_at[priority];
   ++waiting;
+  tell(message::dma, sc_core::SC_HIGH, &owner, [&] {
+    return std::string("transfer ") + std::to_string(index) + " submitted, " + (transfer.write ? "write" : "read") +
+           " of " + std::to_string(transfer.bytes()) + " bytes, stream " + to_string(transfer.stream);
+  });
   wake_soon();
 }
 
@@ -431,7 +436,8 @@ tlm::tlm_sync_enum DmaEngine::Impl::backward(tlm::tlm_generic_payload& payload, 
     return tlm::TLM_ACCEPTED;
   }
   if (phase != tlm::BEGIN_RESP) {
-    SC_REPORT_ERROR("nibble/protocol", (std::string(owner.name()) + ": unexpected phase on the backward path").c_str());
+    SC_REPORT_ERROR("/nibble/protocol",
+                    (std::string(owner.name()) + ": unexpected phase on the backward path").c_str());
     return tlm::TLM_ACCEPTED;
   }
   if (delay == sc_core::SC_ZERO_TIME) {
@@ -448,6 +454,7 @@ tlm::tlm_sync_enum DmaEngine::Impl::backward(tlm::tlm_generic_payload& payload, 
 void DmaEngine::Impl::complete(PooledPayload& payload) {
   const auto index = static_cast<std::uint32_t>(payload.owner);
   Transfer& transfer = transfers[index];
+  tell_transaction(message::dma, &owner, payload);
   ++transactions;
   if (payload.is_response_ok()) {
     (transfer.write ? write_bytes : read_bytes)[static_cast<unsigned>(payload.tag.stream)] += payload.get_data_length();
@@ -478,6 +485,10 @@ void DmaEngine::Impl::unqueue(std::uint32_t index) {
 
 void DmaEngine::Impl::retire(std::uint32_t index) {
   const Transfer& transfer = transfers[index];
+  tell(message::dma, sc_core::SC_HIGH, &owner, [&] {
+    return "transfer " + std::to_string(index) + (transfer.dropped ? " dropped" : " complete") +
+           (transfer.status == tlm::TLM_OK_RESPONSE ? "" : ", with an error");
+  });
   if (!transfer.dropped) {
     done.push({transfer.listener, transfer.token, transfer.status});
     ++transfers_done;

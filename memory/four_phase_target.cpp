@@ -44,7 +44,7 @@ tlm::tlm_sync_enum FourPhaseTarget::nb_transport_fw(tlm::tlm_generic_payload& pa
     schedule(now);
     return tlm::TLM_COMPLETED;
   }
-  SC_REPORT_ERROR("nibble/protocol",
+  SC_REPORT_ERROR("/nibble/protocol",
                   (std::string(socket_.get_parent_object()->name()) +
                    ": unexpected phase on the forward path, or a second request before the END_REQ of the first")
                       .c_str());

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "transport/messages.h"
 
 namespace nibble {
 
@@ -119,6 +120,7 @@ class Router::Upstream : public tlm::tlm_fw_transport_if<> {
   /// Hands over the oldest waiting response.
   void next_response();
   void count(const Payload& payload);
+  void tell_passed(const Payload& payload, unsigned target) const;
   /// A response begins at `at` for a request that began at `begun`.
   void count_response(const Payload& payload, const Time& begun, const Time& at);
 
@@ -314,6 +316,12 @@ void Router::Upstream::count(const Payload& payload) {
   }
 }
 
+void Router::Upstream::tell_passed(const Payload& payload, unsigned target) const {
+  tell(message::router, sc_core::SC_FULL, &router_, [&] {
+    return describe(payload) + ", from initiator " + std::to_string(index_) + " to target " + std::to_string(target);
+  });
+}
+
 void Router::Upstream::count_response(const Payload& payload, const Time& begun, const Time& at) {
   ++served.responses;
   served.error_responses += payload.is_response_error();
@@ -332,18 +340,20 @@ tlm::tlm_sync_enum Router::Upstream::nb_transport_fw(Payload& payload, Phase& ph
                             : router_.downstream_[done.downstream]->socket->nb_transport_fw(payload, phase, delay);
   }
   if (phase != tlm::BEGIN_REQ || request != nullptr) {
-    SC_REPORT_ERROR("nibble/protocol", (std::string(router_.name()) + ": unexpected phase on the forward path, or a " +
-                                        "second request before the END_REQ of the first")
-                                           .c_str());
+    SC_REPORT_ERROR("/nibble/protocol", (std::string(router_.name()) + ": unexpected phase on the forward path, or a " +
+                                         "second request before the END_REQ of the first")
+                                            .c_str());
     return tlm::TLM_ACCEPTED;
   }
   const auto* window = router_.decode(payload);
   if (window == nullptr) {
     ++served.address_errors;
     payload.set_response_status(tlm::TLM_ADDRESS_ERROR_RESPONSE);
+    tell_transaction(message::router, &router_, payload);
     return tlm::TLM_COMPLETED;
   }
   count(payload);
+  tell_passed(payload, window->target);
   payload.set_address(payload.get_address() - window->shift());
   const Time begun = sc_core::sc_time_stamp() + delay;
   router_.flights_.push_back({&payload, index_, window->target, begun, false});
@@ -408,9 +418,11 @@ void Router::Upstream::b_transport(Payload& payload, Time& delay) {
   if (window == nullptr) {
     ++served.address_errors;
     payload.set_response_status(tlm::TLM_ADDRESS_ERROR_RESPONSE);
+    tell_transaction(message::router, &router_, payload);
     return;
   }
   count(payload);
+  tell_passed(payload, window->target);
   const auto address = payload.get_address();
   const Time begun = sc_core::sc_time_stamp() + delay;
   payload.set_address(address - window->shift());
@@ -431,7 +443,12 @@ unsigned Router::Upstream::transport_dbg(Payload& payload) {
 
 bool Router::Upstream::get_direct_mem_ptr(Payload& payload, tlm::tlm_dmi& dmi) {
   const auto* window = router_.decode(payload);
-  if (window == nullptr) return false;
+  if (window == nullptr) {
+    dmi.set_start_address(payload.get_address());
+    dmi.set_end_address(payload.get_address());
+    dmi.allow_none();
+    return false;
+  }
   const std::uint64_t shift = window->shift();
   payload.set_address(payload.get_address() - shift);
   const bool granted = router_.downstream_[window->target]->socket->get_direct_mem_ptr(payload, dmi);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/units.h"
+#include "transport/messages.h"
 #include "transport/transfer_tag.h"
 
 namespace nibble {
@@ -47,10 +48,12 @@ void TimedTarget::enter(tlm::tlm_generic_payload& payload, std::uint64_t now) {
   if (status != tlm::TLM_OK_RESPONSE || payload.get_command() == tlm::TLM_IGNORE_COMMAND) {
     refused_ += status != tlm::TLM_OK_RESPONSE;
     payload.set_response_status(status);
+    tell_transaction(message::memory, this, payload);
     respond(payload, now);
     return;
   }
   access(payload);
+  tell_transaction(message::memory, this, payload);
   admit(payload, now);
 }
 
@@ -59,10 +62,12 @@ void TimedTarget::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_tim
   if (status != tlm::TLM_OK_RESPONSE || payload.get_command() == tlm::TLM_IGNORE_COMMAND) {
     refused_ += status != tlm::TLM_OK_RESPONSE;
     payload.set_response_status(status);
+    tell_transaction(message::memory, this, payload);
     return;
   }
   const std::uint64_t now = sc_core::sc_time_stamp().value();
   access(payload);
+  tell_transaction(message::memory, this, payload);
   advance(now);
   const std::uint64_t arrival = now + delay.value();
   delay = sc_core::sc_time::from_value(serve(payload, arrival) - now);
@@ -71,7 +76,12 @@ void TimedTarget::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_tim
 
 bool TimedTarget::get_direct_mem_ptr(tlm::tlm_generic_payload& payload, tlm::tlm_dmi& dmi) {
   const std::uint64_t address = payload.get_address();
-  if (address >= capacity_bytes()) return false;
+  if (address >= capacity_bytes()) {
+    dmi.set_start_address(capacity_bytes());
+    dmi.set_end_address(~sc_dt::uint64{0});
+    dmi.allow_none();
+    return false;
+  }
   const std::uint64_t start = round_down(address, SparseStore::page_bytes);
   dmi.set_start_address(start);
   dmi.set_end_address(std::min(start + SparseStore::page_bytes, capacity_bytes()) - 1);

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "transport/links.h"
 #include "transport/payload_pool.h"
 
 namespace nibble {
@@ -143,12 +144,15 @@ BusTime bus_time(const Dram& dram, const DramCounters& n, std::uint64_t cycles) 
 
 }  // namespace
 
-ReplayFigures replay(MemorySystem& memory, const std::vector<TraceRequest>& trace, const ReplayProgress& progress) {
+ReplayFigures replay(MemorySystem& memory, const std::vector<TraceRequest>& trace, const ReplayProgress& progress,
+                     const std::vector<ProbeRequest>& probes) {
   const sc_core::sc_time clock(memory.clock_ns(), sc_core::SC_NS);
   const auto* dram = dynamic_cast<const Dram*>(&memory);
   TraceInitiator initiator("trace", trace, clock, dram != nullptr ? dram->device().geometry.channels : 1, progress);
-  initiator.memory.bind(memory.target);
+  Links links(probes);
+  links.bind("trace.memory", initiator.memory, memory.target);
   sc_core::sc_start();
+  links.finish(!initiator.stopped);
   ReplayFigures figures;
   figures.stopped = initiator.stopped;
   if (!figures.stopped && initiator.responses != trace.size()) {

@@ -11,6 +11,7 @@
 #include "memory/dram.h"
 #include "memory/memory_system.h"
 #include "memory/trace.h"
+#include "transport/probe_request.h"
 
 namespace nibble {
 
@@ -47,8 +48,10 @@ using ReplayProgress = std::function<bool(std::uint64_t issued)>;
 /// Issues the requests in order through the memory's socket: none before its cycle, at most one per memory clock cycle
 /// and channel, as long as the memory accepts them. Runs the kernel until the last response; to be called once per
 /// process, before sc_start(). A request that the memory refuses is counted in `errors`. A replay that was stopped
-/// returns what happened until then.
-ReplayFigures replay(MemorySystem& memory, const std::vector<TraceRequest>& trace, const ReplayProgress& progress = {});
+/// returns what happened until then. `probes` stand on the link, `trace.memory`; throws InputError when one has found
+/// something wrong.
+ReplayFigures replay(MemorySystem& memory, const std::vector<TraceRequest>& trace, const ReplayProgress& progress = {},
+                     const std::vector<ProbeRequest>& probes = {});
 
 /// A report for people, and the same as one JSON document.
 std::string replay_table(const std::string& memory, const ReplayFigures& figures);

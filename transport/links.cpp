@@ -17,6 +17,8 @@ struct Links::Request {
 };
 
 Links::Links(std::vector<ProbeRequest> requests) {
+  for (ProbeRequest& more : ProbeRequest::from_environment())
+    requests.push_back(std::move(more));
   for (ProbeRequest& wanted : requests) {
     requests_.push_back(std::make_unique<Request>());
     Request& request = *requests_.back();
@@ -28,9 +30,9 @@ Links::Links(std::vector<ProbeRequest> requests) {
 
 Links::~Links() = default;
 
-void Links::bind(const std::string& link, tlm::tlm_initiator_socket<>& initiator, tlm::tlm_target_socket<>& target) {
+Links::Chain Links::make_chain(const std::string& link) {
   names_.push_back(link);
-  tlm::tlm_initiator_socket<>* from = &initiator;
+  Chain chain;
   for (const auto& request : requests_) {
     if (!request->wanted.matches(link)) continue;
     std::string module = link + "_" + request->wanted.kind;
@@ -38,11 +40,15 @@ void Links::bind(const std::string& link, tlm::tlm_initiator_socket<>& initiator
     auto probe = request->recorder->make(sc_core::sc_gen_unique_name(module.c_str()), link);
     if (probe == nullptr) continue;
     request->used = true;
-    from->bind(probe->in);
-    from = &probe->out;
+    if (chain.first == nullptr) {
+      chain.first = &probe->in;
+    } else {
+      chain.last->bind(probe->in);
+    }
+    chain.last = &probe->out;
     request->probes.push_back(std::move(probe));
   }
-  from->bind(target);
+  return chain;
 }
 
 void Links::watch(const std::string& name, const sc_core::sc_signal<bool>& signal) {

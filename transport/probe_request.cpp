@@ -68,6 +68,11 @@ std::vector<ProbeRequest> ProbeRequest::all(ConfigNode node) {
   std::vector<ProbeRequest> requests;
   for (const ConfigNode& entry : node.children("probes"))
     requests.push_back(from(entry));
+  return requests;
+}
+
+std::vector<ProbeRequest> ProbeRequest::from_environment() {
+  std::vector<ProbeRequest> requests;
   const char* more = std::getenv("NIBBLE_PROBES");
   std::istringstream texts(more == nullptr ? "" : more);
   for (std::string text; std::getline(texts, text, ';');)

@@ -27,9 +27,10 @@ struct ProbeRequest {
   static ProbeRequest from(ConfigNode node);
   /// "kind[,key=value...]", as options are given.
   static ProbeRequest parse(const std::string& text);
-  /// The list `probes` of a configuration (absent: none), and those of the environment variable NIBBLE_PROBES,
-  /// separated by semicolons.
+  /// The list `probes` of a configuration; absent: none.
   static std::vector<ProbeRequest> all(ConfigNode node);
+  /// Those of the environment variable NIBBLE_PROBES, as options are given, separated by semicolons.
+  static std::vector<ProbeRequest> from_environment();
 };
 
 }  // namespace nibble

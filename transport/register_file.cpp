@@ -110,6 +110,11 @@ void RegisterFile::set(std::uint64_t offset, std::uint32_t value) {
   cell(offset).value = value;
 }
 
+std::string RegisterFile::text(std::uint64_t offset) const {
+  const auto found = cells_.find(offset);
+  return found == cells_.end() ? "" : found->second.definition.name + " = " + hex(found->second.value, 1);
+}
+
 void RegisterFile::reset() {
   for (auto& entry : cells_)
     entry.second.value = entry.second.definition.reset;

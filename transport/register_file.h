@@ -49,6 +49,8 @@ class RegisterFile {
   /// The stored value, as the model sees it. Throws InternalError for an offset without register.
   std::uint32_t get(std::uint64_t offset) const;
   void set(std::uint64_t offset, std::uint32_t value);
+  /// "doorbell = 0x1"; empty for an offset without register.
+  std::string text(std::uint64_t offset) const;
   void reset();
 
   /// The table for documentation: offset, name, access, reset, meaning; Markdown.

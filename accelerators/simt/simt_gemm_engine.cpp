@@ -8,6 +8,7 @@
 #include "accelerators/vector_view.h"
 #include "core/error.h"
 #include "core/units.h"
+#include "transport/messages.h"
 
 namespace nibble {
 SimtGemmEngine::SimtGemmEngine(const SimtConfig& config, DmaEngine& dma, ResultWriter& writer,
@@ -180,6 +181,11 @@ std::optional<ThreadBlock> SimtGemmEngine::next_thread_block() {
     block.slices = ceil_div(k, kernel_.tile_k);
     block.kernel = &program(kernel_, block.slices);
     count_results(block, k);
+    tell(message::array, sc_core::SC_HIGH, nullptr, [&] {
+      return "instance " + std::to_string(block.instance) + ", thread block " + std::to_string(block.id) + ", m " +
+             std::to_string(block.m0) + " + " + std::to_string(block.m) + ", n " + std::to_string(block.n0) + " + " +
+             std::to_string(block.n) + " begins";
+    });
     return block;
   }
   return std::nullopt;

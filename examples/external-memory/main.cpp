@@ -11,13 +11,15 @@
 #include <systemc>
 #include <vector>
 #ifdef WITH_DRAMSYS
-#include <DRAMSys/DRAMSys.h>
+#include <DRAMSys/config/DRAMSysConfiguration.h>
+#include <DRAMSys/simulation/DRAMSys.h>
 #endif
 
 #include "accelerators/accelerator.h"
 #include "accelerators/host.h"
 #include "accelerators/platform.h"
 #include "memory/router.h"
+#include "transport/links.h"
 
 using namespace nibble;
 
@@ -78,19 +80,20 @@ int sc_main(int argc, char** argv) {
   Host host("host", 0, 16);
   Router router("router", RouterConfig::single_target(2, capacity));
   sc_core::sc_signal<bool> irq("irq");
-  host.control.bind(machine.control);
+  Links links;  // the environment variable NIBBLE_PROBES puts probes on them
+  links.bind("host.control", host.control, machine.control);
   machine.irq.bind(irq);
   host.irq.bind(irq);
-  machine.memory.bind(router.target(0));
-  host.memory.bind(router.target(1));
+  links.bind("machine.memory", machine.memory, router.target(0));
+  links.bind("host.memory", host.memory, router.target(1));
 #ifdef WITH_DRAMSYS
   if (argc != 2) return std::fprintf(stderr, "usage: dramsys_memory CONFIGURATION.json\n"), 2;
   DRAMSys::DRAMSys memory("memory", DRAMSys::Config::from_path(argv[1]));
-  router.initiator(0).bind(memory.tSocket);
+  links.bind("router.memory", router.initiator(0), memory.tSocket);
 #else
   (void)argc, (void)argv;
   FixedLatencyMemory memory("memory");
-  router.initiator(0).bind(memory.socket);
+  links.bind("router.memory", router.initiator(0), memory.socket);
 #endif
 
   Descriptor command;
@@ -107,6 +110,7 @@ int sc_main(int argc, char** argv) {
   CommandCounters counters;
   machine.observe([&](std::uint32_t, std::uint64_t, const CommandCounters& c) { counters = c; });
   sc_core::sc_start();
+  links.finish(true);
   const Router::Served& served = router.served(0);
   std::printf("%s: %llu cycles, %llu transactions of up to %u bytes, mean latency %.1f ns, %llu errors\n",
               to_string(host.status()), static_cast<unsigned long long>(counters.cycles),

@@ -9,6 +9,7 @@
 #include <tlm>
 
 #include "memory/memory_system.h"
+#include "transport/links.h"
 
 /// Reads a megabyte in lines of 64 bytes, in order or strided, up to eight on their way.
 class Reader : public sc_core::sc_module, public tlm::tlm_mm_interface {
@@ -89,9 +90,11 @@ int sc_main(int, char**) {
   const auto near = nibble::make_memory("in_order", preset, nullptr);
   const auto far = nibble::make_memory("strided", preset.unread_copy(), nullptr);
   Reader in_order("reader", 0, 64), strided("jumper", 0, 8192 + 64);
-  in_order.socket.bind(near->target);
-  strided.socket.bind(far->target);
+  nibble::Links links;  // the environment variable NIBBLE_PROBES puts probes on them
+  links.bind("reader.memory", in_order.socket, near->target);
+  links.bind("jumper.memory", strided.socket, far->target);
   sc_core::sc_start();
+  links.finish(true);
   std::printf("ddr4-3200, peak %.1f GB/s: in order %.1f GB/s, strided %.1f GB/s\n", near->peak_bandwidth() * 1e-9,
               in_order.gigabytes_per_second(), strided.gigabytes_per_second());
   const bool sane = in_order.gigabytes_per_second() > 2 * strided.gigabytes_per_second() &&

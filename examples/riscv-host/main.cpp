@@ -13,6 +13,7 @@
 #include "cpu.h"
 #include "memory/memory_system.h"
 #include "memory/router.h"
+#include "transport/links.h"
 
 using namespace nibble;
 
@@ -45,10 +46,11 @@ int sc_main(int argc, char** argv) {
   Router router("router", map);
   Cpu cpu("cpu", sc_core::sc_time(1, sc_core::SC_NS));
   sc_core::sc_signal<bool> irq("irq");
-  cpu.bus.bind(router.target(0));
-  machine.memory.bind(router.target(1));
-  router.initiator(0).bind(machine.control);
-  router.initiator(1).bind(memory->target);
+  Links links;  // the environment variable NIBBLE_PROBES puts probes on them
+  links.bind("cpu.bus", cpu.bus, router.target(0));
+  links.bind("machine.memory", machine.memory, router.target(1));
+  links.bind("router.control", router.initiator(0), machine.control);
+  links.bind("router.memory", router.initiator(1), memory->target);
   machine.irq.bind(irq);
   cpu.irq.bind(irq);
 
@@ -58,6 +60,7 @@ int sc_main(int argc, char** argv) {
   std::uint64_t machine_cycles = 0;
   machine.observe([&](std::uint32_t, std::uint64_t, const CommandCounters& c) { machine_cycles = c.cycles; });
   sc_core::sc_start(sc_core::sc_time(10, sc_core::SC_MS));
+  links.finish(true);
   std::printf("guest: a0 = %u after %llu instructions, %s; machine: %llu cycles\n", cpu.core.reg(10),
               static_cast<unsigned long long>(cpu.core.retired()), sc_core::sc_time_stamp().to_string().c_str(),
               static_cast<unsigned long long>(machine_cycles));

@@ -17,6 +17,7 @@
 #include "memory/memory_system.h"
 #include "memory/router.h"
 #include "pe/pe_library.h"
+#include "transport/links.h"
 #include "workloads/synthetic.h"
 
 using namespace nibble;
@@ -114,9 +115,13 @@ int sc_main(int, char**) {
   const auto memory = make_memory("memory", config.memory, nullptr);
   Router router("router", RouterConfig::single_target(3, memory->capacity_bytes()));
   Signal<bool> irq("irq");
-  host.control.bind(machine.control), machine.irq.bind(irq), host.irq.bind(irq);
-  machine.memory.bind(router.target(0)), host.memory.bind(router.target(1)), rtl.memory.bind(router.target(2));
-  router.initiator(0).bind(memory->target);
+  Links links;  // the environment variable NIBBLE_PROBES puts probes on them
+  links.bind("host.control", host.control, machine.control);
+  machine.irq.bind(irq), host.irq.bind(irq);
+  links.bind("machine.memory", machine.memory, router.target(0));
+  links.bind("host.memory", host.memory, router.target(1));
+  links.bind("rtl.memory", rtl.memory, router.target(2));
+  links.bind("router.memory", router.initiator(0), memory->target);
 
   const auto matrix = [](std::size_t rows, std::uint64_t seed) {
     SyntheticTensor request;
@@ -145,6 +150,7 @@ int sc_main(int, char**) {
   host.write_memory(w_at, pack_operand(w.layout(0), right));
   host.write_memory(rest.address, pack_operand(rest.layout(0), encode(tail, rest.format)));
   sc_core::sc_start(sc_core::sc_time(100, sc_core::SC_US));
+  links.finish(true);
 
   std::vector<float> expected;
   gemm(find_pe("int8"), left, right, expected);

@@ -13,6 +13,7 @@
 #include "accelerators/platform.h"
 #include "memory/memory_system.h"
 #include "memory/router.h"
+#include "transport/links.h"
 
 using namespace nibble;
 
@@ -28,12 +29,12 @@ struct Node {
   CommandCounters ended;
   bool posted = false;
 
-  Node(const std::string& group, const std::string& name, unsigned index)
+  Node(Links& links, const std::string& group, const std::string& name, unsigned index)
       : config(PlatformConfig::from(ConfigNode::load("accelerators", name))),
         machine((group + "_" + name).c_str(), *config.machine),
         host((group + "_" + name + "_host").c_str(), index * room, 16),
         irq((group + "_" + name + "_irq").c_str()) {
-    host.control.bind(machine.control);
+    links.bind(std::string(host.name()) + ".control", host.control, machine.control);
     machine.irq.bind(irq);
     host.irq.bind(irq);
     host.stop_at_end(false);
@@ -82,22 +83,26 @@ struct Group {
   Router router;
   std::vector<std::unique_ptr<Node>> nodes;
 
-  Group(const std::string& name, const std::vector<std::string>& machines)
+  Group(Links& links, const std::string& name, const std::vector<std::string>& machines)
       : memory(make_memory((name + "_memory").c_str(), ConfigNode::load("memories", "ddr4-3200"), nullptr)),
         router((name + "_router").c_str(),
                RouterConfig::single_target(2 * static_cast<unsigned>(machines.size()), memory->capacity_bytes())) {
-    router.initiator(0).bind(memory->target);
+    links.bind(name + ".memory", router.initiator(0), memory->target);
     for (unsigned i = 0; i < machines.size(); ++i) {
-      nodes.push_back(std::make_unique<Node>(name, machines[i], i));
-      nodes[i]->machine.memory.bind(router.target(2 * i));
-      nodes[i]->host.memory.bind(router.target(2 * i + 1));
+      nodes.push_back(std::make_unique<Node>(links, name, machines[i], i));
+      Node& node = *nodes[i];
+      links.bind(std::string(node.machine.name()) + ".memory", node.machine.memory, router.target(2 * i));
+      links.bind(std::string(node.host.name()) + ".memory", node.host.memory, router.target(2 * i + 1));
     }
   }
 };
 
 int sc_main(int, char**) {
-  Group first("first", {"mant"}), second("second", {"int8-array"}), both("both", {"mant", "int8-array"});
+  Links links;  // the environment variable NIBBLE_PROBES puts probes on them
+  Group first(links, "first", {"mant"}), second(links, "second", {"int8-array"});
+  Group both(links, "both", {"mant", "int8-array"});
   sc_core::sc_start();
+  links.finish(true);
 
   std::printf("%-11s %13s %13s %9s %12s %14s %15s\n", "machine", "cycles alone", "cycles shared", "slowdown",
               "bytes read", "latency alone", "latency shared");

@@ -13,6 +13,7 @@
 #include "formats/rounding.h"
 #include "memory/memory_system.h"
 #include "pe/pe_library.h"
+#include "testbenches/support/monitored_links.h"
 #include "workloads/synthetic.h"
 
 using namespace nibble;
@@ -55,7 +56,7 @@ class SimtBench : public sc_core::sc_module {
         dma("dma", dma_config()),
         writer("writer", dma, clock),
         engine(config_, dma, writer, clock) {
-    dma.memory.bind(memory->target);
+    monitored.bind(dma.memory, memory->target);
     SC_THREAD(run);
   }
   static DmaConfig dma_config() {
@@ -91,6 +92,7 @@ class SimtBench : public sc_core::sc_module {
 
   MachineClock clock;
   std::unique_ptr<MemorySystem> memory;
+  test::MonitoredLinks monitored;
   DmaEngine dma;
   ResultWriter writer;
   SimtGemmEngine engine;

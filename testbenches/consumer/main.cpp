@@ -6,6 +6,7 @@
 
 #include "accelerators/systolic_accelerator.h"
 #include "accelerators/tile_buffers.h"
+#include "transport/links.h"
 using namespace nibble;
 
 struct Memory : sc_core::sc_module {
@@ -44,7 +45,9 @@ int sc_main(int, char**) {
   Memory memory("memory");
   Host host("host");
   sc_core::sc_signal<bool> irq("irq");
-  host.control.bind(machine.control), machine.memory.bind(memory.socket), machine.irq.bind(irq), host.irq.bind(irq);
+  Links links;
+  links.bind("control", host.control, machine.control), links.bind("memory", machine.memory, memory.socket);
+  machine.irq.bind(irq), host.irq.bind(irq);
   const auto a = encode({"a", {m, k}, std::vector<float>(m * k, 0.5f)}, Format::parse("int8-g64"));
   const auto w = encode({"w", {n, k}, std::vector<float>(n * k, -2.0f)}, Format::parse("mant4-g64"));
   Descriptor d;

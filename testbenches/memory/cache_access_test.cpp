@@ -8,6 +8,7 @@
 #include "memory/cache.h"
 #include "memory/router.h"
 #include "testbenches/memory/cache_bench.h"
+#include "testbenches/support/monitored_links.h"
 #include "testbenches/support/odd_targets.h"
 #include "testbenches/support/paths.h"
 #include "testbenches/support/socket_driver.h"
@@ -57,11 +58,14 @@ TEST_CASE("LT takes the time of an unloaded AT access and returns the same data"
     CHECK(payload.get_response_status() == tlm::TLM_BURST_ERROR_RESPONSE);
     payload.set_streaming_width(4);
     payload.set_byte_enable_ptr(data.data());
+    payload.set_byte_enable_length(4);
+    payload.set_response_status(tlm::TLM_INCOMPLETE_RESPONSE);
     io.initiator->b_transport(payload, delay);
     CHECK(payload.get_response_status() == tlm::TLM_BYTE_ENABLE_ERROR_RESPONSE);
     CHECK(cache.counters().refused == 5);
   });
-  driver.initiator.bind(cache.target);
+  MonitoredLinks monitored;
+  monitored.bind(driver.initiator, cache.target);
   sc_core::sc_start();
   REQUIRE(sc_core::sc_get_status() == sc_core::SC_STOPPED);
   CHECK(monitor.violations() == std::vector<std::string>{});
@@ -77,7 +81,8 @@ TEST_CASE("LT waits for AT traffic of the same cache and sees its effect") {
   router.initiator(0).bind(near.in);
   near.out.bind(cache.target);
   DmaEngine dma("dma", {8, 64}, nullptr);
-  dma.memory.bind(router.target(0));
+  MonitoredLinks monitored;
+  monitored.bind(dma.memory, router.target(0));
   Bytes out(700), back(700);
   for (std::size_t i = 0; i < out.size(); ++i)
     out[i] = static_cast<std::uint8_t>(i * 3 + 1);
@@ -105,7 +110,7 @@ TEST_CASE("LT waits for AT traffic of the same cache and sees its effect") {
     CHECK(io.read(10, 700).data == out);
     CHECK(io.read(2000, 3).data == Bytes{1, 2, 3});
   });
-  driver.initiator.bind(router.target(1));
+  monitored.bind(driver.initiator, router.target(1));
   sc_core::sc_start();
   REQUIRE(sc_core::sc_get_status() == sc_core::SC_STOPPED);
   REQUIRE(done.entries.size() == 2);
@@ -118,11 +123,12 @@ TEST_CASE("LT waits for AT traffic of the same cache and sees its effect") {
 TEST_CASE("an endless AT stream does not starve LT, nor LT the stream") {
   FlatMemory memory("memory", flat(), nullptr);
   Cache cache("cache", small(), nullptr);
-  cache.memory.bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(cache.memory, memory.target);
   Router router("router", RouterConfig::single_target(2, 1 << 20));
-  router.initiator(0).bind(cache.target);
+  monitored.bind(router.initiator(0), cache.target);
   DmaEngine dma("dma", {16, 64}, nullptr);
-  dma.memory.bind(router.target(0));
+  monitored.bind(dma.memory, router.target(0));
   DmaRecorder done;
   bool enough = false;
   const auto submit = [&](std::uint64_t token) {
@@ -148,7 +154,7 @@ TEST_CASE("an endless AT stream does not starve LT, nor LT the stream") {
     }
     enough = true;
   });
-  driver.initiator.bind(router.target(1));
+  monitored.bind(driver.initiator, router.target(1));
   sc_core::sc_start();
   REQUIRE(sc_core::sc_get_status() == sc_core::SC_STOPPED);
 }
@@ -253,7 +259,8 @@ TEST_CASE("clean writes dirty lines back and keeps them, flush lets them go, inv
     CHECK(io.read(0, 2).data == Bytes{8, 7});
     CHECK(cache.idle());
   });
-  driver.initiator.bind(cache.target);
+  MonitoredLinks monitored;
+  monitored.bind(driver.initiator, cache.target);
   sc_core::sc_start();
   REQUIRE(sc_core::sc_get_status() == sc_core::SC_STOPPED);
   CHECK(monitor.violations() == std::vector<std::string>{});
@@ -262,7 +269,8 @@ TEST_CASE("clean writes dirty lines back and keeps them, flush lets them go, inv
 TEST_CASE("debug writes reach cached lines, dirty ones too, and the memory") {
   FlatMemory memory("memory", flat(), nullptr);
   Cache cache("cache", small(), nullptr);
-  cache.memory.bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(cache.memory, memory.target);
   SocketDriver driver("driver", [&](SocketDriver& io) {
     io.write(0, Bytes(64, 1));
     CHECK(io.debug_write(30, Bytes(200, 5)) == 200);
@@ -278,7 +286,7 @@ TEST_CASE("debug writes reach cached lines, dirty ones too, and the memory") {
     io.wait(cache.maintained());
     CHECK(io.debug_read(28, 4) == Bytes{1, 1, 5, 5});
   });
-  driver.initiator.bind(cache.target);
+  monitored.bind(driver.initiator, cache.target);
   sc_core::sc_start();
   REQUIRE(sc_core::sc_get_status() == sc_core::SC_STOPPED);
 }
@@ -286,7 +294,8 @@ TEST_CASE("debug writes reach cached lines, dirty ones too, and the memory") {
 TEST_CASE("timing-only traffic moves time and dirty bits but no data") {
   FlatMemory memory("memory", flat(), nullptr);
   Cache cache("cache", small(), nullptr);
-  cache.memory.bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(cache.memory, memory.target);
   SocketDriver driver("driver", [&](SocketDriver& io) {
     CHECK(io.debug_write(0, Bytes(128, 3)) == 128);
     Bytes junk(128, 99);
@@ -311,7 +320,7 @@ TEST_CASE("timing-only traffic moves time and dirty bits but no data") {
     CHECK(io.debug_read(4, 3) == Bytes{3, 4, 3});
     payload.clear_extension(&tag);
   });
-  driver.initiator.bind(cache.target);
+  monitored.bind(driver.initiator, cache.target);
   sc_core::sc_start();
   REQUIRE(sc_core::sc_get_status() == sc_core::SC_STOPPED);
 }

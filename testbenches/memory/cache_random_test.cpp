@@ -8,6 +8,7 @@
 #include "memory/memory_system.h"
 #include "testbenches/memory/flat_device.h"
 #include "testbenches/support/dma_recorder.h"
+#include "testbenches/support/monitored_links.h"
 #include "testbenches/support/odd_targets.h"
 #include "testbenches/support/paths.h"
 #include "testbenches/support/protocol_monitor.h"
@@ -191,15 +192,15 @@ struct Chain {
     far.out.bind(memory);
   }
   static std::string name(const char* part) { return sc_core::sc_gen_unique_name(part); }
-  static std::unique_ptr<StallingLink> link(tlm::tlm_initiator_socket<>& from, tlm::tlm_target_socket<>& to,
-                                            std::uint64_t seed, unsigned stall, bool annotate) {
+  std::unique_ptr<StallingLink> link(tlm::tlm_initiator_socket<>& from, tlm::tlm_target_socket<>& to,
+                                     std::uint64_t seed, unsigned stall, bool annotate) {
     if (stall == 0) {
       from.bind(to);
       return nullptr;
     }
     auto link = std::make_unique<StallingLink>(sc_core::sc_gen_unique_name("link"), seed, stall, annotate);
-    from.bind(link->in);
-    link->out.bind(to);
+    monitored.bind(from, link->in).contents_may_change();
+    monitored.bind(link->out, to).contents_may_change();
     return link;
   }
   void check() {
@@ -210,6 +211,7 @@ struct Chain {
     }
     CHECK(near.requests() == dma.transactions());
   }
+  MonitoredLinks monitored;
   Cache cache;
   ProtocolMonitor near, far;
   DmaEngine dma;
@@ -323,11 +325,12 @@ TEST_CASE("LT moves the same data and bytes as AT one by one") {
           lt(sc_core::sc_gen_unique_name("lt"), config, nullptr),
           dma(sc_core::sc_gen_unique_name("dma"), {1, 4096}, nullptr),
           user(sc_core::sc_gen_unique_name("user")) {
-      at.memory.bind(at_memory.target);
-      lt.memory.bind(lt_memory.target);
-      dma.memory.bind(at.target);
-      user.socket.bind(lt.target);
+      monitored.bind(at.memory, at_memory.target);
+      monitored.bind(lt.memory, lt_memory.target);
+      monitored.bind(dma.memory, at.target);
+      monitored.bind(user.socket, lt.target);
     }
+    MonitoredLinks monitored;
     FlatMemory at_memory, lt_memory;
     Cache at, lt;
     DmaEngine dma;
@@ -381,7 +384,8 @@ TEST_CASE("LT moves the same data and bytes as AT one by one") {
     }
   });
   FlatMemory unused("unused", flat(random), nullptr);
-  driver.initiator.bind(unused.target);
+  MonitoredLinks monitored;
+  monitored.bind(driver.initiator, unused.target);
   sc_core::sc_start();
   REQUIRE(sc_core::sc_get_status() == sc_core::SC_STOPPED);
   CHECK(different == 0);

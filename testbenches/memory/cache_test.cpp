@@ -6,6 +6,7 @@
 #include "core/random.h"
 #include "memory/cache.h"
 #include "testbenches/memory/cache_bench.h"
+#include "testbenches/support/monitored_links.h"
 #include "testbenches/support/socket_driver.h"
 
 using namespace nibble;
@@ -159,9 +160,10 @@ TEST_CASE("hits come at the rate of the banks and never faster") {
         : memory(("memory" + suffix).c_str(), flat(), nullptr),
           cache(("cache" + suffix).c_str(), config(banks), nullptr),
           dma(("dma" + suffix).c_str(), {64, bytes}, nullptr) {
-      dma.memory.bind(cache.target);
-      cache.memory.bind(memory.target);
+      monitored.bind(dma.memory, cache.target);
+      monitored.bind(cache.memory, memory.target);
     }
+    MonitoredLinks monitored;
     static CacheConfig config(unsigned banks) {
       CacheConfig config = small();
       config.banks = banks;

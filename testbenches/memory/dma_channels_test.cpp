@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "testbenches/memory/dma_trace.h"
+#include "testbenches/support/monitored_links.h"
 #include "testbenches/support/odd_targets.h"
 #include "testbenches/support/protocol_monitor.h"
 #include "testbenches/support/stalling_link.h"
@@ -279,7 +280,8 @@ TEST_CASE("an error in one region of a gather ends the whole transfer, other cha
 TEST_CASE("abort empties every channel") {
   FlatMemory memory("memory", flat(), nullptr);
   DmaEngine dma("dma", {2, 64, 0, 2}, nullptr);
-  dma.memory.bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(dma.memory, memory.target);
   DmaRecorder done;
   for (unsigned i = 0; i < 2; ++i) {
     DmaTransfer t = timing_read(0, 6400);

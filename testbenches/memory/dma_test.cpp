@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "testbenches/memory/dma_trace.h"
+#include "testbenches/support/monitored_links.h"
 #include "testbenches/support/odd_targets.h"
 #include "testbenches/support/protocol_monitor.h"
 #include "testbenches/support/stalling_link.h"
@@ -125,7 +126,8 @@ TEST_CASE("transactions are cut at multiples of the transaction size and rows wi
   });
   DmaEngine dma("dma", {4, 256}, nullptr);
   dma.memory.bind(probe.in);
-  probe.out.bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(probe.out, memory.target);
   DmaRecorder done;
   dma.submit(timing_read(200, 400), done, 0);  // 200..255, 256..511, 512..599
   DmaTransfer rows = timing_read(1024, 128);
@@ -145,7 +147,8 @@ TEST_CASE("transactions are cut at multiples of the transaction size and rows wi
 TEST_CASE("a picture with gaps between its rows survives a round trip through the flat memory") {
   FlatMemory memory("memory", flat(), nullptr);
   DmaEngine dma("dma", {3, 128}, nullptr);
-  dma.memory.bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(dma.memory, memory.target);
   Picture picture(dma);
   sc_core::sc_start();
   picture.check(dma);
@@ -203,7 +206,8 @@ TEST_CASE("a picture survives random annotated delays, queue of one") {
 TEST_CASE("an error response ends its transfer, names the first error, and leaves others alone") {
   FlatMemory memory("memory", flat(), nullptr);
   DmaEngine dma("dma", {2, 64}, nullptr);
-  dma.memory.bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(dma.memory, memory.target);
   DmaRecorder done;
   dma.submit(timing_read((1 << 20) - 64, 640), done, 1);  // the second transaction lies beyond the end
   dma.submit(timing_read(0, 64), done, 2);
@@ -219,7 +223,8 @@ TEST_CASE("an error response ends its transfer, names the first error, and leave
 TEST_CASE("abort drops what is not on the bus and silences what is") {
   FlatMemory memory("memory", flat(), nullptr);
   DmaEngine dma("dma", {2, 64}, nullptr);
-  dma.memory.bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(dma.memory, memory.target);
   DmaRecorder done;
   dma.submit(timing_read(0, 6400), done, 1);
   dma.submit(timing_read(0, 64), done, 2);
@@ -238,7 +243,8 @@ TEST_CASE("abort drops what is not on the bus and silences what is") {
 TEST_CASE("a lower priority number goes first, in order of submission within it") {
   FlatMemory memory("memory", flat(), nullptr);
   DmaEngine dma("dma", {1, 64}, nullptr);
-  dma.memory.bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(dma.memory, memory.target);
   DmaRecorder done;
   for (std::uint64_t token = 0; token < 6; ++token) {
     DmaTransfer transfer = timing_read(64 * token, 64);
@@ -411,7 +417,8 @@ TEST_CASE("a DMA configuration is checked and its priorities name streams") {
 TEST_CASE("an empty transfer is a defect of the caller") {
   FlatMemory memory("memory", flat(), nullptr);
   DmaEngine dma("dma", {1, 64}, nullptr);
-  dma.memory.bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(dma.memory, memory.target);
   DmaRecorder done;
   CHECK_THROWS_AS(dma.submit(timing_read(0, 0), done, 0), InternalError);
   DmaTransfer transfer = timing_read(0, 64);

@@ -11,6 +11,7 @@
 #include "memory/dma_engine.h"
 #include "testbenches/memory/flat_device.h"
 #include "testbenches/support/dma_recorder.h"
+#include "testbenches/support/monitored_links.h"
 #include "transport/probe.h"
 
 namespace nibble::test {
@@ -41,10 +42,11 @@ struct Trace {
               }),
         dma(("dma" + suffix).c_str(), config, &statistics) {
     dma.memory.bind(probe.in);
-    probe.out.bind(memory.target);
+    monitored.bind(probe.out, memory.target);
   }
   Statistics statistics{"test"};
   Cuts cuts;
+  MonitoredLinks monitored;
   FlatMemory memory;
   Probe probe;
   DmaEngine dma;

@@ -11,6 +11,7 @@
 #include "testbenches/memory/dram_trace.h"
 #include "testbenches/support/dma_recorder.h"
 #include "testbenches/support/paths.h"
+#include "testbenches/support/monitored_links.h"
 #include "testbenches/support/protocol_monitor.h"
 #include "testbenches/support/socket_driver.h"
 #include "testbenches/support/stalling_link.h"
@@ -36,7 +37,8 @@ DmaTransfer transfer(std::uint64_t address, std::uint64_t bytes, bool write = fa
 
 void drive(MemorySystem& memory, std::function<void(SocketDriver&)> body) {
   SocketDriver driver("driver", std::move(body));
-  driver.initiator.bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(driver.initiator, memory.target);
   sc_core::sc_start();
   REQUIRE(sc_core::sc_get_status() == sc_core::SC_STOPPED);
 }
@@ -52,7 +54,8 @@ void check_preset(const char* name, double gib, double peak_gbps, double least_s
   CHECK(memory->peak_bandwidth() == Approx(peak_gbps * 1e9).epsilon(1e-3));
   CHECK_FALSE(memory->source().empty());
   DmaEngine dma("dma", {16, 16384}, nullptr);
-  dma.memory.bind(memory->target);
+  MonitoredLinks monitored;
+  monitored.bind(dma.memory, memory->target);
   DmaRecorder done;
   constexpr std::uint64_t bytes = 16 * mib;
   dma.submit(transfer(0, bytes), done, 0);
@@ -140,7 +143,8 @@ TEST_CASE("LT and AT take the same time and see the same bytes") {
   const DramDevice device = load_device("reference-hbm2-b");
   Dram blocking("blocking", device, nullptr), phased("phased", device, nullptr);
   DmaEngine dma("dma", {1, 4096}, nullptr);
-  dma.memory.bind(phased.target);
+  MonitoredLinks monitored;
+  monitored.bind(dma.memory, phased.target);
   DmaRecorder done;
   Bytes out(3000), in(3000);
   for (std::size_t i = 0; i < out.size(); ++i)
@@ -212,8 +216,9 @@ TEST_CASE("energy and commands of the ranks sum to those of the memory, and a se
   Dram wide("wide", load_device("ddr4-3200", {"channels=2", "mapping=row rank bank column:3 channel column bankgroup"}),
             nullptr);
   DmaEngine one("one", {8, 4096}, nullptr), two("two", {8, 4096}, nullptr);
-  one.memory.bind(dram.target);
-  two.memory.bind(wide.target);
+  MonitoredLinks monitored;
+  monitored.bind(one.memory, dram.target);
+  monitored.bind(two.memory, wide.target);
   DmaRecorder done;
   for (DmaEngine* dma : {&one, &two}) {
     dma->submit(transfer(0, 4 * mib), done, 0);
@@ -387,8 +392,9 @@ TEST_CASE("two memories in one process behave like one alone") {
   const DramDevice device = load_device("hbm2");
   Dram one("one", device, nullptr), two("two", device, nullptr);
   DmaEngine first("first", {8, 4096}, nullptr), second("second", {8, 4096}, nullptr);
-  first.memory.bind(one.target);
-  second.memory.bind(two.target);
+  MonitoredLinks monitored;
+  monitored.bind(first.memory, one.target);
+  monitored.bind(second.memory, two.target);
   DmaRecorder done;
   first.submit(transfer(4096, 300000), done, 0);
   second.submit(transfer(4096, 300000), done, 1);

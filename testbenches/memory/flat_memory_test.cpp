@@ -6,6 +6,7 @@
 #include "memory/flat_memory.h"
 #include "testbenches/support/dma_recorder.h"
 #include "testbenches/support/paths.h"
+#include "testbenches/support/monitored_links.h"
 #include "testbenches/support/socket_driver.h"
 
 using namespace nibble;
@@ -26,7 +27,8 @@ FlatConfig flat() {
 /// Runs `body` against `memory` in a thread of its own.
 void drive(MemorySystem& memory, std::function<void(SocketDriver&)> body) {
   SocketDriver driver("driver", std::move(body));
-  driver.initiator.bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(driver.initiator, memory.target);
   sc_core::sc_start();
   REQUIRE(sc_core::sc_get_status() == sc_core::SC_STOPPED);
 }
@@ -118,7 +120,8 @@ TEST_CASE("temporal decoupling: the annotated delay goes in and comes out, reque
 TEST_CASE("a transfer marked timing_only moves time and bytes on the bus, but no data") {
   FlatMemory memory("memory", flat(), nullptr);
   DmaEngine dma("dma", {4, 256}, nullptr);
-  dma.memory.bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(dma.memory, memory.target);
   DmaRecorder done;
   DmaTransfer transfer;
   transfer.write = true;

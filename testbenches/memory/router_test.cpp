@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "testbenches/memory/router_devices.h"
 #include "testbenches/support/dma_recorder.h"
+#include "testbenches/support/monitored_links.h"
 #include "testbenches/support/odd_targets.h"
 #include "testbenches/support/protocol_monitor.h"
 #include "testbenches/support/socket_driver.h"
@@ -18,9 +19,10 @@ TEST_CASE("waiting and latency are counted per initiator") {
   Statistics statistics("test");
   Router router("router", RouterConfig::single_target(2, 1 << 16), &statistics);
   DmaEngine first("first", {4, 64}, nullptr), second("second", {4, 64}, nullptr);
-  first.memory.bind(router.target(0));
-  second.memory.bind(router.target(1));
-  router.initiator(0).bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(first.memory, router.target(0)).address_may_change();
+  monitored.bind(second.memory, router.target(1)).address_may_change();
+  monitored.bind(router.initiator(0), memory.target);
   DmaRecorder done;
   first.submit(transfer(0, 64), done, 0);   // 0 .. 74 ns
   first.submit(transfer(64, 64), done, 1);  // waits at the memory, 74 .. 148 ns
@@ -45,10 +47,11 @@ TEST_CASE("waiting and latency are counted per initiator") {
 TEST_CASE("LT moves the same data and bytes as AT, in the time of the target") {
   FlatMemory low("low", flat(), nullptr), high("high", flat(), nullptr);
   Router router("router", two_targets(2));
-  router.initiator(0).bind(low.target);
-  router.initiator(1).bind(high.target);
+  MonitoredLinks monitored;
+  monitored.bind(router.initiator(0), low.target);
+  monitored.bind(router.initiator(1), high.target);
   DmaEngine dma("dma", {4, 64}, nullptr);
-  dma.memory.bind(router.target(1));
+  monitored.bind(dma.memory, router.target(1)).address_may_change();
   Bytes written(256), by_at(256);
   for (std::size_t i = 0; i < written.size(); ++i)
     written[i] = static_cast<std::uint8_t>(3 * i);
@@ -73,7 +76,7 @@ TEST_CASE("LT moves the same data and bytes as AT, in the time of the target") {
     CHECK(router.served(0).reads == router.served(1).reads);
     CHECK(router.served(0).responses == 8);
   });
-  driver.initiator.bind(router.target(0));
+  monitored.bind(driver.initiator, router.target(0)).address_may_change();
   sc_core::sc_start();
   REQUIRE(sc_core::sc_get_status() == sc_core::SC_STOPPED);
 }
@@ -83,9 +86,10 @@ TEST_CASE("an error of the target reaches the initiator, by AT and by LT") {
   memory.forbidden_from = 128;
   memory.forbidden_bytes = 64;
   Router router("router", RouterConfig::single_target(2, 1 << 20));
-  router.initiator(0).bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(router.initiator(0), memory.target);
   DmaEngine dma("dma", {4, 64}, nullptr);
-  dma.memory.bind(router.target(1));
+  monitored.bind(dma.memory, router.target(1)).address_may_change();
   DmaRecorder done;
   dma.submit(transfer(0, 256), done, 0);
   SocketDriver driver("driver", [&](SocketDriver& io) {
@@ -93,7 +97,7 @@ TEST_CASE("an error of the target reaches the initiator, by AT and by LT") {
     CHECK(io.read(128, 64).status == tlm::TLM_GENERIC_ERROR_RESPONSE);
     io.wait(sc_time(1, sc_core::SC_US));
   });
-  driver.initiator.bind(router.target(0));
+  monitored.bind(driver.initiator, router.target(0)).address_may_change();
   sc_core::sc_start();
   REQUIRE(done.entries.size() == 1);
   CHECK(done.entries[0].status == tlm::TLM_GENERIC_ERROR_RESPONSE);
@@ -147,10 +151,11 @@ TEST_CASE("DMI is translated and cut to the window, and so is its invalidation")
   // Two windows onto one target, the second from its 64 KiB on.
   config.windows = {{0x100000, 0x4000, 0, true, 0x10000}, {0x4000, 0x4000, 0, false}};
   Router router("router", config);
-  router.initiator(0).bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(router.initiator(0), memory.target);
   DirectUser first("first"), second("second");
-  first.memory.bind(router.target(0));
-  second.memory.bind(router.target(1));
+  monitored.bind(first.memory, router.target(0)).address_may_change();
+  monitored.bind(second.memory, router.target(1)).address_may_change();
   sc_core::sc_start(sc_core::SC_ZERO_TIME);
   Bytes data(1);
   tlm::tlm_generic_payload payload;
@@ -189,9 +194,10 @@ TEST_CASE("windows remap to any place of a target, by LT, AT and debug alike") {
   config.initiators = 2;
   config.windows = {{1 << 20, 4096, 0, true, 8192}, {0, 1 << 16, 0, false}};
   Router router("router", config);
-  router.initiator(0).bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(router.initiator(0), memory.target);
   DmaEngine dma("dma", {4, 64}, nullptr);
-  dma.memory.bind(router.target(1));
+  monitored.bind(dma.memory, router.target(1)).address_may_change();
   Bytes out{9, 8, 7, 6};
   DmaTransfer write = transfer((1 << 20) + 100, 4);
   write.write = true;
@@ -212,7 +218,7 @@ TEST_CASE("windows remap to any place of a target, by LT, AT and debug alike") {
     io.initiator->b_transport(payload, delay);
     CHECK(payload.get_address() == (1 << 20) + 100);
   });
-  driver.initiator.bind(router.target(0));
+  monitored.bind(driver.initiator, router.target(0)).address_may_change();
   sc_core::sc_start();
   REQUIRE(sc_core::sc_get_status() == sc_core::SC_STOPPED);
 }
@@ -222,7 +228,8 @@ TEST_CASE("an access outside every window, or across the end of one, is an addre
   RouterConfig config;
   config.windows = {{4096, 4096, 0, true}};
   Router router("router", config);
-  router.initiator(0).bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(router.initiator(0), memory.target);
   SocketDriver driver("driver", [&](SocketDriver& io) {
     CHECK(io.write(4096, {1, 2}).status == tlm::TLM_OK_RESPONSE);
     CHECK(io.read(4095, 1).status == tlm::TLM_ADDRESS_ERROR_RESPONSE);
@@ -240,7 +247,7 @@ TEST_CASE("an access outside every window, or across the end of one, is an addre
     CHECK(dmi.get_dmi_ptr()[1] == 2);
     CHECK(router.served(0).address_errors == 2);
   });
-  driver.initiator.bind(router.target(0));
+  monitored.bind(driver.initiator, router.target(0)).address_may_change();
   sc_core::sc_start();
   REQUIRE(sc_core::sc_get_status() == sc_core::SC_STOPPED);
 }
@@ -252,7 +259,8 @@ TEST_CASE("an AT access outside every window ends its transfer with an address e
   DmaEngine dma("dma", {4, 64}, nullptr);
   dma.memory.bind(monitor.in);
   monitor.out.bind(router.target(0));
-  router.initiator(0).bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(router.initiator(0), memory.target);
   DmaRecorder done;
   dma.submit(transfer((1 << 16) - 128, 256), done, 0);
   sc_core::sc_start();

@@ -6,6 +6,7 @@
 #include "core/random.h"
 #include "testbenches/memory/router_devices.h"
 #include "testbenches/support/dma_recorder.h"
+#include "testbenches/support/monitored_links.h"
 #include "testbenches/support/odd_targets.h"
 #include "testbenches/support/protocol_monitor.h"
 #include "testbenches/support/socket_driver.h"
@@ -34,10 +35,11 @@ void check_traffic(Partners partners, bool annotate, Arbitration arbitration = A
   };
   ProtocolMonitor* at_low = monitor();
   ProtocolMonitor* at_high = monitor();
+  MonitoredLinks monitored;
   StallingLink behind("behind", 5, 12, annotate);
   router.initiator(0).bind(at_low->in);
   at_low->out.bind(partners.low);
-  router.initiator(1).bind(behind.in);
+  monitored.bind(router.initiator(1), behind.in);
   behind.out.bind(at_high->in);
   at_high->out.bind(partners.high);
   StallingLink before("before", 6, 12, annotate);
@@ -53,7 +55,7 @@ void check_traffic(Partners partners, bool annotate, Arbitration arbitration = A
     dma.memory.bind(near->in);
     if (i == 2) {
       near->out.bind(before.in);
-      before.out.bind(router.target(i));
+      monitored.bind(before.out, router.target(i)).address_may_change();
     } else {
       near->out.bind(router.target(i));
     }
@@ -146,12 +148,13 @@ TEST_CASE("round robin shares a target, priority serves the first initiator firs
                  }()),
           first(("first" + suffix).c_str(), {4, 64}, nullptr),
           second(("second" + suffix).c_str(), {4, 64}, nullptr) {
-      first.memory.bind(router.target(0));
-      second.memory.bind(router.target(1));
-      router.initiator(0).bind(memory.target);
+      monitored.bind(first.memory, router.target(0));
+      monitored.bind(second.memory, router.target(1));
+      monitored.bind(router.initiator(0), memory.target);
       second.submit(transfer(8192, 640), done, 1);
       first.submit(transfer(0, 640), done, 0);
     }
+    MonitoredLinks monitored;
     FlatMemory memory;
     Router router;
     DmaEngine first, second;
@@ -175,10 +178,10 @@ struct Crowd {
   Crowd(Arbitration arbitration, std::vector<unsigned> priorities, unsigned age_cap, const std::string& suffix)
       : memory(("memory" + suffix).c_str(), flat(1), nullptr),
         router(("router" + suffix).c_str(), config(arbitration, std::move(priorities), age_cap), &statistics) {
-    router.initiator(0).bind(memory.target);
+    monitored.bind(router.initiator(0), memory.target);
     for (unsigned i = 0; i < 3; ++i) {
       engines.push_back(std::make_unique<DmaEngine>(("dma" + std::to_string(i) + suffix).c_str(), DmaConfig{4, 64}));
-      engines[i]->memory.bind(router.target(i));
+      monitored.bind(engines[i]->memory, router.target(i));
     }
     done.then = [this](std::uint64_t token) {
       if (token != 2 && done.entries.size() < 60) engines[token]->submit(transfer(0, 640), done, token);
@@ -200,6 +203,7 @@ struct Crowd {
     return -1;
   }
   Statistics statistics{"test"};
+  MonitoredLinks monitored;
   FlatMemory memory;
   Router router;
   std::vector<std::unique_ptr<DmaEngine>> engines;

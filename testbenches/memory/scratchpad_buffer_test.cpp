@@ -11,6 +11,7 @@
 #include "memory/dma_engine.h"
 #include "memory/flat_memory.h"
 #include "memory/scratchpad_buffer.h"
+#include "testbenches/support/monitored_links.h"
 
 using namespace nibble;
 
@@ -186,7 +187,7 @@ class TileStream : public sc_core::sc_module, public DmaListener {
         bytes_(slots * 64ULL),
         tiles_(tiles),
         drain_(drain, sc_core::SC_NS) {
-    dma.memory.bind(memory.target);
+    monitored.bind(dma.memory, memory.target);
     SC_HAS_PROCESS(TileStream);
     SC_METHOD(drained);
     sensitive << end_;
@@ -228,6 +229,7 @@ class TileStream : public sc_core::sc_module, public DmaListener {
   }
   // end excerpt
   ScratchpadBuffer buffer;
+  test::MonitoredLinks monitored;
   FlatMemory memory;
   DmaEngine dma;
   unsigned consumed = 0, wrong = 0;

@@ -9,6 +9,7 @@
 #include "memory/scratchpad_memory.h"
 #include "testbenches/support/dma_recorder.h"
 #include "testbenches/support/paths.h"
+#include "testbenches/support/monitored_links.h"
 #include "testbenches/support/protocol_monitor.h"
 #include "testbenches/support/socket_driver.h"
 #include "testbenches/support/stalling_link.h"
@@ -60,7 +61,8 @@ TEST_CASE("words spread over the banks, one per bank and cycle") {
     CHECK(dmi.get_end_address() == 4095);
     CHECK(dmi.get_read_latency() == sc_time(2, SC_NS));
   });
-  driver.initiator.bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(driver.initiator, memory.target);
   sc_core::sc_start();
   REQUIRE(sc_core::sc_get_status() == sc_core::SC_STOPPED);
   CHECK(memory.peak_bandwidth() == 4 * 2 * 8e9);
@@ -71,10 +73,11 @@ TEST_CASE("a read and a write meet at a shared port and pass at ports of their o
   struct Bench {
     Bench(const ScratchpadMemoryConfig& config, const std::string& suffix)
         : memory(("memory" + suffix).c_str(), config), dma(("dma" + suffix).c_str(), {4, 4096}) {
-      dma.memory.bind(memory.target);
+      monitored.bind(dma.memory, memory.target);
       dma.submit(transfer(false, 0, 64), done, 0);
       dma.submit(transfer(true, 0, 64), done, 1);
     }
+    MonitoredLinks monitored;
     ScratchpadMemory memory;
     DmaEngine dma;
     DmaRecorder done;
@@ -98,12 +101,13 @@ TEST_CASE("a random picture survives two initiators, stalls and a queue of one")
   ProtocolMonitor monitor("monitor");
   StallingLink link("link", 3, 7, true);
   Router router("router", RouterConfig::single_target(2, 1 << 16));
-  router.initiator(0).bind(link.in);
+  MonitoredLinks monitored;
+  monitored.bind(router.initiator(0), link.in);
   link.out.bind(monitor.in);
   monitor.out.bind(memory.target);
   DmaEngine first("first", {4, 64}), second("second", {4, 128});
-  first.memory.bind(router.target(0));
-  second.memory.bind(router.target(1));
+  monitored.bind(first.memory, router.target(0));
+  monitored.bind(second.memory, router.target(1));
   Random random(2);
   Bytes out[2] = {Bytes(3000), Bytes(3000)}, in[2] = {Bytes(3000), Bytes(3000)};
   DmaRecorder done;
@@ -135,7 +139,8 @@ TEST_CASE("a random picture survives two initiators, stalls and a queue of one")
 TEST_CASE("LT and AT make the same accesses and take the same time alone") {
   ScratchpadMemory by_at("by_at", four_banks()), by_lt("by_lt", four_banks());
   DmaEngine dma("dma", {1, 4096});
-  dma.memory.bind(by_at.target);
+  MonitoredLinks monitored;
+  monitored.bind(dma.memory, by_at.target);
   DmaRecorder done;
   sc_core::sc_event ended;
   done.then = [&](std::uint64_t) { ended.notify(sc_core::SC_ZERO_TIME); };
@@ -155,7 +160,7 @@ TEST_CASE("LT and AT make the same accesses and take the same time alone") {
     CHECK(by_at.writes() == by_lt.writes());
     CHECK(by_at.wait_cycles() == by_lt.wait_cycles());
   });
-  driver.initiator.bind(by_lt.target);
+  monitored.bind(driver.initiator, by_lt.target);
   sc_core::sc_start();
   REQUIRE(sc_core::sc_get_status() == sc_core::SC_STOPPED);
 }
@@ -175,7 +180,8 @@ TEST_CASE("energy since the last reset, and a configuration with units") {
     energy = memory.energy(book);
     CHECK(energy.total_pj() == 0);
   });
-  driver.initiator.bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(driver.initiator, memory.target);
   sc_core::sc_start();
   REQUIRE(sc_core::sc_get_status() == sc_core::SC_STOPPED);
   CHECK_FALSE(static_cast<MemorySystem&>(memory).energy().known);

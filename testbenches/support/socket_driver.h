@@ -45,7 +45,8 @@ class SocketDriver : public sc_core::sc_module {
   static void set(tlm::tlm_generic_payload& payload, tlm::tlm_command command, std::uint64_t address, Bytes& data) {
     payload.set_command(command);
     payload.set_address(address);
-    payload.set_data_ptr(data.data());
+    static std::uint8_t no_byte = 0;  // a pointer is there even when nothing is to be moved
+    payload.set_data_ptr(data.empty() ? &no_byte : data.data());
     payload.set_data_length(static_cast<unsigned>(data.size()));
     payload.set_streaming_width(static_cast<unsigned>(data.size()));
     payload.set_byte_enable_ptr(nullptr);

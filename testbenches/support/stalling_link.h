@@ -36,6 +36,7 @@ class StallingLink : public sc_core::sc_module, public tlm::tlm_fw_transport_if<
   tlm::tlm_sync_enum nb_transport_fw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
                                      sc_core::sc_time& delay) override {
     if (phase == tlm::BEGIN_REQ) payload.acquire();
+    if (phase == tlm::END_RESP) end_response(sc_core::sc_time_stamp() + delay);
     later(lanes_[0], payload, phase, delay);
     return tlm::TLM_ACCEPTED;
   }
@@ -84,6 +85,12 @@ class StallingLink : public sc_core::sc_module, public tlm::tlm_fw_transport_if<
     lane.wake.notify(lane.items.front().call - now);
     return false;
   }
+  /// The response channel on the initiator's side is free from `at` on.
+  void end_response(const sc_core::sc_time& at) {
+    responding_ = false;
+    response_free_ = std::max(response_free_, at);
+    if (!lanes_[1].items.empty()) lanes_[1].wake.notify(sc_core::SC_ZERO_TIME);
+  }
   void pass_forward() {
     while (due(lanes_[0])) {
       Item item = lanes_[0].items.front();
@@ -108,9 +115,15 @@ class StallingLink : public sc_core::sc_module, public tlm::tlm_fw_transport_if<
   void pass_backward() {
     while (due(lanes_[1])) {
       Item item = lanes_[1].items.front();
+      const bool response = item.phase == tlm::BEGIN_RESP;
+      if (response && responding_) return;  // targets that complete early do not wait for END_RESP
       lanes_[1].items.pop_front();
-      sc_core::sc_time delay = item.at - item.call;
+      const sc_core::sc_time now = sc_core::sc_time_stamp();
+      const sc_core::sc_time at = std::max(now, item.at);
+      sc_core::sc_time delay = (response ? std::max(at, response_free_) : at) - now;
+      responding_ = responding_ || response;
       const auto status = in->nb_transport_bw(*item.payload, item.phase, delay);
+      if (response && status != tlm::TLM_ACCEPTED) end_response(now + delay);
       if (status == tlm::TLM_UPDATED) later(lanes_[0], *item.payload, item.phase, delay);
       if (status == tlm::TLM_COMPLETED) later(lanes_[0], *item.payload, tlm::END_RESP, delay);
     }
@@ -119,7 +132,9 @@ class StallingLink : public sc_core::sc_module, public tlm::tlm_fw_transport_if<
   Random random_;
   unsigned longest_;
   bool annotate_;
-  std::array<Lane, 2> lanes_;                        ///< forward, backward
+  std::array<Lane, 2> lanes_;  ///< forward, backward
+  bool responding_ = false;    ///< the initiator owes an END_RESP
+  sc_core::sc_time response_free_;
   std::set<tlm::tlm_generic_payload*> completed_{};  ///< by the target with TLM_COMPLETED: it expects no END_RESP
 };
 

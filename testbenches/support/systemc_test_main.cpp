@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Main of test benches that run the SystemC kernel. Any SystemC warning or error fails the running test case: it
-/// catches duplicate names, unbound ports and stray notifications for free.
+/// catches duplicate names, unbound ports and stray notifications for free. So does a socket bound without a protocol
+/// monitor.
 #define CATCH_CONFIG_RUNNER
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <systemc>
 
+#include "testbenches/support/link_check.h"
 #include "testbenches/support/trace_option.h"
 
 std::string& nibble::test::trace_file() {
@@ -31,6 +34,7 @@ void fail_on_report(const sc_core::sc_report& report, const sc_core::sc_actions&
 
 int sc_main(int argc, char** argv) {
   sc_core::sc_report_handler::set_handler(fail_on_report);
+  const nibble::test::LinkCheck link_check("link_check");
   Catch::Session session;
   session.cli(session.cli() | Catch::clara::Opt(nibble::test::trace_file(),
                                                 "file.vcd")["--trace"]("write the pins of an RTL bench as VCD"));
@@ -39,5 +43,6 @@ int sc_main(int argc, char** argv) {
 }
 
 int main(int argc, char** argv) {
+  setenv("NIBBLE_PROBES", "protocol", 0);  // for what binds through Links
   return sc_core::sc_elab_and_sim(argc, argv);
 }

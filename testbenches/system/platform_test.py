@@ -41,6 +41,38 @@ class Probes(program.ProgramTest):
         self.refused(*SMALL, "--probe=spy", words=["protocol, transactions"])
 
 
+class Messages(program.ProgramTest):
+    def categories(self, *arguments):
+        done = self.succeed(*arguments)
+        lines = [line for line in done.err.splitlines() if line.startswith("Info: ")]
+        return done.out, [line.split(": ")[1] for line in lines]
+
+    def test_verbosity(self):
+        quiet, none = self.categories(*SMALL)
+        self.assertEqual(none, [])
+        shown, medium = self.categories(*SMALL, "--verbosity=medium")
+        self.assertEqual(quiet, shown)
+        self.assertEqual(set(medium), {"/nibble/command", "/nibble/host"})
+        self.assertEqual(set(self.categories(*SMALL, "--verbosity=/nibble/dma=full")[1]), {"/nibble/dma"})
+        everything = self.categories("run", "--accelerator=mant", "--model=toy-2layer", "--prefill=4", "--decode=1", "--verbosity=full",
+                                     "--verbosity=/nibble/memory=none")[1]
+        self.assertEqual(set(everything), {f"/nibble/{name}" for name in
+                                           ("command", "register", "array", "vector", "dma", "router", "host")})
+        self.write("mine.yaml", "base: mant\nverbosity: [full, /nibble/dma=none, /nibble/memory=none]\n")
+        configured = self.categories("gemm", "--accelerator=mine.yaml", *SMALL[2:], "--verbosity=/nibble/array=none")[1]
+        self.assertEqual(set(configured), {"/nibble/command", "/nibble/register", "/nibble/router", "/nibble/host"})
+
+    def test_of_a_memory(self):
+        messages = self.categories("memory", "--memory=ddr4-3200", "--pattern=random", "--verbosity=/nibble/memory=full",
+                                   "--probe=latency,file=latency.csv")[1]
+        self.assertGreater(len(messages), 1000)
+        self.assertIn("trace.memory,read,", (self.directory / "latency.csv").read_text())
+
+    def test_refused(self):
+        self.refused(*SMALL, "--verbosity=loud", words=["loud", "none, low, medium, high, full, debug"])
+        self.refused(*SMALL, "--verbosity=/nibble/dna=low", words=["/nibble/dma"])
+
+
 class Quantum(program.ProgramTest):
     def test_results_do_not_depend_on_the_quantum(self):
         a, w = self.random("a.npy", 32, 256, 1), self.random("w.npy", 64, 256, 2)

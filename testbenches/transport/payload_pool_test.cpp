@@ -4,6 +4,7 @@
 
 #include "memory/flat_memory.h"
 #include "testbenches/support/dma_recorder.h"
+#include "testbenches/support/monitored_links.h"
 #include "testbenches/support/socket_driver.h"
 #include "transport/payload_pool.h"
 #include "transport/probe.h"
@@ -114,9 +115,10 @@ TEST_CASE("a probe sees every phase, changes no time and grants no DMI") {
     seen.emplace_back(phase, at);
   });
   DmaEngine first("first", {2, 64}, nullptr), second("second", {2, 64}, nullptr);
-  first.memory.bind(plain.target);
+  MonitoredLinks monitored;
+  monitored.bind(first.memory, plain.target);
   second.memory.bind(probe.in);
-  probe.out.bind(probed.target);
+  monitored.bind(probe.out, probed.target);
   DmaRecorder done;
   DmaTransfer transfer;
   transfer.row_bytes = 320;
@@ -140,7 +142,8 @@ TEST_CASE("a probe passes blocking and debug accesses") {
   unsigned phases = 0;
   Probe probe("probe",
               [&](const tlm::tlm_generic_payload&, const tlm::tlm_phase&, const sc_core::sc_time&) { ++phases; });
-  probe.out.bind(memory.target);
+  MonitoredLinks monitored;
+  monitored.bind(probe.out, memory.target);
   SocketDriver driver("driver", [&](SocketDriver& io) {
     CHECK(io.write(5, {1, 2}).status == tlm::TLM_OK_RESPONSE);
     CHECK(phases == 2);

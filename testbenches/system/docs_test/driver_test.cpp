@@ -19,6 +19,7 @@
 #include "memory/router.h"
 #include "pe/gemm.h"
 #include "pe/pe_library.h"
+#include "transport/links.h"
 #include "workloads/synthetic.h"
 
 using namespace nibble;
@@ -90,14 +91,16 @@ void simulate(const std::function<void(Processor&)>& program) {
   Router router("router", RouterConfig::single_target(2, memory->capacity_bytes()));
   sc_core::sc_signal<bool> irq("irq");
 
-  machine.memory.bind(router.target(0));
-  processor.memory.bind(router.target(1));
-  router.initiator(0).bind(memory->target);
-  processor.control.bind(machine.control);
+  Links links;  // or bind the sockets yourself; through Links, probes may stand between
+  links.bind("machine.memory", machine.memory, router.target(0));
+  links.bind("processor.memory", processor.memory, router.target(1));
+  links.bind("router.memory", router.initiator(0), memory->target);
+  links.bind("processor.control", processor.control, machine.control);
   machine.irq.bind(irq);
   processor.irq.bind(irq);
   // end excerpt
   sc_core::sc_start();
+  links.finish(true);
 }
 
 constexpr std::uint64_t ring = 0x1000, a_address = 0x10000, w_address = 0x20000, c_address = 0x30000;

@@ -10,6 +10,7 @@
 #include "core/config_node.h"
 #include "memory/memory_system.h"
 #include "memory/router.h"
+#include "transport/links.h"
 
 namespace {
 
@@ -34,10 +35,11 @@ int sc_main(int, char**) {
   nibble::Router router("router", nibble::RouterConfig::single_target(2, memory->capacity_bytes()));
   nibble::Host host("host", 0, 4);
   sc_core::sc_signal<bool> irq("irq");
-  machine.memory.bind(router.target(0));
-  host.memory.bind(router.target(1));
-  router.initiator(0).bind(memory->target);
-  host.control.bind(machine.control);
+  nibble::Links links;
+  links.bind("machine.memory", machine.memory, router.target(0));
+  links.bind("host.memory", host.memory, router.target(1));
+  links.bind("router.memory", router.initiator(0), memory->target);
+  links.bind("host.control", host.control, machine.control);
   machine.irq.bind(irq);
   host.irq.bind(irq);
 
@@ -62,6 +64,7 @@ int sc_main(int, char**) {
     computed = counters.compute_cycles;
   });
   sc_core::sc_start();
+  links.finish(true);
   std::printf("%s, %llu compute cycles\n", nibble::to_string(host.status()), static_cast<unsigned long long>(computed));
   return host.status() == nibble::CommandStatus::done && computed == 64 ? 0 : 1;
 }
