@@ -76,10 +76,10 @@ void Host::write_register(std::uint64_t offset, std::uint32_t value) {
   access(tlm::TLM_WRITE_COMMAND, offset, word);
 }
 
-/// The kernel comes to where the host is, then the line to its level.
-void Host::wait_for_irq(bool high) {
+/// The kernel comes to where the host is, then the line goes high, if it is not.
+void Host::wait_for_irq() {
   catch_up();
-  while (irq.read() != high)
+  while (!irq.read())
     sc_core::wait(irq.value_changed_event());
   keeper_.reset();
 }
@@ -109,10 +109,10 @@ void Host::drive() {
       tell(message::host, sc_core::SC_MEDIUM, this, [&] { return std::to_string(posted) + " commands posted so far"; });
       write_register(reg::doorbell, static_cast<std::uint32_t>(posted));
     }
-    wait_for_irq(true);
+    wait_for_irq();
     const std::uint32_t causes = read_register(reg::interrupt_status);
     write_register(reg::interrupt_status, causes);
-    wait_for_irq(false);
+    // What completes from here on raises the line again, even before the host has seen it low.
     completed_ += static_cast<std::uint32_t>(read_register(reg::completed) - static_cast<std::uint32_t>(completed_));
     tell(message::host, sc_core::SC_MEDIUM, this, [&] {
       return "interrupt " + std::to_string(causes) + ", " + std::to_string(completed_) + " commands completed";

@@ -47,7 +47,7 @@ class Host : public sc_core::sc_module {
  private:
   void drive();
   void access(tlm::tlm_command command, std::uint64_t offset, std::uint8_t* word);
-  void wait_for_irq(bool high);
+  void wait_for_irq();
   void catch_up();
   std::uint32_t read_register(std::uint64_t offset);
   void write_register(std::uint64_t offset, std::uint32_t value);

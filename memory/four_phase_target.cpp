@@ -12,6 +12,7 @@ tlm::tlm_response_status FourPhaseTarget::check_access(const tlm::tlm_generic_pa
   const std::uint64_t length = payload.get_data_length(), address = payload.get_address();
   if (length > capacity || address > capacity - length) return tlm::TLM_ADDRESS_ERROR_RESPONSE;
   if (payload.get_byte_enable_ptr() != nullptr) return tlm::TLM_BYTE_ENABLE_ERROR_RESPONSE;
+  if (payload.get_data_ptr() == nullptr) return tlm::TLM_GENERIC_ERROR_RESPONSE;
   if (length == 0 || payload.get_streaming_width() < length) return tlm::TLM_BURST_ERROR_RESPONSE;
   return tlm::TLM_OK_RESPONSE;
 }

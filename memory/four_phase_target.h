@@ -56,7 +56,7 @@ class FourPhaseTarget : public tlm::tlm_fw_transport_if<> {
   std::uint64_t& held_back() { return held_back_; }
 
   /// What the standard has for an access that a memory of `capacity` bytes cannot serve: beyond the capacity, byte
-  /// enables, a streaming width below the length, length 0. TLM_OK_RESPONSE for all others.
+  /// enables, a streaming width below the length, length 0, no data pointer. TLM_OK_RESPONSE for all others.
   static tlm::tlm_response_status check_access(const tlm::tlm_generic_payload& payload, std::uint64_t capacity);
 
  private:

@@ -96,7 +96,7 @@ bool TimedTarget::get_direct_mem_ptr(tlm::tlm_generic_payload& payload, tlm::tlm
 
 unsigned TimedTarget::transport_dbg(tlm::tlm_generic_payload& payload) {
   const std::uint64_t address = payload.get_address();
-  if (address >= capacity_bytes()) return 0;
+  if (address >= capacity_bytes() || payload.get_data_ptr() == nullptr) return 0;
   const auto length =
       static_cast<unsigned>(std::min<std::uint64_t>(payload.get_data_length(), capacity_bytes() - address));
   if (payload.is_read()) store_.read(address, payload.get_data_ptr(), length);

@@ -24,6 +24,9 @@ class BaseProtocolMonitor : public Probe {
   void address_may_change() { address_may_change_ = true; }
   /// Debug writes reach bytes that are on their way (a cache's write buffer): they are no longer compared.
   void contents_may_change() { contents_may_change_ = true; }
+  /// This rule (its text in violations()) is broken on purpose: that is only counted.
+  void tolerate(const std::string& rule) { tolerated_.push_back(rule); }
+  std::uint64_t tolerated_count() const { return tolerated_count_; }
   /// To be called when all traffic is over: whatever is in flight breaks the rules.
   void check_end();
 
@@ -92,7 +95,8 @@ class BaseProtocolMonitor : public Probe {
   Channel request_, response_;
   int forward_depth_ = 0, backward_depth_ = 0;
   bool address_may_change_ = false, contents_may_change_ = false;
-  std::uint64_t requests_ = 0, responses_ = 0, violation_count_ = 0;
+  std::uint64_t requests_ = 0, responses_ = 0, violation_count_ = 0, tolerated_count_ = 0;
+  std::vector<std::string> tolerated_;
   std::size_t most_in_flight_ = 0;
   std::vector<std::string> violations_;
 };

@@ -45,8 +45,8 @@ void MessageCategory::set_verbosity(int verbosity) {
 
 void MessageCategory::report(int verbosity, const sc_core::sc_object* source, const std::string& text) const {
   if (source == nullptr) source = sc_core::sc_get_current_process_handle().get_parent_object();
-  const std::string whole = sc_core::sc_time_stamp().to_string() + ", " + (source != nullptr ? source->name() : "") +
-                            ": " + text;
+  const std::string whole =
+      sc_core::sc_time_stamp().to_string() + ", " + (source != nullptr ? source->name() : "") + ": " + text;
   sc_core::sc_report_handler::report(sc_core::SC_INFO, type_, whole.c_str(), verbosity, __FILE__, __LINE__);
 }
 

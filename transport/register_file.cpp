@@ -67,6 +67,7 @@ tlm::tlm_response_status RegisterFile::try_access(tlm::tlm_generic_payload& payl
   const auto found = cells_.find(payload.get_address());
   if (found == cells_.end()) return tlm::TLM_ADDRESS_ERROR_RESPONSE;
   if (payload.get_byte_enable_ptr() != nullptr) return tlm::TLM_BYTE_ENABLE_ERROR_RESPONSE;
+  if (payload.get_data_ptr() == nullptr) return tlm::TLM_GENERIC_ERROR_RESPONSE;
   if (payload.get_data_length() != word_bytes || payload.get_streaming_width() < word_bytes) {
     return tlm::TLM_BURST_ERROR_RESPONSE;
   }
@@ -86,7 +87,7 @@ tlm::tlm_response_status RegisterFile::try_access(tlm::tlm_generic_payload& payl
 }
 
 unsigned RegisterFile::debug(tlm::tlm_generic_payload& payload) {
-  const unsigned length = payload.get_data_length();
+  const unsigned length = payload.get_data_ptr() == nullptr ? 0 : payload.get_data_length();
   unsigned done = 0;
   for (; length - done >= word_bytes; done += word_bytes) {
     const auto found = cells_.find(payload.get_address() + done);

@@ -39,6 +39,7 @@ class RegisterFile {
   ///   no register at the address                 TLM_ADDRESS_ERROR_RESPONSE (also for an address inside a register)
   ///   length other than 4, streaming             TLM_BURST_ERROR_RESPONSE
   ///   byte enables                               TLM_BYTE_ENABLE_ERROR_RESPONSE
+  ///   no data pointer                            TLM_GENERIC_ERROR_RESPONSE
   ///   write to ro, read of wo                    TLM_COMMAND_ERROR_RESPONSE
   ///   TLM_IGNORE_COMMAND                         TLM_OK_RESPONSE, nothing happens
   void access(tlm::tlm_generic_payload& payload);

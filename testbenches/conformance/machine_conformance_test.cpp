@@ -4,11 +4,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "accelerators/host.h"
 #include "memory/memory_system.h"
+#include "memory/router.h"
 #include "testbenches/accelerators/gemm_case.h"
 #include "testbenches/accelerators/machine_bench.h"
 #include "testbenches/conformance/random_pair.h"
 #include "testbenches/support/paths.h"
+#include "testbenches/support/stalling_link.h"
 
 using namespace nibble;
 using namespace nibble::test;
@@ -44,6 +47,7 @@ void drive(MachineBench& bench, const Descriptor& command, std::uint64_t transac
     while (bench.read(reg::status) != 0)
       sc_core::wait(sc_core::sc_time(1, sc_core::SC_US));
   }
+  log_pair(bench.memory_monitor.requests(), failed, bench.memory_monitor.violation_count());
   CHECK(done > 0);
   CHECK(failed > 0);
 }
@@ -174,5 +178,58 @@ TEST_CASE("the control socket under a random initiator, over random memory") {
   initiators.add(traffic, machine.control);
   sc_core::sc_start();
   initiators.check();
+  CHECK(initiators[0].refused() > traffic.transactions / 100);
   far.check_end();
+}
+
+TEST_CASE("illegal transactions to the control socket") {
+  RandomTarget memory("memory", 44, 1 << 16);
+  Accelerator machine("machine", mant_config());
+  sc_core::sc_signal<bool> irq("irq");
+  machine.irq.bind(irq);
+  MonitoredLinks monitored;
+  monitored.bind(machine.memory, memory.target);
+  RandomInitiators initiators;
+  RandomTraffic traffic;
+  traffic.seed = 45;
+  traffic.transactions = wanted_transactions() / 10;
+  traffic.bytes = 4;  // `id`
+  traffic.illegal = true;
+  traffic.words = [](tlm::tlm_command command, std::uint64_t address) {
+    if (address != 0) return tlm::TLM_ADDRESS_ERROR_RESPONSE;
+    return command == tlm::TLM_WRITE_COMMAND ? tlm::TLM_COMMAND_ERROR_RESPONSE : tlm::TLM_OK_RESPONSE;
+  };
+  initiators.add(traffic, machine.control);
+  sc_core::sc_start();
+  initiators.check();
+}
+
+TEST_CASE("the host to a machine behind links that stall, a quantum ahead, over random memory") {
+  tlm::tlm_global_quantum::instance().set(sc_core::sc_time(200, sc_core::SC_NS));
+  Host host("host", 0, 4);
+  Accelerator machine("machine", mant_config());
+  RandomTarget memory("memory", 46, 1 << 16);
+  Router router("router", RouterConfig::single_target(2, 1 << 16));
+  StallingLink slow("slow", 47, 9, true);
+  sc_core::sc_signal<bool> irq("irq");
+  machine.irq.bind(irq), host.irq.bind(irq);
+  MonitoredLinks monitored;
+  const ProtocolMonitor& control = monitored.bind(host.control, slow.in);
+  monitored.bind(slow.out, machine.control);
+  monitored.bind(host.memory, router.target(0));
+  monitored.bind(machine.memory, router.target(1));
+  monitored.bind(router.initiator(0), memory.target);
+  std::uint64_t posted = 0;
+  host.run([&]() -> std::optional<Descriptor> {
+    if (control.requests() >= wanted_transactions()) return std::nullopt;
+    Descriptor nop;
+    nop.interrupt = true;
+    ++posted;
+    return nop;
+  });
+  sc_core::sc_start();
+  CHECK(host.status() == CommandStatus::done);
+  CHECK(host.completed() == posted);
+  CHECK(control.requests() >= wanted_transactions());
+  log_pair(control.requests(), 0, control.violation_count());
 }

@@ -24,7 +24,7 @@ RandomTraffic traffic_below(std::uint64_t capacity, std::uint64_t seed) {
   traffic.seed = seed;
   traffic.transactions = wanted_transactions();
   traffic.base = 4001;
-  traffic.beyond = capacity;
+  traffic.beyond = traffic.end = capacity;
   traffic.longest = 200;
   return traffic;
 }
@@ -67,6 +67,18 @@ void check_cache(const CacheConfig& config, tlm::tlm_target_socket<>& below, Ran
   CHECK(cache.idle());
   far.check_end();
   CHECK(far.requests() > traffic.transactions / 10);
+}
+
+/// Transactions that no initiator may send, among others: the standard's error responses, and nothing is harmed.
+void check_illegal(tlm::tlm_target_socket<>& target, std::uint64_t capacity, std::uint64_t seed) {
+  RandomInitiators initiators;
+  RandomTraffic traffic = traffic_below(capacity, seed);
+  traffic.transactions /= 10;
+  traffic.illegal = true;
+  initiators.add(traffic, target);
+  sc_core::sc_start();
+  initiators.check();
+  CHECK(initiators[0].illegal() > traffic.transactions / 50);
 }
 
 }  // namespace
@@ -147,6 +159,7 @@ TEST_CASE("random traffic of several initiators through a router to random and t
     traffic.base = 0x10000 + 0x10000 * i + 4001 * i;
     traffic.bytes = 1 << 13;
     traffic.beyond = 0x50000;
+    traffic.end = 0x20000 + 0x10000 * i;
     initiators.add(traffic, router.target(i)).address_may_change();
   }
   sc_core::sc_start();
@@ -171,7 +184,6 @@ TEST_CASE("several initiators meet at one random target behind a router, by prio
     RandomTraffic traffic = traffic_below(1 << 18, 21 + i);
     traffic.transactions /= 2;
     traffic.base = 16001 + 30000 * i;
-    traffic.beyond = 1 << 18;
     initiators.add(traffic, router.target(i));
   }
   sc_core::sc_start();
@@ -208,8 +220,34 @@ TEST_CASE("a DMA engine before a random target with errors") {
   CHECK(done.entries.size() == submitted);
   CHECK(dma.idle());
   CHECK(monitor.requests() >= wanted_transactions());
+  log_pair(monitor.requests(), memory.errors_given(), monitor.violation_count());
   const auto failed = std::count_if(done.entries.begin(), done.entries.end(),
                                     [](const auto& entry) { return entry.status != tlm::TLM_OK_RESPONSE; });
   CHECK(failed > static_cast<long>(submitted / 100));
   monitor.check_end();
+}
+
+TEST_CASE("illegal transactions to a flat memory") {
+  FlatMemory memory("memory", flat_device(4, 30, 3), nullptr);
+  check_illegal(memory.target, memory.capacity_bytes(), 50);
+}
+
+TEST_CASE("illegal transactions to a DRAM") {
+  const auto memory = preset("ddr4-3200");
+  check_illegal(memory->target, memory->capacity_bytes(), 51);
+}
+
+TEST_CASE("illegal transactions through a router and a cache to a scratchpad memory") {
+  ScratchpadMemoryConfig config;
+  config.array.capacity_bytes = 1 << 16;
+  config.array.banks = 4;
+  config.array.width_bytes = 16;
+  ScratchpadMemory memory("memory", config);
+  Cache cache("cache", cache_config(false), nullptr);
+  Router router("router", RouterConfig::single_target(1, 1 << 16));
+  MonitoredLinks monitored;
+  monitored.bind(cache.memory, memory.target).contents_may_change();  // by debug writes
+  tolerate_illegal(monitored.bind(router.initiator(0), cache.target));
+  check_illegal(router.target(0), 1 << 16, 52);
+  CHECK(cache.idle());
 }

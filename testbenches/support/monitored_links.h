@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// MonitoredLinks: how the sockets of a test are bound, each through a protocol monitor of its own. The main function of
-/// SystemC tests fails those that bind otherwise (link_check.h).
+/// MonitoredLinks: how the sockets of a test are bound, each through a protocol monitor of its own. The main function
+/// of SystemC tests fails those that bind otherwise (link_check.h).
 #pragma once
 
 #include <memory>

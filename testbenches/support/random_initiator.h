@@ -30,14 +30,16 @@ struct RandomTraffic {
   std::uint64_t seed = 1, transactions = 0;
   std::uint64_t base = 0, bytes = 1 << 14;  ///< where it reads and writes; its own
   std::uint64_t beyond = 0;                 ///< an address that is refused; 0: none
+  std::uint64_t end = 0;                    ///< what crosses it is refused; 0: nothing is to
   unsigned longest = 300, outstanding = 8;
   unsigned blocking = 2;  ///< processes that call b_transport
   bool data = true;       ///< what is read has to be what was written
   bool errors = false;    ///< any transaction may get an error response
   bool refused = true;    ///< also byte enables and short streaming widths, which have to be refused
+  bool illegal = false;   ///< also what no initiator may send: no pointer, no length, no streaming width
   bool debug = true;      ///< debug and DMI accesses between
   bool non_blocking = true;
-  /// Instead of all that: one word at address, what it holds is unknown; the response that it has to get.
+  /// Instead: a word at address, what it holds is unknown; the response that it has to get when the rest is right.
   std::function<tlm::tlm_response_status(tlm::tlm_command, std::uint64_t address)> words{};
 };
 
@@ -58,6 +60,7 @@ class RandomInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_
   const std::vector<std::string>& faults() const { return faults_; }
   std::uint64_t ended() const { return ended_; }
   std::uint64_t refused() const { return refused_; }
+  std::uint64_t illegal() const { return illegal_; }
   std::uint64_t direct_accesses() const { return direct_accesses_; }
   std::uint64_t invalidations() const { return invalidations_; }
   bool done() const { return ended_ == traffic_.transactions && pool_.live() == 0; }
@@ -93,7 +96,7 @@ class RandomInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_
 
  private:
   struct Flight {
-    std::vector<std::uint8_t> data, enables;
+    std::vector<std::uint8_t> data, enables, untouched;  ///< the last: of a transaction that moves nothing
     std::uint64_t address = 0;
     bool in_region = false;  ///< and hence busy
     tlm::tlm_response_status expected = tlm::TLM_OK_RESPONSE;
@@ -154,6 +157,7 @@ class RandomInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_
       flight.address = traffic_.base + random_.below(traffic_.bytes);
       flight.data.resize(4);
       flight.expected = traffic_.words(command, flight.address);
+      if (traffic_.refused) make_odd_word(flight, command, width);
     } else {
       const auto range = free_range();
       if (!range) return nullptr;
@@ -168,16 +172,18 @@ class RandomInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_
     Flight& kept = flights_[&p] = std::move(flight);
     p.set_data_ptr(kept.data.data());
     if (width != 0) p.set_streaming_width(width);
+    if (command == tlm::TLM_IGNORE_COMMAND) kept.untouched = kept.data;
     if (!kept.enables.empty()) {
       p.set_byte_enable_ptr(kept.enables.data());
       p.set_byte_enable_length(static_cast<unsigned>(kept.enables.size()));
     }
+    if (traffic_.illegal && random_.below(16) == 0) make_illegal(kept, p);
     kept.marked = random_.below(4) == 0;
     kept.mark.value = ++started_;
     if (kept.marked) p.set_extension(&kept.mark);
     return &p;
   }
-  /// One of 16 is a transaction that has to be refused, or ignored.
+  /// One of eight is a transaction that has to be refused, or ignored, or is odd and right.
   void make_odd(Flight& flight, tlm::tlm_command& command, unsigned& width) {
     switch (random_.below(64)) {
       case 0:
@@ -198,7 +204,61 @@ class RandomInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_
       case 3:
         command = tlm::TLM_IGNORE_COMMAND;
         break;
+      case 4:
+        width = static_cast<unsigned>(flight.data.size() + 1 + random_.below(100));  // no stream: one pass
+        break;
+      case 5:
+      case 6:
+        if (traffic_.end == 0) break;
+        flight.data.resize(2 + random_.below(traffic_.longest));
+        flight.address = traffic_.end - 1 - random_.below(flight.data.size() - 1);
+        flight.in_region = false;
+        flight.expected = tlm::TLM_ADDRESS_ERROR_RESPONSE;
+        break;
+      case 7:
+        if (traffic_.beyond == 0) break;
+        flight.address = ~std::uint64_t{0} - random_.below(flight.data.size());  // its end wraps
+        flight.in_region = false;
+        flight.expected = tlm::TLM_ADDRESS_ERROR_RESPONSE;
+        break;
       default:
+        break;
+    }
+  }
+  /// The address comes first, then byte enables, then the length; a word that is ignored is right.
+  void make_odd_word(Flight& flight, tlm::tlm_command& command, unsigned& width) {
+    const unsigned odd = static_cast<unsigned>(random_.below(32));
+    if (odd == 0) flight.enables.assign(4, 0xFF);
+    if (odd == 1) flight.data.resize(1 + random_.below(3));
+    if (odd == 2) flight.data.resize(8);
+    if (odd == 3) width = 2;
+    if (odd == 4) command = tlm::TLM_IGNORE_COMMAND;
+    if (odd == 5) width = 64;
+    if (flight.expected == tlm::TLM_ADDRESS_ERROR_RESPONSE || odd > 4) return;
+    flight.expected = odd == 0   ? tlm::TLM_BYTE_ENABLE_ERROR_RESPONSE
+                      : odd == 4 ? tlm::TLM_OK_RESPONSE
+                                 : tlm::TLM_BURST_ERROR_RESPONSE;
+  }
+  void make_illegal(Flight& flight, Payload& p) {
+    if (flight.expected != tlm::TLM_OK_RESPONSE || p.get_command() == tlm::TLM_IGNORE_COMMAND) return;
+    ++illegal_;
+    flight.expected = tlm::TLM_BURST_ERROR_RESPONSE;
+    switch (random_.below(4)) {
+      case 0:
+        p.set_data_length(0);
+        break;
+      case 1:
+        p.set_streaming_width(0);
+        break;
+      case 2:
+        p.set_data_ptr(nullptr);
+        flight.expected = tlm::TLM_GENERIC_ERROR_RESPONSE;
+        break;
+      default:
+        flight.enables.assign(1, 0xFF);
+        p.set_byte_enable_ptr(flight.enables.data());
+        p.set_byte_enable_length(0);
+        flight.expected = tlm::TLM_BYTE_ENABLE_ERROR_RESPONSE;
         break;
     }
   }
@@ -260,6 +320,8 @@ class RandomInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_
           !std::equal(flight.data.begin(), flight.data.end(), model_.begin() + static_cast<long>(offset)))
         fault("other data than written", flight.address);
     }
+    if (!flight.untouched.empty() && flight.data != flight.untouched)
+      fault("data of an ignored command", flight.address);
     if (flight.marked) p.clear_extension<Mark>();
     flights_.erase(&p);
     p.release();
@@ -281,6 +343,7 @@ class RandomInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_
   }
   /// Debug and direct accesses to bytes that nobody else touches now: neither takes time.
   void poke() {
+    poke_edges();
     const auto range = traffic_.debug && traffic_.data && !traffic_.words ? free_range() : std::nullopt;
     if (!range) return;
     const auto [address, length] = *range;
@@ -305,6 +368,21 @@ class RandomInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_
     if (write) std::copy(bytes.begin(), bytes.end(), mine);
     if (!write && !std::equal(bytes.begin(), bytes.end(), mine))
       fault("debug or direct access reads other data", address);
+  }
+  /// Debug accesses of nothing, and across the end: no more than what is there.
+  void poke_edges() {
+    if (!traffic_.debug || traffic_.end == 0) return;
+    std::uint8_t bytes[8] = {};
+    Payload p;
+    p.set_command(tlm::TLM_READ_COMMAND);
+    p.set_address(traffic_.base);
+    p.set_data_ptr(nullptr);
+    if (initiator->transport_dbg(p) != 0) fault("debug access of nothing moves bytes", traffic_.base);
+    p.set_address(traffic_.end - 3);
+    p.set_data_ptr(bytes);
+    p.set_data_length(sizeof bytes);
+    p.set_streaming_width(sizeof bytes);
+    if (initiator->transport_dbg(p) > 3) fault("debug access beyond the end", traffic_.end - 3);
   }
   bool direct(Payload& p, std::uint64_t address, std::uint64_t length) {
     const auto covered = [&] {
@@ -335,7 +413,7 @@ class RandomInitiator : public sc_core::sc_module, public tlm::tlm_bw_transport_
   sc_core::sc_time request_free_;
   tlm::tlm_dmi dmi_;
   unsigned in_flight_ = 0;
-  std::uint64_t started_ = 0, ended_ = 0, refused_ = 0, direct_accesses_ = 0, invalidations_ = 0;
+  std::uint64_t started_ = 0, ended_ = 0, refused_ = 0, illegal_ = 0, direct_accesses_ = 0, invalidations_ = 0;
   std::vector<std::string> faults_;
 };
 

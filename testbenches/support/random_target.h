@@ -29,6 +29,7 @@ class RandomTarget : public sc_core::sc_module, public tlm::tlm_fw_transport_if<
     dont_initialize();
   }
   std::uint64_t transactions() const { return transactions_; }
+  std::uint64_t errors_given() const { return errors_given_; }
   std::vector<std::uint8_t>& bytes() { return bytes_; }
 
   tlm::tlm_sync_enum nb_transport_fw(tlm::tlm_generic_payload& p, tlm::tlm_phase& phase,
@@ -85,7 +86,7 @@ class RandomTarget : public sc_core::sc_module, public tlm::tlm_fw_transport_if<
     delay += some();
   }
   unsigned transport_dbg(tlm::tlm_generic_payload& p) override {
-    if (p.get_address() >= bytes_.size()) return 0;
+    if (p.get_address() >= bytes_.size() || p.get_data_ptr() == nullptr) return 0;
     const auto length =
         static_cast<unsigned>(std::min<std::uint64_t>(p.get_data_length(), bytes_.size() - p.get_address()));
     move(p, length);
@@ -121,19 +122,23 @@ class RandomTarget : public sc_core::sc_module, public tlm::tlm_fw_transport_if<
   void access(tlm::tlm_generic_payload& p) {
     const std::uint64_t length = p.get_data_length(), address = p.get_address();
     p.set_response_status(tlm::TLM_OK_RESPONSE);
+    const bool unlucky = random_.below(1000) < errors_;
     if (address > bytes_.size() || length > bytes_.size() - address) {
       p.set_response_status(tlm::TLM_ADDRESS_ERROR_RESPONSE);
     } else if (p.get_byte_enable_ptr() != nullptr) {
       p.set_response_status(tlm::TLM_BYTE_ENABLE_ERROR_RESPONSE);
-    } else if (p.get_streaming_width() < length) {
+    } else if (p.get_data_ptr() == nullptr) {
+      p.set_response_status(tlm::TLM_GENERIC_ERROR_RESPONSE);
+    } else if (length == 0 || p.get_streaming_width() < length) {
       p.set_response_status(tlm::TLM_BURST_ERROR_RESPONSE);
-    } else if (random_.below(1000) < errors_) {
+    } else if (unlucky) {
       p.set_response_status(tlm::TLM_GENERIC_ERROR_RESPONSE);
     } else {
       const TransferTag* tag = TransferTag::find(p);
       if (tag == nullptr || !tag->timing_only) move(p, p.get_data_length());
       p.set_dmi_allowed(direct_ && coin(4));
     }
+    errors_given_ += !p.is_response_ok();
   }
   void end(tlm::tlm_generic_payload& p, const sc_core::sc_time& at) {
     responding_ = nullptr;
@@ -190,7 +195,7 @@ class RandomTarget : public sc_core::sc_module, public tlm::tlm_fw_transport_if<
   std::vector<Waiting> waiting_;
   tlm::tlm_generic_payload* responding_ = nullptr;
   sc_core::sc_time response_free_;
-  std::uint64_t transactions_ = 0;
+  std::uint64_t transactions_ = 0, errors_given_ = 0;
 };
 
 }  // namespace nibble::test

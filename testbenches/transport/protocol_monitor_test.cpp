@@ -224,6 +224,24 @@ TEST_CASE("what an initiator does wrong is caught") {
          p.set_data_ptr(nullptr);
          rig.forward(p, BEGIN_REQ);
        }},
+      {"initiator: no data length",
+       [](Rig& rig) {
+         Payload& p = rig.payload();
+         p.set_data_length(0);
+         rig.forward(p, BEGIN_REQ);
+       }},
+      {"initiator: no streaming width",
+       [](Rig& rig) {
+         Payload& p = rig.payload();
+         p.set_streaming_width(0);
+         rig.forward(p, BEGIN_REQ);
+       }},
+      {"initiator: byte enables of no length",
+       [](Rig& rig) {
+         Payload& p = rig.payload();
+         p.set_byte_enable_ptr(rig.enables);
+         rig.forward(p, BEGIN_REQ);
+       }},
       {"initiator: non-blocking transport without memory manager or reference",
        [](Rig& rig) {
          static Payload p;
