@@ -38,6 +38,7 @@ class ProtocolRecorder final : public Links::Recorder {
  public:
   std::unique_ptr<Probe> make(const std::string& module, const std::string&) override {
     auto monitor = std::make_unique<BaseProtocolMonitor>(module.c_str());
+    monitor->address_may_change();  // an interconnect may stand behind
     monitors_.push_back(monitor.get());
     return monitor;
   }
