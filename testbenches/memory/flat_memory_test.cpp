@@ -5,8 +5,8 @@
 #include "core/error.h"
 #include "memory/flat_memory.h"
 #include "testbenches/support/dma_recorder.h"
-#include "testbenches/support/paths.h"
 #include "testbenches/support/monitored_links.h"
+#include "testbenches/support/paths.h"
 #include "testbenches/support/socket_driver.h"
 
 using namespace nibble;

@@ -14,6 +14,7 @@
 #include "testbenches/support/dma_recorder.h"
 #include "testbenches/support/error_text.h"
 #include "testbenches/support/monitored_links.h"
+#include "testbenches/support/paths.h"
 
 using namespace nibble;
 using namespace nibble::test;
@@ -110,7 +111,7 @@ TEST_CASE("unknown levels and categories are refused") {
 }
 
 TEST_CASE("the documentation names every category") {
-  const std::string page = read_file(NIBBLE_SOURCE_DIR "/docs/observing.md");
+  const std::string page = read_file(source_path("docs/observing.md"));
   for (const MessageCategory* category : message_categories())
     CHECK_THAT(page, Catch::Contains(std::string("| `") + category->type() + "` | " + category->meaning() + " |"));
 }
