@@ -31,6 +31,20 @@ if(NOT TARGET nibble::systemc)
   target_compile_definitions(nibble::systemc INTERFACE SC_INCLUDE_DYNAMIC_PROCESSES)
 endif()
 
+# FST waveforms: by the sources that Verilator brings along, where they and zlib are there. A package says what it was built with.
+if(NOT DEFINED NIBBLE_FST)
+  find_path(NIBBLE_FST_INCLUDE gtkwave/fstapi.c PATHS $ENV{VERILATOR_ROOT}/include /usr/share/verilator/include
+    /usr/local/share/verilator/include NO_DEFAULT_PATH)
+  find_package(ZLIB QUIET)
+  if(NIBBLE_FST_INCLUDE AND ZLIB_FOUND)
+    set(NIBBLE_FST ON)
+  else()
+    set(NIBBLE_FST OFF)
+  endif()
+elseif(NIBBLE_FST)
+  find_dependency(ZLIB)
+endif()
+
 find_package(yaml-cpp QUIET)
 if(NOT yaml-cpp_FOUND)
   message(FATAL_ERROR "nibble: yaml-cpp was not found. On Debian: apt-get install libyaml-cpp-dev (or run scripts/setup.sh)")

@@ -15,6 +15,7 @@ DmaConfig DmaConfig::from(ConfigNode node) {
   config.max_outstanding = static_cast<unsigned>(node.integer("max_outstanding", 1, 4096, config.max_outstanding));
   config.transaction_bytes = bytes("transaction_bytes", 4, config.transaction_bytes);
   config.boundary_bytes = bytes("boundary_bytes", 0, config.boundary_bytes);
+  config.loosely_timed = node.boolean("loosely_timed", config.loosely_timed);
   config.channels = static_cast<unsigned>(node.integer("channels", 1, 64, config.channels));
   config.channel_outstanding =
       static_cast<unsigned>(node.integer("channel_outstanding", 0, 4096, config.channel_outstanding));

@@ -8,10 +8,8 @@
 
 #include "core/error.h"
 #include "core/units.h"
-#include "memory/dma_cursor.h"
-#include "memory/ring.h"
+#include "memory/dma_impl.h"
 #include "transport/messages.h"
-#include "transport/payload_pool.h"
 
 namespace nibble {
 namespace {
@@ -19,110 +17,6 @@ namespace {
 constexpr unsigned priorities = DmaConfig::priorities;
 
 }  // namespace
-
-struct DmaEngine::Impl {
-  struct Transfer {
-    DmaCursor first;
-    std::vector<DmaCursor> beside;
-    std::size_t turn = 0;  ///< the region of the next transaction: 0 the first, i the one at beside[i - 1]
-    bool write = false, by_row = false;
-    std::uint8_t priority = 0;
-    unsigned channel = 0;
-    DmaListener* listener = nullptr;
-    std::uint64_t token = 0;
-    std::uint64_t submitted = 0;  ///< time
-    unsigned in_flight = 0;
-    bool queued = true;    ///< has transactions left to issue
-    bool started = false;  ///< has issued one
-    bool dropped = false;  ///< aborted: no call to the listener
-    tlm::tlm_response_status status = tlm::TLM_OK_RESPONSE;
-    DmaCursor& region(std::size_t i) { return i == 0 ? first : beside[i - 1]; }
-  };
-  struct Channel {
-    std::array<Ring<std::uint32_t>, priorities> queues;  ///< transfers with transactions still to issue
-    unsigned in_flight = 0;
-  };
-  struct Done {
-    DmaListener* listener;
-    std::uint64_t token;
-    tlm::tlm_response_status status;
-  };
-  enum class Later : std::uint8_t { request_free, complete, complete_and_end };
-  struct Event {
-    Later what;
-    PooledPayload* payload;
-  };
-
-  Impl(DmaEngine& owner_, const DmaConfig& config_)
-      : owner(owner_),
-        config(config_),
-        channel_limit(config_.channel_outstanding == 0 ? config_.max_outstanding : config_.channel_outstanding),
-        channels(config_.channels) {}
-
-  void submit(const DmaTransfer& transfer, DmaListener& listener, std::uint64_t token);
-  void abort();
-  void step();
-  tlm::tlm_sync_enum backward(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase, sc_core::sc_time& delay);
-  void register_statistics(Statistics* parent);
-
-  bool can_issue() const { return open == nullptr && in_flight < config.max_outstanding && waiting != 0; }
-  Ring<std::uint32_t>* channel_of(unsigned priority);
-  Ring<std::uint32_t>* pick();
-  bool issue();
-  PooledPayload& cut(std::uint32_t index);
-  void next_region(Transfer& transfer, bool row_done);
-  void issued(PooledPayload& payload, tlm::tlm_sync_enum status, const tlm::tlm_phase& phase, std::uint64_t at);
-  void complete(PooledPayload& payload);
-  void unqueue(std::uint32_t index);
-  void retire(std::uint32_t index);
-  void deliver();
-  void wake_soon();
-  void request_taken() {
-    open = nullptr;
-    blocked_time += now() - open_from;
-  }
-  void leave_queue(unsigned priority) {
-    --waiting;
-    if (--waiting_at[priority] == 0) overtaken[priority] = 0;
-  }
-  void count_in_flight(int change) {
-    in_flight_time += in_flight * (now() - in_flight_from);
-    in_flight_from = now();
-    in_flight += static_cast<unsigned>(change);
-  }
-  /// The kernel's time, read once at every entry.
-  std::uint64_t now() const { return now_ticks; }
-  void enter() { now_ticks = sc_core::sc_time_stamp().value(); }
-  std::uint8_t* timing_only_data();
-
-  DmaEngine& owner;
-  const DmaConfig config;
-  const unsigned channel_limit;  ///< transactions in flight of a channel
-  std::uint64_t now_ticks = 0;
-  sc_core::sc_event wake{"wake"};
-  bool wake_pending = false, stepping = false;
-
-  std::vector<Transfer> transfers;
-  std::vector<std::uint32_t> free_transfers;
-  std::vector<Channel> channels;
-  std::array<std::uint64_t, priorities> waiting_at{};  ///< transfers in the queues of a priority
-  std::array<unsigned, priorities> overtaken{};        ///< transactions issued past it since its last turn
-  unsigned only = 0;                                   ///< a priority that may be the only one with transfers
-  std::array<unsigned, priorities> last_channel{};     ///< the channel that had the last turn
-  std::uint64_t waiting = 0;                           ///< transfers in the queues
-  Ring<Done> done;
-
-  PayloadPool pool;
-  PooledPayload* open = nullptr;  ///< request whose END_REQ is outstanding
-  unsigned in_flight = 0;
-  TimeHeap<Event> later;
-  std::vector<std::uint8_t> no_data;  ///< what timing-only payloads point at
-
-  std::array<std::uint64_t, stream_count> read_bytes{}, write_bytes{}, queue_time{};
-  std::uint64_t transactions = 0, errors = 0, transfers_done = 0;
-  std::uint64_t open_from = 0, blocked_time = 0, in_flight_from = 0, in_flight_time = 0, transfer_time = 0;
-  std::unique_ptr<Statistics> statistics;
-};
 
 DmaEngine::DmaEngine(sc_core::sc_module_name name, const DmaConfig& config, Statistics* statistics)
     : sc_module(name), impl_(std::make_unique<Impl>(*this, config)) {
@@ -135,6 +29,10 @@ DmaEngine::DmaEngine(sc_core::sc_module_name name, const DmaConfig& config, Stat
   }
   memory.bind(*this);
   impl_->register_statistics(statistics);
+  if (config.loosely_timed) {
+    SC_THREAD(run_ahead);  // blocking calls may wait
+    return;
+  }
   SC_METHOD(step);
   sensitive << impl_->wake;
   dont_initialize();
@@ -145,6 +43,12 @@ DmaEngine::~DmaEngine() = default;
 void DmaEngine::step() {
   impl_->step();
 }
+void DmaEngine::run_ahead() {
+  for (;;) {
+    impl_->run_ahead();  // what was submitted before the simulation
+    sc_core::wait(impl_->wake);
+  }
+}
 void DmaEngine::submit(const DmaTransfer& transfer, DmaListener& listener, std::uint64_t token) {
   impl_->submit(transfer, listener, token);
 }
@@ -152,7 +56,8 @@ void DmaEngine::abort() {
   impl_->abort();
 }
 bool DmaEngine::idle() const {
-  return impl_->waiting == 0 && impl_->in_flight == 0 && impl_->done.empty();
+  const bool over = impl_->config.loosely_timed ? impl_->ends.empty() : impl_->in_flight == 0;
+  return impl_->waiting == 0 && over && impl_->done.empty();
 }
 std::uint64_t DmaEngine::read_bytes(Stream stream) const {
   return impl_->read_bytes[static_cast<unsigned>(stream)];
@@ -180,33 +85,6 @@ tlm::tlm_sync_enum DmaEngine::nb_transport_bw(tlm::tlm_generic_payload& payload,
   return impl_->backward(payload, phase, delay);
 }
 void DmaEngine::invalidate_direct_mem_ptr(sc_dt::uint64, sc_dt::uint64) {}  // holds no DMI pointer
-
-void DmaEngine::Impl::register_statistics(Statistics* parent) {
-  if (parent == nullptr) return;
-  const auto ns = [](std::uint64_t ticks) { return sc_core::sc_time::from_value(ticks).to_seconds() * 1e9; };
-  statistics = std::make_unique<Statistics>(owner.basename(), parent);
-  statistics->counter("transactions", "count", "bus transactions completed", transactions);
-  statistics->counter("errors", "count", "bus transactions with an error response", errors);
-  statistics->counter("transfers", "count", "transfers completed, also with an error", transfers_done);
-  statistics->derived("transfer_latency", "ns", "mean time of a transfer from submission to its last response",
-                      "sum over transfers / transfers",
-                      [this, ns] { return Statistics::ratio(ns(transfer_time), static_cast<double>(transfers_done)); });
-  statistics->derived("outstanding", "count", "mean number of transactions in flight",
-                      "integral of transactions in flight / elapsed time", [this] {
-                        return Statistics::ratio(static_cast<double>(in_flight_time),
-                                                 static_cast<double>(sc_core::sc_time_stamp().value()));
-                      });
-  statistics->derived("request_blocked", "ns", "time in which a request waited for the target to take it",
-                      "sum of END_REQ - BEGIN_REQ", [this, ns] { return std::optional<double>(ns(blocked_time)); });
-  for (unsigned i = 0; i < stream_count; ++i) {
-    const std::string stream = to_string(static_cast<Stream>(i));
-    statistics->counter("read_bytes_" + stream, "byte", "bytes read for stream " + stream, read_bytes[i]);
-    statistics->counter("write_bytes_" + stream, "byte", "bytes written for stream " + stream, write_bytes[i]);
-    statistics->derived("queue_time_" + stream, "ns", "time that transfers of stream " + stream + " waited to begin",
-                        "sum of first BEGIN_REQ - submission",
-                        [this, ns, i] { return std::optional<double>(ns(queue_time[i])); });
-  }
-}
 
 void DmaEngine::Impl::submit(const DmaTransfer& transfer, DmaListener& listener, std::uint64_t token) {
   enter();
@@ -236,7 +114,8 @@ void DmaEngine::Impl::submit(const DmaTransfer& transfer, DmaListener& listener,
   entry.channel = transfer.channel;
   entry.listener = &listener;
   entry.token = token;
-  entry.submitted = now();
+  entry.submitted = sc_core::sc_time_stamp().value();
+  entry.end = 0;
   entry.turn = 0;
   entry.in_flight = 0;
   entry.queued = true;
@@ -265,6 +144,8 @@ void DmaEngine::Impl::abort() {
   overtaken = {};
   waiting = 0;
   done.clear();
+  while (!ends.empty())
+    ends.pop();
   for (Transfer& transfer : transfers)
     transfer.dropped = true;
 }
@@ -395,6 +276,10 @@ bool DmaEngine::Impl::issue() {
   ++transfer.in_flight;
   ++channels[transfer.channel].in_flight;
   count_in_flight(1);
+  if (config.loosely_timed) {
+    issue_blocking(payload);
+    return true;
+  }
   open = &payload;
   open_from = now();
   tlm::tlm_phase phase = tlm::BEGIN_REQ;
@@ -452,6 +337,17 @@ tlm::tlm_sync_enum DmaEngine::Impl::backward(tlm::tlm_generic_payload& payload, 
 }
 
 void DmaEngine::Impl::complete(PooledPayload& payload) {
+  free_slot(transfers[payload.owner].channel);
+  answered(payload);
+}
+
+void DmaEngine::Impl::free_slot(unsigned channel) {
+  count_in_flight(-1);
+  --channels[channel].in_flight;
+}
+
+/// Takes the response; the payload is given back.
+void DmaEngine::Impl::answered(PooledPayload& payload) {
   const auto index = static_cast<std::uint32_t>(payload.owner);
   Transfer& transfer = transfers[index];
   tell_transaction(message::dma, &owner, payload);
@@ -464,8 +360,6 @@ void DmaEngine::Impl::complete(PooledPayload& payload) {
     if (transfer.queued) unqueue(index);
   }
   payload.release();
-  count_in_flight(-1);
-  --channels[transfer.channel].in_flight;
   --transfer.in_flight;
   if (transfer.in_flight == 0 && !transfer.queued) retire(index);
 }
@@ -490,9 +384,14 @@ void DmaEngine::Impl::retire(std::uint32_t index) {
            (transfer.status == tlm::TLM_OK_RESPONSE ? "" : ", with an error");
   });
   if (!transfer.dropped) {
-    done.push({transfer.listener, transfer.token, transfer.status});
+    const Done end{transfer.listener, transfer.token, transfer.status};
+    if (config.loosely_timed) {
+      ends.push(transfer.end, end);
+    } else {
+      done.push(end);
+    }
     ++transfers_done;
-    transfer_time += now() - transfer.submitted;
+    transfer_time += std::max(now(), transfer.end) - transfer.submitted;
   }
   free_transfers.push_back(index);
 }

@@ -31,8 +31,10 @@ struct DmaConfig {
   /// bandwidth goes to the lower priority, and it is never starved.
   unsigned age_cap = 64;
   std::array<std::uint8_t, stream_count> stream_priority{};  ///< 0 .. 3, of transfers that do not name their own
-  /// Keys max_outstanding, transaction_bytes, boundary_bytes, channels, channel_outstanding, age_cap, and priorities, a
-  /// mapping from stream names to 0 .. 3; all optional. The caller rejects unknown keys.
+  /// Blocking calls instead of the phases, ahead of the kernel by at most the global quantum of TLM (0: not at all).
+  bool loosely_timed = false;
+  /// Keys max_outstanding, transaction_bytes, boundary_bytes, loosely_timed, channels, channel_outstanding, age_cap,
+  /// and priorities, a mapping from stream names to 0 .. 3; all optional. The caller rejects unknown keys.
   static DmaConfig from(ConfigNode node);
 };
 
@@ -86,6 +88,10 @@ class DmaListener {
 /// transaction each; responses may return in any order. Rows and planes without a gap between them count as one. After
 /// an error response the rest of its transfer is not issued. Handles every reply that the base protocol allows
 /// (TLM_ACCEPTED, TLM_UPDATED, TLM_COMPLETED, annotated delays); a withheld END_REQ holds back all channels.
+///
+/// Loosely timed it is an LT initiator: it makes blocking calls, as many as may be outstanding overlap by their
+/// annotated delays, and works ahead of the kernel up to the global quantum. Listeners are told at the time of the last
+/// response all the same. What is submitted while the engine is ahead begins where the engine is.
 class DmaEngine : public sc_core::sc_module, public tlm::tlm_bw_transport_if<> {
  public:
   tlm::tlm_initiator_socket<> memory{"memory"};
@@ -118,6 +124,7 @@ class DmaEngine : public sc_core::sc_module, public tlm::tlm_bw_transport_if<> {
   SC_HAS_PROCESS(DmaEngine);
   struct Impl;
   void step();
+  void run_ahead();
   std::unique_ptr<Impl> impl_;
 };
 

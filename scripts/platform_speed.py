@@ -1,81 +1,81 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What probes, loosely timed links and the quantum cost and change, on one GEMM: the tables of docs/observing.md.
+"""What probes, messages, loosely timed links and engines, and the quantum cost and change: the tables of docs/observing.md, measured by
+the benchmark target.
 
-Usage: scripts/platform_speed.py --nibble PROGRAM [--riscv-host PROGRAM] [--update]   CPU times are those of this machine, the best of
-five; --update puts the tables into the page.
+Usage: scripts/platform_speed.py --benchmarks PROGRAM [--riscv-host PROGRAM] [--update]
+PROGRAM of --benchmarks is nibble_benchmarks, that of --riscv-host is built from examples/riscv-host. CPU times are those of this machine,
+the best of five; --update puts the tables into the page.
 """
 import argparse
 import json
 import os
 import re
-import resource
 import subprocess
-import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs/observing.md"
-GEMM = ["--accelerator", "mant", "--m", "16", "--k", "8192", "--n", "32768", "--set", "dma.transaction_bytes=256", "--json"]
-LINKS = [("none (AT)", ""), ("`protocol`", "protocol"), ("`transactions`, CSV", "transactions,file=t.csv"),
-         ("`transactions`, Perfetto", "transactions,file=t.json"), ("`bandwidth`", "bandwidth,file=b.csv"),
-         ("`latency`", "latency,file=l.csv"), ("`waves`", "waves,file=w.vcd"), ("`lt` on `machine.memory`", "lt,link=machine.memory"),
-         ("`lt` on `router.memory`", "lt,link=router.memory")]
-QUANTA = [0, 10, 100, 1000, 10000]
+PAGE = Path(__file__).resolve().parent.parent / "docs/observing.md"
+PROBES = {"none": "none (AT)", "protocol": "`protocol`", "transactions,file=nibble_benchmark.csv": "`transactions`, CSV",
+          "transactions,file=nibble_benchmark.json": "`transactions`, Perfetto", "bandwidth,file=nibble_benchmark.csv": "`bandwidth`",
+          "latency,file=nibble_benchmark.csv": "`latency`", "waves,file=nibble_benchmark.vcd": "`waves`, VCD",
+          "waves,file=nibble_benchmark.fst": "`waves`, FST", "lt,link=machine.memory": "`lt` on `machine.memory`",
+          "lt,link=router.memory": "`lt` on `router.memory`"}
+MESSAGES = {"commands": "messages, `medium`", "transactions": "messages, `full`"}
 
 
-def best_of_five(command, folder, **more):
-    seconds = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        out = subprocess.run(command, cwd=folder, env={**os.environ, "NIBBLE_CONFIG_PATH": str(ROOT / "configs"), **more}, check=True,
-                             capture_output=True, text=True).stdout
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return min(seconds), out
+def measure(program, host):
+    more = {} if host is None else {"NIBBLE_RISCV_HOST": os.path.abspath(host)}
+    out = subprocess.run([program, "--benchmark_filter=^platform/", "--benchmark_format=json", "--benchmark_repetitions=5"], check=True,
+                         env={**os.environ, **more}, capture_output=True, text=True).stdout
+    found = {}
+    for run in json.loads(out)["benchmarks"]:
+        if run["run_type"] != "iteration" or run.get("error_occurred"):
+            continue
+        name = run["name"].removeprefix("platform/").split("/iterations:")[0]
+        kind, name = name.split("/", 1)
+        seconds, figure = run["real_time"], run.get("cycles", run.get("simulated_ns"))
+        kept = found.setdefault(kind, {}).setdefault(name, [seconds, figure])
+        assert kept[1] == figure, f"{name}: {kept[1]} and {figure}"
+        kept[0] = min(kept[0], seconds)
+    return found
 
 
-def probes(nibble, folder):
-    lines = ["| probe on all links | CPU time, s | cycles | difference |", "|---|---|---|---|"]
-    exact = None
-    for name, probe in LINKS:
-        seconds, out = best_of_five([nibble, "gemm", *GEMM], folder, NIBBLE_PROBES=probe)
-        cycles = json.loads(out)["operators"][0]["cycles"]
-        exact = exact or cycles
-        lines.append(f"| {name} | {seconds:.2f} | {cycles:,} | {100 * (cycles / exact - 1):.2f} % |")
-    return lines
+def row(name, seconds, figure, exact):
+    return f"| {name} | {seconds:.2f} | {int(figure):,} | {int(figure - exact):+,} | {100 * (figure / exact - 1):.3f} % |"
 
 
-def quanta(host, folder):
-    lines = ["| quantum, ns | guest instructions | simulated time, ns | difference | CPU time, s |", "|---|---|---|---|---|"]
-    exact = None
-    for quantum in QUANTA:
-        seconds, out = best_of_five([host, str(ROOT / "examples/riscv-host/guest.words"), str(quantum)], folder)
-        instructions, time = re.search(r"after (\d+) instructions, (\d+) ns", out).groups()
-        exact = exact or int(time)
-        lines.append(f"| {quantum} | {int(instructions):,} | {int(time):,} | {100 * (int(time) / exact - 1):.2f} % | {seconds:.2f} |")
-    return lines
+def tables(found):
+    exact = found["probe"]["none"][1]
+    head = "| CPU time, s | cycles | difference | |\n|---|---|---|---|---|"
+    lines = ["One GEMM, 16 x 8192 x 32768 on `mant` in transactions of 256 bytes, start-up included (benchmarks `platform/`, tables by",
+             "`scripts/platform_speed.py`; CPU time of one machine):", "", f"| probe on all links {head}"]
+    lines += [row(PROBES[name], *found["probe"][name], exact) for name in PROBES if name in found["probe"]]
+    lines += [row(MESSAGES[name], *found["messages"][name], exact) for name in MESSAGES]
+    lines += ["", "The same, all transactions of the machine as blocking calls (`dma.loosely_timed`), against the phases:", "",
+              f"| quantum, ns {head}"]
+    lines += [row("phases (AT)" if name == "at" else name, *found["quantum"][name], exact) for name in found["quantum"]]
+    lines += ["", "16 x 4096 x 4096 on other machines, blocking calls with a quantum of 1000 ns against the phases:", "",
+              f"| machine {head}"]
+    lines += [row(f"`{name}`", *figures, found["phases"][name][1]) for name, figures in found["loose"].items()]
+    if "guest" in found:
+        exact = found["guest"]["0"][1]
+        lines += ["", "The guest of [examples](../examples/README.md), 100 times over, on its temporally decoupled processor (cycles of 1 ns):", "",
+                  f"| quantum, ns {head}"]
+        lines += [row(name, *found["guest"][name], exact) for name in found["guest"]]
+    return "\n".join(lines)
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--nibble", required=True)
+    parser.add_argument("--benchmarks", required=True)
     parser.add_argument("--riscv-host")
     parser.add_argument("--update", action="store_true")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        lines = ["One GEMM, 16 x 8192 x 32768 on `mant` in transactions of 256 bytes, start-up included (`scripts/platform_speed.py`; CPU time of one machine):", "",
-                 *probes(os.path.abspath(options.nibble), folder)]
-        if options.riscv_host:
-            lines += ["", "The guest of [examples](../examples/README.md) on its temporally decoupled processor:", "",
-                      *quanta(os.path.abspath(options.riscv_host), folder)]
-    text = "\n".join(lines)
+    text = tables(measure(os.path.abspath(options.benchmarks), options.riscv_host))
     print(text)
     if options.update:
         page = PAGE.read_text()
-        page = re.sub(r"<!-- platform_speed -->.*?(?=\nIn a platform of your own)", "<!-- platform_speed -->\n" + text + "\n", page,
-                      flags=re.S)
-        PAGE.write_text(page)
+        PAGE.write_text(re.sub(r"(<!-- platform_speed -->\n).*?(?=\nIn a platform of your own, bind)", lambda m: m[1] + text + "\n", page, flags=re.S))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages=(
   build-essential cmake ninja-build pkg-config ccache git
-  libsystemc-dev libyaml-cpp-dev libcli11-dev catch2 libbenchmark-dev
+  libsystemc-dev libyaml-cpp-dev libcli11-dev catch2 libbenchmark-dev zlib1g-dev
   libboost1.81-dev libboost-json1.81-dev libboost-iostreams1.81-dev
   clang clang-format clang-tidy lld
   verilator yosys berkeley-abc opensta qflow-tech-osu018

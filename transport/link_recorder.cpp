@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "transport/base_protocol_monitor.h"
 #include "transport/transaction_probe.h"
+#include "transport/wave_file.h"
 
 namespace nibble {
 namespace {
@@ -208,15 +209,15 @@ class LatencyRecorder final : public Links::Recorder {
   std::deque<std::pair<std::string, std::map<std::pair<tlm::tlm_command, unsigned>, Bucket>>> links_;
 };
 
-/// A link as three numbers in a VCD: open requests, open responses, transactions under way.
+/// A link as three numbers: open requests, open responses, transactions under way.
 class WaveProbe final : public TransactionProbe {
  public:
-  WaveProbe(const std::string& module, const std::string& link, sc_core::sc_trace_file* file)
-      : TransactionProbe(module.c_str(), [](const TransactionRecord&) {}) {
-    sc_core::sc_trace(file, request_, link + ".request");
-    sc_core::sc_trace(file, response_, link + ".response");
-    sc_core::sc_trace(file, under_way_, link + ".under_way");
-  }
+  WaveProbe(const std::string& module, const std::string& link, WaveFile& file)
+      : TransactionProbe(module.c_str(), [](const TransactionRecord&) {}),
+        file_(file),
+        request_(file.add(link + ".request", 1)),
+        response_(file.add(link + ".response", 1)),
+        under_way_(file.add(link + ".under_way", 32)) {}
   tlm::tlm_sync_enum nb_transport_fw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
                                      sc_core::sc_time& delay) override {
     const auto status = TransactionProbe::nb_transport_fw(payload, phase, delay);
@@ -232,37 +233,32 @@ class WaveProbe final : public TransactionProbe {
 
  private:
   void show() {
-    request_ = waiting_requests() != 0;
-    response_ = waiting_responses() != 0;
-    under_way_ = static_cast<unsigned>(under_way());
+    file_.set(request_, waiting_requests() != 0 ? 1 : 0);
+    file_.set(response_, waiting_responses() != 0 ? 1 : 0);
+    file_.set(under_way_, static_cast<std::uint32_t>(under_way()));
   }
-  bool request_ = false, response_ = false;
-  unsigned under_way_ = 0;
+  WaveFile& file_;
+  const unsigned request_, response_, under_way_;
 };
 
 class WaveRecorder final : public Links::Recorder {
  public:
-  /// The kernel adds the ending and writes as it goes.
-  explicit WaveRecorder(const std::string& file)
-      : file_(sc_core::sc_create_vcd_trace_file(file.substr(0, file.size() - 4).c_str())) {
-    // The kernel would say so on standard output, which is for results.
-    sc_core::sc_report_handler::set_actions("tracing timescale unit set", sc_core::SC_INFO, sc_core::SC_DO_NOTHING);
-    file_->set_time_unit(1, sc_core::SC_PS);
-  }
-  ~WaveRecorder() override { close(); }
+  explicit WaveRecorder(const std::string& file) : file_(WaveFile::create(file)) {}
   std::unique_ptr<Probe> make(const std::string& module, const std::string& link) override {
-    return std::make_unique<WaveProbe>(module, link, file_);
+    return std::make_unique<WaveProbe>(module, link, *file_);
   }
   void watch(const std::string& name, const sc_core::sc_signal<bool>& signal) override {
-    sc_core::sc_trace(file_, signal, name);
+    const unsigned wave = file_->add(name, 1);
+    sc_core::sc_spawn_options options;
+    options.spawn_method();
+    options.set_sensitivity(&signal.value_changed_event());
+    sc_core::sc_spawn([this, wave, &signal] { file_->set(wave, signal.read() ? 1 : 0); },
+                      sc_core::sc_gen_unique_name("wave"), &options);
   }
-  void finish(bool) override { close(); }
+  void finish(bool) override { file_.reset(); }
 
  private:
-  void close() {
-    if (file_ != nullptr) sc_core::sc_close_vcd_trace_file(std::exchange(file_, nullptr));
-  }
-  sc_core::sc_trace_file* file_;
+  std::unique_ptr<WaveFile> file_;
 };
 
 }  // namespace

@@ -43,8 +43,8 @@ ProbeRequest ProbeRequest::from(ConfigNode node) {
   const bool transactions = request.kind == "transactions";
   if (transactions && !ends_with(request.file, ".csv") && !ends_with(request.file, ".json"))
     node.fail("file", "must end in .csv or .json (Perfetto), not " + request.file);
-  if (request.kind == "waves" && !ends_with(request.file, ".vcd"))
-    node.fail("file", "must end in .vcd, not " + request.file);
+  if (request.kind == "waves" && !ends_with(request.file, ".vcd") && !ends_with(request.file, ".fst"))
+    node.fail("file", "must end in .vcd or .fst, not " + request.file);
   return request;
 }
 

@@ -14,7 +14,7 @@ namespace nibble {
 ///   transactions  every transaction as a row (file ending .csv) or a slice of a Perfetto trace (.json)
 ///   bandwidth     bytes per window of `window_ns`, CSV
 ///   latency       histogram of the times from request to response, CSV
-///   waves         requests, responses and transactions under way, and signals, as VCD
+///   waves         requests, responses and transactions under way, and signals, as VCD or FST
 ///   lt            no probe, but an approximation: passes transactions on as blocking calls (loosely timed)
 struct ProbeRequest {
   std::string kind;

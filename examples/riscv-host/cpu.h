@@ -18,8 +18,9 @@ class Cpu : public sc_core::sc_module, private Rv32Bus {
   sc_core::sc_in<bool> irq{"irq"};
   static constexpr std::uint32_t local_bytes = 1 << 16;
 
-  Cpu(sc_core::sc_module_name name, const sc_core::sc_time& cycle)
-      : sc_module(name), core(*this), local_(local_bytes), cycle_(cycle) {
+  /// Runs the program `times` times, from its reset each.
+  Cpu(sc_core::sc_module_name name, const sc_core::sc_time& cycle, unsigned times = 1)
+      : sc_module(name), core(*this), local_(local_bytes), cycle_(cycle), times_(times) {
     SC_HAS_PROCESS(Cpu);
     SC_THREAD(run);
   }
@@ -31,7 +32,17 @@ class Cpu : public sc_core::sc_module, private Rv32Bus {
  private:
   void run() {
     keeper_.reset();
-    core.reset(0);
+    const std::vector<unsigned char> image = local_;
+    for (unsigned i = 0; i < times_; ++i) {
+      local_ = image;
+      core.reset(0);
+      run_program();
+    }
+    keeper_.sync();
+    stopped_ = true;
+    sc_core::sc_stop();
+  }
+  void run_program() {
     for (;;) {
       core.interrupt(irq.read());
       const Rv32im::Step step = core.step();
@@ -42,12 +53,9 @@ class Cpu : public sc_core::sc_module, private Rv32Bus {
         continue;
       }
       keeper_.inc(cycle_);
-      if (step == Rv32im::Step::stopped) break;
+      if (step == Rv32im::Step::stopped) return;
       if (keeper_.need_sync()) keeper_.sync();
     }
-    keeper_.sync();
-    stopped_ = true;
-    sc_core::sc_stop();
   }
   bool transfer(tlm::tlm_command command, std::uint32_t address, unsigned bytes, std::uint32_t& value) {
     unsigned char data[4] = {};
@@ -86,6 +94,7 @@ class Cpu : public sc_core::sc_module, private Rv32Bus {
 
   std::vector<unsigned char> local_;
   const sc_core::sc_time cycle_;
+  const unsigned times_;
   tlm_utils::tlm_quantumkeeper keeper_;
   bool stopped_ = false;
 };

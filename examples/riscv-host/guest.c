@@ -57,6 +57,9 @@ int main(void) {
   if (REG(NIBBLE_REG_ID) != NIBBLE_RESET_ID) return 1;
   if (REG(NIBBLE_REG_VERSION) != NIBBLE_DESCRIPTOR_VERSION) return 2;
   if ((REG(NIBBLE_REG_CAPABILITY) & NIBBLE_FIELD_CAPABILITY_DATA) == 0) return 3;
+  REG(NIBBLE_REG_CONTROL) = NIBBLE_FIELD_CONTROL_RESET; /* whoever had the machine before */
+  while ((REG(NIBBLE_REG_STATUS) & NIBBLE_FIELD_STATUS_BUSY) != 0) {
+  }
   lay_out(A, M, a);
   lay_out(W, N, w);
   d->version = NIBBLE_DESCRIPTOR_VERSION;

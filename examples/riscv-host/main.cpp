@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// A host that runs real guest software: a RISC-V processor executes guest.c, which drives a machine through its
-/// registers, doorbell and interrupt. Usage: riscv_host IMAGE [QUANTUM_NS]
+/// registers, doorbell and interrupt. Usage: riscv_host IMAGE [QUANTUM_NS [TIMES]]
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -31,7 +31,7 @@ std::vector<unsigned char> load_image(const std::string& file) {
 }
 
 int sc_main(int argc, char** argv) {
-  if (argc < 2) return std::fprintf(stderr, "usage: riscv_host IMAGE [QUANTUM_NS]\n"), 2;
+  if (argc < 2) return std::fprintf(stderr, "usage: riscv_host IMAGE [QUANTUM_NS [TIMES]]\n"), 2;
   const double quantum = argc > 2 ? std::atof(argv[2]) : 0;
   tlm::tlm_global_quantum::instance().set(sc_core::sc_time(quantum, sc_core::SC_NS));
 
@@ -44,7 +44,8 @@ int sc_main(int argc, char** argv) {
   map.initiators = map.targets = 2;
   map.windows = {{0x10000000, 0x1000, 0, true}, {0x80000000, 0x10000000, 1, true}};
   Router router("router", map);
-  Cpu cpu("cpu", sc_core::sc_time(1, sc_core::SC_NS));
+  const unsigned times = argc > 3 ? static_cast<unsigned>(std::atoi(argv[3])) : 1;
+  Cpu cpu("cpu", sc_core::sc_time(1, sc_core::SC_NS), times);
   sc_core::sc_signal<bool> irq("irq");
   Links links;  // the environment variable NIBBLE_PROBES puts probes on them
   links.bind("cpu.bus", cpu.bus, router.target(0));
@@ -59,7 +60,7 @@ int sc_main(int argc, char** argv) {
   std::copy(image.begin(), image.end(), cpu.local().begin());
   std::uint64_t machine_cycles = 0;
   machine.observe([&](std::uint32_t, std::uint64_t, const CommandCounters& c) { machine_cycles = c.cycles; });
-  sc_core::sc_start(sc_core::sc_time(10, sc_core::SC_MS));
+  sc_core::sc_start(sc_core::sc_time(10.0 * times, sc_core::SC_MS));
   links.finish(true);
   std::printf("guest: a0 = %u after %llu instructions, %s; machine: %llu cycles\n", cpu.core.reg(10),
               static_cast<unsigned long long>(cpu.core.retired()), sc_core::sc_time_stamp().to_string().c_str(),

@@ -13,6 +13,7 @@ int sc_main(int argc, char** argv) {
   nibble::register_memory_benchmarks();
   nibble::register_arithmetic_benchmarks();
   nibble::register_machine_benchmarks();
+  nibble::register_platform_benchmarks();
   nibble::register_sweep_benchmarks();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();

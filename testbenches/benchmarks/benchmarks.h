@@ -8,6 +8,7 @@ void register_cache_benchmarks();
 void register_memory_benchmarks();
 void register_arithmetic_benchmarks();
 void register_machine_benchmarks();
+void register_platform_benchmarks();
 void register_sweep_benchmarks();
 
 }  // namespace nibble

@@ -3,7 +3,6 @@
 /// Each measurement is a process of its own, because the kernel cannot be restarted; its time is the CPU time of that
 /// process. scripts/machine_totals.py measures all points.
 #include <benchmark/benchmark.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -12,19 +11,11 @@
 #include <vector>
 
 #include "testbenches/benchmarks/benchmarks.h"
+#include "testbenches/benchmarks/process_time.h"
 #include "testbenches/support/paths.h"
 
 namespace nibble {
 namespace {
-
-double children_cpu_s() {
-  rusage usage{};
-  getrusage(RUSAGE_CHILDREN, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 void add_run(const std::string& machine, const std::string& model, const std::string& name,
              const std::string& scenario) {

@@ -62,9 +62,22 @@ Descriptor tiled(const MachineBench& bench, Descriptor command) {
   return command;
 }
 
+/// FP16 x FP16, 128 x 256 x 128, for a machine of tensor cores.
+Descriptor simt_gemm() {
+  Descriptor command;
+  command.opcode = Opcode::gemm;
+  command.m = command.n = 128;
+  command.k = 256;
+  std::uint64_t next = operands_begin;
+  command.a = placed("fp16", 128, 256, 128, 1, next);
+  command.w = placed("fp16", 128, 256, 128, 1, next);
+  command.c = placed("fp16", 128, 128, 128, 1, next);
+  return command;
+}
+
 /// Cycles, then bytes read and written, of each of two commands on `machines` machines with a DRAM each, side by side.
-std::vector<std::uint64_t> figures(unsigned machines) {
-  const SystolicConfig config = mant_config();
+std::vector<std::uint64_t> figures(unsigned machines, const MachineConfig& config,
+                                   const std::vector<Descriptor>& commands) {
   const std::string file = source_path("configs/memories/ddr4-3200.yaml");
   std::vector<std::unique_ptr<MemorySystem>> memories;
   std::vector<std::unique_ptr<MachineBench>> benches;
@@ -73,10 +86,10 @@ std::vector<std::uint64_t> figures(unsigned machines) {
     memories.push_back(make_memory(("memory" + number).c_str(), ConfigNode::load(file), nullptr));
     benches.push_back(
         std::make_unique<MachineBench>(("bench" + number).c_str(), config, memories[i]->target,
-                                       dynamic_cast<tlm::tlm_fw_transport_if<>&>(*memories[i]), [](MachineBench& b) {
+                                       dynamic_cast<tlm::tlm_fw_transport_if<>&>(*memories[i]), [&](MachineBench& b) {
                                          b.open_queue();
-                                         for (const std::uint32_t rows : {64U, 9U})
-                                           b.perform(tiled(b, gemm_command(b.systolic(), rows, 512, 128)));
+                                         for (const Descriptor& command : commands)
+                                           b.perform(tiled(b, command));
                                        }));
   }
   sc_core::sc_start();
@@ -92,7 +105,7 @@ std::vector<std::uint64_t> figures(unsigned machines) {
 }
 
 /// The same in a process of its own.
-std::vector<std::uint64_t> figures_of_a_process() {
+std::vector<std::uint64_t> figures_of_a_process(const MachineConfig& config, const std::vector<Descriptor>& commands) {
   int ends[2];
   REQUIRE(pipe(ends) == 0);
   const pid_t child = fork();
@@ -100,7 +113,7 @@ std::vector<std::uint64_t> figures_of_a_process() {
   std::vector<std::uint64_t> out(6);
   const std::size_t bytes = out.size() * sizeof(std::uint64_t);
   if (child == 0) {
-    const auto found = figures(1);
+    const auto found = figures(1, config, commands);
     const bool whole = found.size() == out.size() && write(ends[1], found.data(), bytes) == static_cast<ssize_t>(bytes);
     _exit(whole ? 0 : 1);
   }
@@ -113,15 +126,27 @@ std::vector<std::uint64_t> figures_of_a_process() {
   return out;
 }
 
-}  // namespace
-
-TEST_CASE("two instances in one process have the figures of two processes") {
-  const auto alone = figures_of_a_process(), again = figures_of_a_process();
+void check_two_instances(const MachineConfig& config, const std::vector<Descriptor>& commands) {
+  const auto alone = figures_of_a_process(config, commands), again = figures_of_a_process(config, commands);
   CHECK(alone == again);
-  const auto both = figures(2);
+  CHECK(alone[0] > 0);
+  const auto both = figures(2, config, commands);
   REQUIRE(both.size() == 2 * alone.size());
   CHECK(std::vector<std::uint64_t>(both.begin(), both.begin() + 6) == alone);
   CHECK(std::vector<std::uint64_t>(both.begin() + 6, both.end()) == alone);
+}
+
+}  // namespace
+
+TEST_CASE("two instances in one process have the figures of two processes") {
+  const SystolicConfig config = mant_config();
+  check_two_instances(config, {gemm_command(config, 64, 512, 128), gemm_command(config, 9, 512, 128)});
+}
+
+TEST_CASE("two SIMT instances in one process have the figures of two processes") {
+  Descriptor narrow = simt_gemm();
+  narrow.m = 9;
+  check_two_instances(simt_config("simt-fp16"), {simt_gemm(), narrow});
 }
 
 TEST_CASE("a systolic machine before a random target") {
@@ -135,19 +160,23 @@ TEST_CASE("a systolic machine before a random target") {
   bench.check_protocol();
 }
 
+TEST_CASE("a loosely timed systolic machine before a random target") {
+  tlm::tlm_global_quantum::instance().set(sc_core::sc_time(500, sc_core::SC_NS));
+  RandomTarget memory("memory", 48, memory_bytes, 1);
+  const SystolicConfig config = mant_config({"dma.transaction_bytes=256", "dma.loosely_timed=true"});
+  MachineBench bench("bench", config, memory.target, memory, [&](MachineBench& b) {
+    drive(b, tiled(b, gemm_command(b.systolic(), 64, 512, 128)), wanted_transactions());
+  });
+  sc_core::sc_start();
+  CHECK(bench.finished);
+  bench.check_protocol();
+}
+
 TEST_CASE("a SIMT machine before a random target") {
   RandomTarget memory("memory", 41, memory_bytes, 1);
   const SimtConfig config = simt_config("simt-fp16");
   MachineBench bench("bench", config, memory.target, memory, [&](MachineBench& b) {
-    Descriptor command;
-    command.opcode = Opcode::gemm;
-    command.m = command.n = 128;
-    command.k = 256;
-    std::uint64_t next = operands_begin;
-    command.a = placed("fp16", 128, 256, 128, 1, next);
-    command.w = placed("fp16", 128, 256, 128, 1, next);
-    command.c = placed("fp16", 128, 128, 128, 1, next);
-    drive(b, tiled(b, command), wanted_transactions());
+    drive(b, tiled(b, simt_gemm()), wanted_transactions());
   });
   sc_core::sc_start();
   CHECK(bench.finished);

@@ -191,10 +191,14 @@ TEST_CASE("several initiators meet at one random target behind a router, by prio
   far.check_end();
 }
 
-TEST_CASE("a DMA engine before a random target with errors") {
+namespace {
+
+void check_dma(bool loosely_timed) {
   RandomTarget memory("memory", 30, 1 << 20, 5);
   ProtocolMonitor monitor("monitor");
-  DmaEngine dma("dma", {8, 256, 1024}, nullptr);
+  DmaConfig config{8, 256, 1024};
+  config.loosely_timed = loosely_timed;
+  DmaEngine dma("dma", config, nullptr);
   dma.memory.bind(monitor.in);
   monitor.out.bind(memory.target);
   DmaRecorder done;
@@ -225,6 +229,17 @@ TEST_CASE("a DMA engine before a random target with errors") {
                                     [](const auto& entry) { return entry.status != tlm::TLM_OK_RESPONSE; });
   CHECK(failed > static_cast<long>(submitted / 100));
   monitor.check_end();
+}
+
+}  // namespace
+
+TEST_CASE("a DMA engine before a random target with errors") {
+  check_dma(false);
+}
+
+TEST_CASE("a loosely timed DMA engine before a random target with errors, which waits or not") {
+  tlm::tlm_global_quantum::instance().set(sc_core::sc_time(300, sc_core::SC_NS));
+  check_dma(true);
 }
 
 TEST_CASE("illegal transactions to a flat memory") {

@@ -86,6 +86,26 @@ class Quantum(program.ProgramTest):
         self.assertEqual(outputs[0][0][0]["macs"], outputs[2][0][0]["macs"])
         self.refused("gemm", "--accelerator=mant", "--m=1", "--k=64", "--n=64", "--set=quantum_ns=-1", words=["quantum_ns"])
 
+    def test_loosely_timed_machines(self):
+        """Results and bytes of blocking calls are those of the phases; cycles of arrays within 1 %, whatever the quantum, and of tensor cores,
+        whose small transactions a DRAM then serves one by one, within a factor of 2.5."""
+        a, w = self.random("a.npy", 32, 512, 1), self.random("w.npy", 128, 512, 2)
+        for accelerator in ("mant", "harmonia"):
+            outputs = []
+            for options in ([], *(["--set=dma.loosely_timed=true", f"--set=quantum_ns={quantum}"] for quantum in (0, 100, 1000000))):
+                report = self.report("gemm", f"--accelerator={accelerator}", f"--activations={a}", f"--weights={w}", "--output=c.npy", *options)
+                outputs.append((report["operators"][0], (self.directory / "c.npy").read_bytes()))
+            for operator, result in outputs[1:]:
+                self.assertEqual(result, outputs[0][1])
+                self.assertEqual(operator["traffic_bytes"], outputs[0][0]["traffic_bytes"])
+        for accelerator, least, most in (("mant", 0.99, 1.01), ("harmonia", 0.99, 1.01), ("simt-fp16", 1, 2.5)):
+            long = ["gemm", f"--accelerator={accelerator}", "--m=16", "--k=4096", "--n=4096"]
+            exact = self.report(*long)["operators"][0]
+            for quantum in (0, 1000, 1000000):
+                loose = self.report(*long, "--set=dma.loosely_timed=true", f"--set=quantum_ns={quantum}")["operators"][0]
+                self.assertEqual(loose["traffic_bytes"], exact["traffic_bytes"])
+                self.assertTrue(least < loose["cycles"] / exact["cycles"] < most, f"{accelerator} {quantum}: {loose['cycles']}")
+
 
 if __name__ == "__main__":
     program.main()

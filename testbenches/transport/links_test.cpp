@@ -2,8 +2,15 @@
 /// Probes put on links by request: what they write, and that they change nothing.
 #include "transport/links.h"
 
+#include <tlm_utils/multi_passthrough_initiator_socket.h>
+#include <tlm_utils/multi_passthrough_target_socket.h>
 #include <catch2/catch.hpp>
+#include <memory>
 #include <string>
+#include <utility>
+#ifdef NIBBLE_FST
+#include <gtkwave/fstapi.h>
+#endif
 
 #include "core/file.h"
 #include "testbenches/memory/flat_device.h"
@@ -29,6 +36,13 @@ void simulate(const std::vector<std::string>& probes) {
     CHECK(io.read(4096, 32).status == tlm::TLM_ADDRESS_ERROR_RESPONSE);
   });
   sc_core::sc_signal<bool> irq("irq");
+  sc_core::sc_event rise;
+  sc_core::sc_spawn_options options;
+  options.spawn_method();
+  options.dont_initialize();
+  options.set_sensitivity(&rise);
+  sc_core::sc_spawn([&] { irq.write(true); }, "rise_irq", &options);
+  rise.notify(sc_core::sc_time(20, sc_core::SC_NS));
   links.bind("driver.memory", driver.initiator, memory.target);
   links.watch("irq", irq);
   sc_core::sc_start();
@@ -83,13 +97,84 @@ TEST_CASE("waves show links and signals") {
     CHECK_THAT(text, Catch::Contains(name));
 }
 
+TEST_CASE("waves of chosen links and signals, and of no others") {
+  simulate({"waves,link=irq,file=" + place("chosen.vcd")});
+  const std::string text = read_file(place("chosen.vcd"));
+  CHECK_THAT(text, Catch::Contains(" irq "));
+  CHECK_THAT(text, !Catch::Contains("request"));
+}
+
+TEST_CASE("waves as FST hold the same as VCD, or are refused where nibble was built without") {
+#ifdef NIBBLE_FST
+  simulate({"waves,file=" + place("waves.fst")});
+  const std::unique_ptr<void, void (*)(void*)> reader(fstReaderOpen(place("waves.fst").c_str()), fstReaderClose);
+  REQUIRE(reader != nullptr);
+  CHECK(fstReaderGetVarCount(reader.get()) == 4);
+  CHECK(fstReaderGetTimescale(reader.get()) == -12);
+  std::vector<std::string> names;
+  while (const fstHier* entry = fstReaderIterateHier(reader.get())) {
+    if (entry->htyp == FST_HT_VAR) names.emplace_back(entry->u.var.name);
+  }
+  CHECK(names == std::vector<std::string>{"request", "response", "under_way", "irq"});
+  fstReaderSetFacProcessMaskAll(reader.get());
+  std::vector<std::pair<std::uint64_t, std::string>> changes;
+  fstReaderIterBlocks(
+      reader.get(),
+      [](void* all, std::uint64_t time, fstHandle wave, const unsigned char* value) {
+        if (wave == 4) static_cast<decltype(changes)*>(all)->emplace_back(time, reinterpret_cast<const char*>(value));
+      },
+      &changes, nullptr);
+  CHECK(changes == std::vector<std::pair<std::uint64_t, std::string>>{{0, "0"}, {20000, "1"}});
+#else
+  CHECK_THAT(error_of([] { simulate({"waves,file=" + place("waves.fst")}); }), Catch::Contains("built without FST"));
+#endif
+}
+
+TEST_CASE("sockets of other kinds bind, too") {
+  struct Many : sc_core::sc_module {
+    tlm_utils::multi_passthrough_initiator_socket<Many> out{"out"};
+    tlm_utils::multi_passthrough_target_socket<Many> in{"in"};
+    unsigned calls = 0;
+    explicit Many(sc_core::sc_module_name name) : sc_module(name) { in.register_b_transport(this, &Many::take); }
+    void take(int, tlm::tlm_generic_payload& p, sc_core::sc_time&) {
+      ++calls;
+      p.set_response_status(tlm::TLM_OK_RESPONSE);
+    }
+  };
+  Many from("from"), to("to");
+  FlatMemory memory("memory", flat_device(1, 10, 64, 4096), nullptr);
+  Links links;
+  links.bind("one", from.out, to.in);
+  links.bind("other", from.out, memory.target);
+  SocketDriver driver("driver", [&](SocketDriver&) {
+    std::uint8_t byte = 7;
+    for (unsigned i = 0; i < 2; ++i) {
+      tlm::tlm_generic_payload p;
+      p.set_command(tlm::TLM_WRITE_COMMAND);
+      p.set_data_ptr(&byte);
+      p.set_data_length(1), p.set_streaming_width(1);
+      sc_core::sc_time delay;
+      from.out[i]->b_transport(p, delay);
+      CHECK(p.is_response_ok());
+    }
+  });
+  FlatMemory own("own", flat_device(1, 10, 64, 4096), nullptr);
+  links.bind("driver", driver.initiator, own.target);
+  Many unused("unused");
+  links.bind("unused", unused.out, unused.in);
+  links.bind("back", to.out, from.in);
+  sc_core::sc_start();
+  CHECK(to.calls == 1);
+  links.finish(true);
+}
+
 TEST_CASE("what no probe can do is refused") {
   CHECK_THAT(error_of([] { ProbeRequest::parse("latncy,file=a.csv"); }), Catch::Contains("did you mean 'latency'"));
   CHECK_THAT(error_of([] { ProbeRequest::parse("latency"); }), Catch::Contains("file"));
   CHECK_THAT(error_of([] { ProbeRequest::parse("latency,here"); }), Catch::Contains("expected kind[,key=value...]"));
   CHECK_THAT(error_of([] { ProbeRequest::parse("latency,file=a.csv,window_ns=3"); }), Catch::Contains("window_ns"));
   CHECK_THAT(error_of([] { ProbeRequest::parse("transactions,file=a.txt"); }), Catch::Contains(".csv or .json"));
-  CHECK_THAT(error_of([] { ProbeRequest::parse("waves,file=a.fst"); }), Catch::Contains(".vcd"));
+  CHECK_THAT(error_of([] { ProbeRequest::parse("waves,file=a.fsd"); }), Catch::Contains(".vcd or .fst"));
   CHECK_THAT(error_of([] { simulate({"latency,link=drver.*,file=" + place("none.csv")}); }),
              Catch::Contains("known: driver.memory, irq"));
 }
