@@ -215,6 +215,13 @@ void GemmEngine::run_transaction(GemmProgress& progress) {
 /// The cycles up to the end of a job by cause: a load that nothing hides is fill, every wait beyond it is memory's.
 void GemmEngine::account_interval(GemmProgress& progress, const LoadedJob& job, const ArrayInterval& interval) const {
   CommandCounters& counters = progress.counters;
+  tell(message::array, sc_core::SC_HIGH, nullptr, [&] {
+    const TileJob& tile = job.job;
+    return "instance " + std::to_string(tile.instance) + ", tile m " + std::to_string(tile.m0) + " + " +
+           std::to_string(tile.m) + ", k " + std::to_string(tile.k0) + " + " + std::to_string(tile.k) + ", n " +
+           std::to_string(tile.n0) + " + " + std::to_string(tile.n) + ": cycles " + std::to_string(interval.start) +
+           " to " + std::to_string(interval.end);
+  });
   const std::uint64_t memory_stall = interval.start - progress.end - interval.structural;
   const std::uint64_t between_passes = interval.end - interval.start - interval.compute;
   counters.memory_stall(loader_.last_stream(job), memory_stall);
@@ -335,12 +342,6 @@ void GemmEngine::count_job(const GemmProgress& progress, const LoadedJob& loaded
   const Descriptor& command = progress.command;
   const TileJob& job = loaded.job;
   const SegmentPlan& plan = progress.segments[loaded.segment];
-  tell(message::array, sc_core::SC_HIGH, nullptr, [&] {
-    return "instance " + std::to_string(job.instance) + ", tile m " + std::to_string(job.m0) + " + " +
-           std::to_string(job.m) + ", k " + std::to_string(job.k0) + " + " + std::to_string(job.k) + ", n " +
-           std::to_string(job.n0) + " + " + std::to_string(job.n) + ": cycles " + std::to_string(interval.start) +
-           " to " + std::to_string(interval.end);
-  });
   // A sum over the whole reduction is scaled once, with the last of it.
   const std::uint64_t groups = plan.sum_extent != 0 ? ceil_div(job.k, plan.sum_extent) : job.last_k ? 1 : 0;
   ++counters.jobs;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The writer and reader of FST that Verilator brings along (GTKWave's, MIT), compiled as Verilator does; alone in its object,
-/// so that a program that has them through a Verilated model takes those.
+/// The writer and reader of FST that Verilator brings along (GTKWave's, MIT), compiled as Verilator does; alone in its
+/// object, so that a program that has them through a Verilated model takes those.
 #define __STDC_LIMIT_MACROS
 #define LZ4_DISABLE_DEPRECATE_WARNINGS
 #define HAVE_LIBPTHREAD

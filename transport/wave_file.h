@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// WaveFile: numbers over time, as VCD by the kernel or as FST by the writer of Verilator, where nibble was built with it.
+/// WaveFile: numbers over time, as VCD by the kernel or as FST by the writer of Verilator, where nibble was built with
+/// it.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The SystemVerilog PE `integer_unit`, Verilated, at pin level: a pair of INT8 codes per cycle, a binary32 per dot product.
+/// The SystemVerilog PE `integer_unit`, Verilated, at pin level: a pair of INT8 codes per cycle, a binary32 per dot
+/// product.
 #pragma once
 
 #include <Vinteger_unit.h>

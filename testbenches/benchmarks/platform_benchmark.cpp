@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What probes, loosely timed links and engines, and the quantum cost and change: one GEMM in a process per measurement,
-/// CPU time and simulated cycles; and guest software on the processor of examples/riscv-host, where NIBBLE_RISCV_HOST names
-/// its program. scripts/platform_speed.py makes the tables of docs/observing.md of it.
+/// What probes, loosely timed links and engines, and the quantum cost and change: one GEMM in a process per
+/// measurement, CPU time and simulated cycles; and guest software on the processor of examples/riscv-host, where
+/// NIBBLE_RISCV_HOST names its program. scripts/platform_speed.py makes the tables of docs/observing.md of it.
 #include <benchmark/benchmark.h>
 #include <array>
 #include <cstdio>
@@ -67,10 +67,10 @@ void add_gemm(const std::string& name, const std::string& options) {
 
 void register_platform_benchmarks() {
   add_gemm("probe/none", "");
-  for (const char* probe : {"protocol", "transactions,file=nibble_benchmark.csv", "transactions,file=nibble_benchmark.json",
-                            "bandwidth,file=nibble_benchmark.csv", "latency,file=nibble_benchmark.csv",
-                            "waves,file=nibble_benchmark.vcd", "waves,file=nibble_benchmark.fst", "lt,link=machine.memory",
-                            "lt,link=router.memory"})
+  for (const char* probe :
+       {"protocol", "transactions,file=nibble_benchmark.csv", "transactions,file=nibble_benchmark.json",
+        "bandwidth,file=nibble_benchmark.csv", "latency,file=nibble_benchmark.csv", "waves,file=nibble_benchmark.vcd",
+        "waves,file=nibble_benchmark.fst", "lt,link=machine.memory", "lt,link=router.memory"})
     add_gemm(std::string("probe/") + probe, std::string("--probe ") + probe);
   add_gemm("messages/commands", "--verbosity medium 2>/dev/null");
   add_gemm("messages/transactions", "--verbosity full 2>/dev/null");
@@ -81,7 +81,8 @@ void register_platform_benchmarks() {
   }
   const char* guest = std::getenv("NIBBLE_RISCV_HOST");
   for (const char* quantum : {"0", "10", "100", "1000", "10000", "100000"}) {
-    add_gemm(std::string("quantum/") + quantum, std::string("--set dma.loosely_timed=true --set quantum_ns=") + quantum);
+    add_gemm(std::string("quantum/") + quantum,
+             std::string("--set dma.loosely_timed=true --set quantum_ns=") + quantum);
     if (guest == nullptr) continue;
     add(std::string("guest/") + quantum,
         std::string("NIBBLE_CONFIG_PATH='" NIBBLE_SOURCE_DIR "/configs' '") + guest +

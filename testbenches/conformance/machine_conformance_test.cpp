@@ -84,13 +84,13 @@ std::vector<std::uint64_t> figures(unsigned machines, const MachineConfig& confi
   for (unsigned i = 0; i < machines; ++i) {
     const std::string number = std::to_string(i);
     memories.push_back(make_memory(("memory" + number).c_str(), ConfigNode::load(file), nullptr));
-    benches.push_back(
-        std::make_unique<MachineBench>(("bench" + number).c_str(), config, memories[i]->target,
-                                       dynamic_cast<tlm::tlm_fw_transport_if<>&>(*memories[i]), [&](MachineBench& b) {
-                                         b.open_queue();
-                                         for (const Descriptor& command : commands)
-                                           b.perform(tiled(b, command));
-                                       }));
+    benches.push_back(std::make_unique<MachineBench>(("bench" + number).c_str(), config, memories[i]->target,
+                                                     dynamic_cast<tlm::tlm_fw_transport_if<>&>(*memories[i]),
+                                                     [&](MachineBench& b) {
+                                                       b.open_queue();
+                                                       for (const Descriptor& command : commands)
+                                                         b.perform(tiled(b, command));
+                                                     }));
   }
   sc_core::sc_start();
   std::vector<std::uint64_t> out;
@@ -175,9 +175,8 @@ TEST_CASE("a loosely timed systolic machine before a random target") {
 TEST_CASE("a SIMT machine before a random target") {
   RandomTarget memory("memory", 41, memory_bytes, 1);
   const SimtConfig config = simt_config("simt-fp16");
-  MachineBench bench("bench", config, memory.target, memory, [&](MachineBench& b) {
-    drive(b, tiled(b, simt_gemm()), wanted_transactions());
-  });
+  MachineBench bench("bench", config, memory.target, memory,
+                     [&](MachineBench& b) { drive(b, tiled(b, simt_gemm()), wanted_transactions()); });
   sc_core::sc_start();
   CHECK(bench.finished);
   bench.check_protocol();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The loosely timed DMA engine beside the one with four phases, each before a memory of its own: same data, same times,
-/// whatever the quantum; fewer turns of the kernel.
+/// The loosely timed DMA engine beside the one with four phases, each before a memory of its own: same data, same
+/// times, whatever the quantum; fewer turns of the kernel.
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <vector>
