@@ -10,9 +10,14 @@
 
 #include "testbenches/benchmarks/benchmarks.h"
 #include "testbenches/benchmarks/process_time.h"
+#include "testbenches/support/paths.h"
 
 namespace nibble {
 namespace {
+
+std::string configured() {
+  return "NIBBLE_CONFIG_PATH='" + source_path("configs") + "' ";
+}
 
 /// Standard output; empty when the command failed.
 std::string output_of(const std::string& command) {
@@ -49,16 +54,17 @@ void add(const std::string& name, const std::string& command, const std::string&
 
 void add_product(const std::string& name, const std::string& machine, const std::string& options) {
   add("platform/" + name,
-      "NIBBLE_CONFIG_PATH='" NIBBLE_SOURCE_DIR "/configs' '" NIBBLE_PROGRAM "' gemm --accelerator " + machine +
-          " --m 16 --k 4096 --n 4096 --json " + options,
+      configured() + "'" NIBBLE_PROGRAM "' gemm --accelerator " + machine + " --m 16 --k 4096 --n 4096 --json " +
+          options,
       "cycles", "\"cycles\":");
 }
 
 /// Half a million transactions of 256 bytes.
 void add_gemm(const std::string& name, const std::string& options) {
   add("platform/" + name,
-      "cd \"${TMPDIR:-/tmp}\" && NIBBLE_CONFIG_PATH='" NIBBLE_SOURCE_DIR "/configs' '" NIBBLE_PROGRAM
-      "' gemm --accelerator mant --m 16 --k 8192 --n 32768 --set dma.transaction_bytes=256 --json " +
+      "cd \"${TMPDIR:-/tmp}\" && " + configured() +
+          "'" NIBBLE_PROGRAM
+          "' gemm --accelerator mant --m 16 --k 8192 --n 32768 --set dma.transaction_bytes=256 --json " +
           options,
       "cycles", "\"cycles\":");
 }
@@ -85,8 +91,7 @@ void register_platform_benchmarks() {
              std::string("--set dma.loosely_timed=true --set quantum_ns=") + quantum);
     if (guest == nullptr) continue;
     add(std::string("guest/") + quantum,
-        std::string("NIBBLE_CONFIG_PATH='" NIBBLE_SOURCE_DIR "/configs' '") + guest +
-            "' '" NIBBLE_SOURCE_DIR "/examples/riscv-host/guest.words' " + quantum + " 100",
+        configured() + "'" + guest + "' '" + source_path("examples/riscv-host/guest.words") + "' " + quantum + " 100",
         "simulated_ns", "instructions, ");
   }
 }
