@@ -5,7 +5,7 @@ the benchmark target.
 
 Usage: scripts/platform_speed.py --benchmarks PROGRAM [--riscv-host PROGRAM] [--update]
 PROGRAM of --benchmarks is nibble_benchmarks, that of --riscv-host is built from examples/riscv-host. CPU times are those of this machine,
-the best of five; --update puts the tables into the page.
+the best of the repetitions; --update puts the tables into the page.
 """
 import argparse
 import json
@@ -23,9 +23,9 @@ PROBES = {"none": "none (AT)", "protocol": "`protocol`", "transactions,file=nibb
 MESSAGES = {"commands": "messages, `medium`", "transactions": "messages, `full`"}
 
 
-def measure(program, host):
+def measure(program, host, repetitions):
     more = {} if host is None else {"NIBBLE_RISCV_HOST": os.path.abspath(host)}
-    out = subprocess.run([program, "--benchmark_filter=^platform/", "--benchmark_format=json", "--benchmark_repetitions=5"], check=True,
+    out = subprocess.run([program, "--benchmark_filter=^platform/", "--benchmark_format=json", f"--benchmark_repetitions={repetitions}"], check=True,
                          env={**os.environ, **more}, capture_output=True, text=True).stdout
     found = {}
     for run in json.loads(out)["benchmarks"]:
@@ -69,9 +69,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--benchmarks", required=True)
     parser.add_argument("--riscv-host")
+    parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--update", action="store_true")
     options = parser.parse_args()
-    text = tables(measure(os.path.abspath(options.benchmarks), options.riscv_host))
+    text = tables(measure(os.path.abspath(options.benchmarks), options.riscv_host, options.repetitions))
     print(text)
     if options.update:
         page = PAGE.read_text()

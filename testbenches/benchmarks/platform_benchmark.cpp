@@ -90,7 +90,7 @@ void register_platform_benchmarks() {
     add_gemm(std::string("quantum/") + quantum,
              std::string("--set dma.loosely_timed=true --set quantum_ns=") + quantum);
     if (guest == nullptr) continue;
-    add(std::string("guest/") + quantum,
+    add(std::string("platform/guest/") + quantum,
         configured() + "'" + guest + "' '" + source_path("examples/riscv-host/guest.words") + "' " + quantum + " 100",
         "simulated_ns", "instructions, ");
   }
