@@ -249,6 +249,7 @@ void FunctionalLowering::set_function(const Operator& op, Descriptor& d) {
       return;
     case VectorFunction::rotary:
       d.rotated = narrow(op.rotated, "rotated columns");
+      d.alternative = model_.rotary_interleaved;
       d.p = constant("angles", -1, fp16(), max_tokens_, op.rotated, false);
       d.p.arrangement = Arrangement::positions;
       return;

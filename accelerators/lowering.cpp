@@ -263,13 +263,12 @@ void ModelLowering::lower_matrix(const Operator& op, std::deque<LoweredCommand>&
 bool ModelLowering::schedule(const Operator& op, const Format& format, Descriptor& d) {
   d.c = operand(format, op.m, op.n, config_.activation_block_rows, 0, op.count);
   d.c.on_chip = chunk_ && op.c == TensorRole::score;
-  d.independent = beside_vector(op) ? 1 : 0;
   d.c.column_block = narrow(config_.output_block_columns, "columns per block");
   d.c.packed = op.c == TensorRole::key;
   const bool plain = format.grouping == Grouping::none;
   if (!plain && format.grouping != Grouping::group) return false;
   try {
-    d.tiling = scheduler_.schedule(d);
+    choose_tiles(op, d);
     return (d.tiling.n >= d.n || d.tiling.n % d.c.layout(0).group == 0) && writes_whole_bytes(d);
   } catch (const InputError&) {
     if (plain) throw;

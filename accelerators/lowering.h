@@ -53,6 +53,8 @@ class Scheduler {
  public:
   Scheduler(const MachineConfig& config, const MemoryRate& memory) : config_(config), memory_(memory) {}
   Tiling schedule(const Descriptor& command);
+  /// Cycles of a command that has its tiling, in closed form.
+  double cycles(const Descriptor& command) const { return config_.estimate_cycles(command, memory_); }
 
  private:
   using Key = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t, unsigned, std::uint64_t,
@@ -126,6 +128,8 @@ class ModelLowering {
   double overlapping_parts(const Operator& scores) const;
   std::uint64_t in_memory(TensorRole role, std::uint64_t bytes, std::uint64_t instances) const;
   bool beside_vector(const Operator& op) const;
+  double vector_cycles_beside(const Operator& op) const;
+  void choose_tiles(const Operator& op, Descriptor& command);
   void name_tensors(const Operator& op, LoweredCommand& command) const;
   void overlap_attention(std::deque<LoweredCommand>& commands);
 

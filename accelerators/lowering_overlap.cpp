@@ -100,13 +100,42 @@ std::uint64_t ModelLowering::in_memory(TensorRole role, std::uint64_t bytes, std
   return ceil_div(bytes, instances) * parts_.instances * AttentionParts::in_memory;
 }
 
-/// A GEMM command that runs beside vector commands leaves them room in the buffers.
+/// A GEMM command may run beside vector commands.
 bool ModelLowering::beside_vector(const Operator& op) const {
   if (!config_.vector_unit.overlap) return false;
   if (op.kind == OperatorKind::attention) return parts_.count > 1 && !chunk_;
-  // Queries and keys pass the vector unit while the values are projected.
-  const bool processed = model_.positions == Positions::rotary || model_.qk_norm || model_.qkv_bias;
-  return op.writes == "v" && processed;
+  return op.writes == "v" && vector_cycles_beside(op) > 0;
+}
+
+/// What passes the vector unit while the values are projected: queries and keys.
+double ModelLowering::vector_cycles_beside(const Operator& op) const {
+  double operations = 0;
+  const auto add = [&](VectorFunction function, bool there) {
+    if (there) operations += config_.vector_unit.operations_per_element.at(static_cast<std::size_t>(function));
+  };
+  add(model_.norm == Norm::rms ? VectorFunction::rms_norm : VectorFunction::layer_norm, model_.qk_norm);
+  add(VectorFunction::rotary, model_.positions == Positions::rotary);
+  add(VectorFunction::bias_add, model_.qkv_bias);
+  return static_cast<double>(op.m * (model_.query_width() + model_.kv_width())) * operations /
+         static_cast<double>(config_.vector_unit.lanes);
+}
+
+/// Tiles that leave vector commands their room in the buffers may be so much worse that it is better to wait for them.
+void ModelLowering::choose_tiles(const Operator& op, Descriptor& d) {
+  d.independent = 0;
+  if (!beside_vector(op)) {
+    d.tiling = scheduler_.schedule(d);
+    return;
+  }
+  Descriptor beside = d;
+  beside.independent = 1;
+  beside.tiling = scheduler_.schedule(beside);
+  if (op.kind != OperatorKind::attention) {
+    d.tiling = scheduler_.schedule(d);
+    const double vector = vector_cycles_beside(op);
+    if (scheduler_.cycles(d) + vector < std::max(scheduler_.cycles(beside), vector)) return;
+  }
+  d = beside;
 }
 
 void ModelLowering::name_tensors(const Operator& op, LoweredCommand& command) const {

@@ -116,6 +116,8 @@ struct MachineConfig {
   /// InputError when nothing fits.
   virtual std::optional<Tiling> only_tiling(const Descriptor& /*command*/) const { return std::nullopt; }
   virtual Tiling choose_tiling(const Descriptor& command, const MemoryRate& memory) const = 0;
+  /// Cycles of a command that has its tiling, in closed form; 0: no matter what it leaves to commands beside it.
+  virtual double estimate_cycles(const Descriptor& /*command*/, const MemoryRate& /*memory*/) const { return 0; }
   /// The same choice in words. Several lines, the last one ends with a newline.
   virtual std::string explain_tiling(const Descriptor& command, const MemoryRate& memory) const = 0;
   /// Halves of the buffers that a vector command's operands and results pass.

@@ -32,6 +32,7 @@ struct SystolicConfig : MachineConfig {
   /// The largest tiles for a reduction in several parts: an output-stationary array keeps the sums of one pass.
   std::optional<Tiling> only_tiling(const Descriptor& command) const override;
   Tiling choose_tiling(const Descriptor& command, const MemoryRate& memory) const override;
+  double estimate_cycles(const Descriptor& command, const MemoryRate& memory) const override;
   std::string explain_tiling(const Descriptor& command, const MemoryRate& memory) const override;
   std::uint64_t vector_input_bytes() const override { return buffers.activation_bytes / 2; }
   std::uint64_t vector_output_bytes() const override { return buffers.output_bytes / 2; }

@@ -76,6 +76,10 @@ Tiling SystolicConfig::choose_tiling(const Descriptor& command, const MemoryRate
   return search_schedule(schedule_problem(*this, memory, command)).tiling;
 }
 
+double SystolicConfig::estimate_cycles(const Descriptor& command, const MemoryRate& memory) const {
+  return evaluate(schedule_problem(*this, memory, command), command.tiling).cycles;
+}
+
 std::string SystolicConfig::explain_tiling(const Descriptor& command, const MemoryRate& memory) const {
   const ScheduleProblem problem = schedule_problem(*this, memory, command);
   return explain(problem, search_schedule(problem));

@@ -34,10 +34,12 @@ struct LanguageModel {
   Norm norm = Norm::rms;
   Positions positions = Positions::rotary;
   double rotary_fraction = 1.0;  ///< part of head_dim that is rotated (phi-2: 0.4); gives an even number of columns
-  bool parallel_block = false;   ///< attention and feed-forward read the same norm (phi-2)
-  bool post_norm = false;        ///< norms after the residual additions instead of before the blocks (opt-350m)
-  bool final_norm = true;        ///< a norm before the LM head (not opt-350m)
-  bool qk_norm = false;          ///< per-head norm of Q and K, of the kind `norm` (qwen3)
+  bool rotary_interleaved =
+      false;                    ///< neighbouring channels turn together (GPT-J), else those half a head apart (Llama)
+  bool parallel_block = false;  ///< attention and feed-forward read the same norm (phi-2)
+  bool post_norm = false;       ///< norms after the residual additions instead of before the blocks (opt-350m)
+  bool final_norm = true;       ///< a norm before the LM head (not opt-350m)
+  bool qk_norm = false;         ///< per-head norm of Q and K, of the kind `norm` (qwen3)
   bool qkv_bias = false, output_bias = false, feed_forward_bias = false, lm_head_bias = false;
   bool tied_embeddings = false;            ///< the LM head reads the embedding table
   std::uint64_t embedding_projection = 0;  ///< opt-350m style word_embed_proj_dim; 0: none

@@ -83,6 +83,7 @@ LanguageModel from_nibble(Reader reader) {
       node.choice("positions", {"rotary", "learned"}) == "rotary" ? Positions::rotary : Positions::learned;
   if (model.positions == Positions::rotary) {
     model.rotary_fraction = node.number("rotary_fraction", 0.0, 1.0, 1.0);
+    model.rotary_interleaved = node.boolean("rotary_interleaved", false);
   } else {
     model.reserved_positions = reader.count("reserved_positions", model_limits::positions, 0);
   }

@@ -116,8 +116,8 @@ class Network {
       const auto position = static_cast<double>(row);
       for (std::size_t i = 0; i < pairs; ++i) {
         const double angle = position * std::pow(theta_, -2.0 * static_cast<double>(i) / static_cast<double>(rotated));
-        double& left = x.values[at + i];
-        double& right = x.values[at + i + pairs];
+        double& left = x.values[at + (model_.rotary_interleaved ? 2 * i : i)];
+        double& right = x.values[at + (model_.rotary_interleaved ? 2 * i + 1 : i + pairs)];
         const double a = left, b = right;
         left = a * std::cos(angle) - b * std::sin(angle);
         right = b * std::cos(angle) + a * std::sin(angle);

@@ -35,6 +35,12 @@ Rows sum(Rows x, const Rows& y) {
   return x;
 }
 
+Rows sum(Rows x, const Rows& y, const Rows& z) {
+  for (std::size_t i = 0; i < x.values.size(); ++i)
+    x.values[i] = round_fp16(x.values[i] + y.values[i] + z.values[i]);
+  return x;
+}
+
 std::unique_ptr<KvCache> cache_of(const MachineConfig& config, std::size_t channels) {
   switch (config.kv_cache.policy) {
     case KvPolicy::mant:
@@ -69,7 +75,13 @@ std::vector<std::vector<float>> ComposedNetwork::run(std::size_t tokens) {
   tokens_ = tokens;
   Rows hidden = embed();
   for (layer_ = 0; layer_ < static_cast<int>(model_.layers); ++layer_) {
-    hidden = sum(attention(norm("attention_norm", hidden, model_.hidden)), hidden);
+    const Rows normed = norm("attention_norm", hidden, model_.hidden);
+    const Rows attended = attention(normed);
+    if (model_.parallel_block) {
+      hidden = sum(attended, feed_forward(normed), hidden);
+      continue;
+    }
+    hidden = sum(attended, hidden);
     hidden = sum(feed_forward(norm("feed_forward_norm", hidden, model_.hidden)), hidden);
   }
   layer_ = -1;
@@ -79,7 +91,9 @@ std::vector<std::vector<float>> ComposedNetwork::run(std::size_t tokens) {
         hidden.values.begin() + static_cast<std::ptrdiff_t>(((sequence + 1) * tokens - 1) * hidden.columns);
     last.values.insert(last.values.end(), row, row + static_cast<std::ptrdiff_t>(hidden.columns));
   }
-  const Rows logits = linear("lm_head", norm("final_norm", last, model_.hidden), model_.vocabulary);
+  const Rows logits =
+      biased("lm_head_bias", linear("lm_head", norm("final_norm", last, model_.hidden), model_.vocabulary),
+             model_.lm_head_bias);
   past_ += tokens;
   std::vector<std::vector<float>> rows;
   for (std::size_t r = 0; r < batch_; ++r) {
@@ -170,8 +184,8 @@ void ComposedNetwork::rotate(Rows& x) const {
   for (std::size_t at = 0; at < x.values.size(); at += model_.head_dim) {
     const std::size_t position = past_ + at / x.columns % tokens_;
     std::vector<float> turned(model_.head_dim);
-    nibble::rotate(&x.values[at], model_.head_dim, &angles[position * rotated], rotated, RotaryForm::half_split,
-                   turned.data());
+    nibble::rotate(&x.values[at], model_.head_dim, &angles[position * rotated], rotated,
+                   model_.rotary_interleaved ? RotaryForm::interleaved : RotaryForm::half_split, turned.data());
     std::copy(turned.begin(), turned.end(), &x.values[at]);
   }
 }

@@ -35,8 +35,11 @@ struct Outcome {
 };
 
 Outcome run_machine(const std::string& machine, const LanguageModel& model, const Scenario& scenario,
-                    std::uint64_t seed) {
-  Platform platform(PlatformConfig::from(ConfigNode::load("accelerators", machine)));
+                    std::uint64_t seed, const std::vector<std::string>& overrides = {}) {
+  ConfigNode node = ConfigNode::load("accelerators", machine);
+  for (const std::string& assignment : overrides)
+    node.apply_override(assignment);
+  Platform platform(PlatformConfig::from(node));
   FunctionalLowering lowering(*platform.config().machine, platform.memory_rate(), model, scenario,
                               platform.first_free_address(), platform.memory().capacity_bytes());
   ModelCommands commands(lowering, model, scenario, {false, false});
@@ -135,6 +138,62 @@ NIBBLE_FUNCTIONAL("amove-tensor-core-conservative", 0.25)
 NIBBLE_FUNCTIONAL("int8-tensor-core", 0.025)
 NIBBLE_FUNCTIONAL("ant-tensor-core", 0.33)
 NIBBLE_FUNCTIONAL("olive-tensor-core", 0.33)
+
+namespace {
+
+/// Norms of heads, neighbouring channels that turn together, a bias of the logits (as in qwen3 and GPT-J).
+LanguageModel turned_toy() {
+  LanguageModel model = gated_toy();
+  model.qk_norm = model.rotary_interleaved = model.lm_head_bias = true;
+  model.check();
+  return model;
+}
+
+/// Attention and feed-forward beside each other, a part of each head that turns (as in phi-2).
+LanguageModel parallel_toy() {
+  LanguageModel model = biased_toy();
+  model.positions = Positions::rotary;
+  model.reserved_positions = 0;
+  model.rotary_fraction = 0.5;
+  model.activation = FeedForward::gelu;
+  model.parallel_block = model.lm_head_bias = true;
+  model.check();
+  return model;
+}
+
+void check_form(const std::string& machine, const LanguageModel& model, const Scenario& scenario,
+                const std::vector<std::string>& overrides = {}) {
+  const Outcome outcome = run_machine(machine, model, scenario, 11, overrides);
+  CHECK(outcome.logits == compose(machine, model, scenario, SyntheticModel(11)));
+}
+
+Scenario brief(std::uint64_t batch, std::uint64_t prefill) {
+  Scenario scenario;
+  scenario.batch = batch;
+  scenario.prefill = prefill;
+  scenario.decode = 2;
+  return scenario;
+}
+
+}  // namespace
+
+#define NIBBLE_FORMS(machine)                                          \
+  TEST_CASE("norms of heads, interleaved rotary: " machine) {          \
+    check_form(machine, turned_toy(), brief(2, 34));                   \
+  }                                                                    \
+  TEST_CASE("parallel block, biased logits: " machine) {               \
+    check_form(machine, parallel_toy(), brief(2, 34));                 \
+  }                                                                    \
+  TEST_CASE("data at fidelity cycle: " machine) {                      \
+    check_form(machine, gated_toy(), brief(1, 5), {"fidelity=cycle"}); \
+  }
+
+NIBBLE_FORMS("mant")
+NIBBLE_FORMS("harmonia")
+NIBBLE_FORMS("amove-array")
+NIBBLE_FORMS("fp16-array")
+NIBBLE_FORMS("figna")
+NIBBLE_FORMS("bitmod")
 
 TEST_CASE("parts of an attention take turns at the places of their scores", "[functional]") {
   Scenario scenario;

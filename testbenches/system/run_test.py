@@ -341,6 +341,22 @@ class Models(program.ProgramTest):
             self.assertLess(abs(ours["energy_pj"]["total"] / theirs["energy_pj"]["total"] - 1), 0.002)
 
     @unittest.skipIf(program.SANITIZED, "too slow with sanitizers")
+    def test_data_cost_little_beside_time_alone(self):
+        for machine in ("amove-array", "anda", "ant", "bitfusion", "bitmod", "figna", "fp16-array", "harmonia", "int8-array", "mant",
+                        "olive", "tender"):
+            for model, prompt in (("toy-2layer", 126), ("toy-2layer-opt", 62)):
+                command = ("run", "--accelerator", machine, "--model", model, f"--prefill={prompt}", "--decode=4", "--batch=2",
+                           "--every-layer")
+                ours, alone = self.report(*command, "--functional"), self.report(*command)
+                for key in ("macs", "pe_macs"):
+                    self.assertEqual(ours["totals"][key], alone["totals"][key], (machine, key))
+                # Values leave their projection in FP16, to be arranged, and may have other tiles.
+                weights = [{(o["name"], o["phase"], o["layer"]): o["traffic_bytes"]["weight"] for o in report["operators"]
+                            if o["kind"] == "linear" and o["name"] != "v_proj"} for report in (ours, alone)]
+                self.assertEqual(*weights)
+                self.assertLess(abs(ours["totals"]["cycles"] / alone["totals"]["cycles"] - 1), 0.15, (machine, model))
+
+    @unittest.skipIf(program.SANITIZED, "too slow with sanitizers")
     def test_scores_of_some_parts_are_in_memory_at_a_time(self):
         # 2048 queries of 512 heads against 65536 tokens: 137 GB of scores, of which a part at a time is needed.
         for overlap in ("true", "false"):
