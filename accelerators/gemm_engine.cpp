@@ -152,6 +152,10 @@ CommandStatus GemmEngine::check(const Descriptor& command) const {
   return fits ? CommandStatus::pending : CommandStatus::tile_too_large;
 }
 
+bool GemmEngine::waits_for_quantizer(const Descriptor& command) const {
+  return !config_.quantizer.overlap && !is_plain(command.c.format);
+}
+
 std::uint64_t GemmEngine::quantizer_latency(const Descriptor& command) const {
   return is_plain(command.c.format) ? 0 : config_.quantizer.pipeline_cycles + 1;
 }
@@ -206,6 +210,7 @@ void GemmEngine::run_transaction(GemmProgress& progress) {
     while (lacks_room(progress, job.job, store ? 1 : 0))
       sc_core::wait(writer_.changed());
     output_stall(progress);
+    if (job.job.last_k && waits_for_quantizer(progress.command)) quantizer_tail(progress);
     timeline.hold(progress.end);
     loader_.finish_front();
     if (stopped(progress)) return;
@@ -473,6 +478,17 @@ void GemmEngine::release(GemmProgress& progress, std::uint64_t store, const Tile
   writer_.release(store, result_cycle + quantizer_latency(command), std::move(bytes));
 }
 
+/// The array waits until the last result so far has come out and is coded. A command that stops early may have waited
+/// beyond it.
+void GemmEngine::quantizer_tail(GemmProgress& progress) {
+  const std::uint64_t drained = std::max(progress.result, progress.end);
+  const std::uint64_t tail = std::max(progress.result + quantizer_latency(progress.command), drained);
+  progress.counters.spend(Cause::fill_drain, drained - progress.end);
+  progress.counters.spend(Cause::quantizer, tail - drained);
+  clock_.wait_until(tail);
+  progress.end = tail;
+}
+
 /// The end of a command: skew out, quantizer tail, last stores.
 void GemmEngine::drain(GemmProgress& progress) {
   CommandCounters& counters = progress.counters;
@@ -480,15 +496,7 @@ void GemmEngine::drain(GemmProgress& progress) {
   if (stopped(progress)) writer_.cancel();
   while (!loader_.quiet())
     sc_core::wait(loader_.changed());
-  if (progress.started) {
-    // A command that stops early may have waited beyond its last result.
-    const std::uint64_t drained = std::max(progress.result, progress.end);
-    const std::uint64_t tail = std::max(progress.result + quantizer_latency(progress.command), drained);
-    counters.spend(Cause::fill_drain, drained - progress.end);
-    counters.spend(Cause::quantizer, tail - drained);
-    clock_.wait_until(tail);
-    progress.end = tail;
-  }
+  if (progress.started) quantizer_tail(progress);
   while (writer_.outstanding() > 0)
     sc_core::wait(writer_.changed());
   const std::uint64_t now = std::max(clock_.now(), progress.end);

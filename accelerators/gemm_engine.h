@@ -77,6 +77,8 @@ class GemmEngine final : public MatrixEngine {
   std::optional<Store> store_of(GemmProgress& progress, const TileJob& job) const;
   void release(GemmProgress& progress, std::uint64_t store, const TileJob& job, const std::vector<float>* accumulators,
                std::uint64_t result_cycle);
+  bool waits_for_quantizer(const Descriptor& command) const;
+  void quantizer_tail(GemmProgress& progress);
   void drain(GemmProgress& progress);
   // gemm_repetition.cpp
   std::uint64_t units_alike(const GemmProgress& progress, const EqualStretches::Stretch& stretch) const;

@@ -49,6 +49,7 @@ struct QuantizerConfig {
   bool present = false;                  ///< a machine whose formats need none has none
   std::uint64_t pipeline_cycles = 0;     ///< from the last element of a group to its metadata
   std::uint64_t elements_per_cycle = 1;  ///< encoded after that
+  bool overlap = true;                   ///< the array goes on meanwhile; else the next tile waits until one is coded
   std::string cost_key = "quantizer";    ///< its entries in the cost book: <key>.element, <key>.area
 };
 

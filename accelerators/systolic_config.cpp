@@ -30,6 +30,7 @@ QuantizerConfig quantizer_from(ConfigNode node) {
   quantizer.present = true;
   quantizer.pipeline_cycles = count_at(node, "pipeline_cycles", 0, 4096);
   quantizer.elements_per_cycle = count_at(node, "elements_per_cycle", 1, 65536);
+  quantizer.overlap = node.boolean("overlap", true);
   quantizer.cost_key = node.string("cost_key", "quantizer");
   node.reject_unknown();
   return quantizer;
@@ -122,6 +123,9 @@ SystolicConfig SystolicConfig::from(ConfigNode node) {
   }
   if (config.fidelity == Fidelity::cycle && config.array.free_fill)
     node.fail("fidelity", "no registers fill for free; use transaction, or array.fill=structural");
+  if (config.fidelity == Fidelity::cycle && !config.quantizer.overlap)
+    node.fail("fidelity",
+              "an array that waits for the quantizer is not modelled register by register; use transaction");
   ConfigNode schedule = node.child_or_empty("schedule");
   config.traffic_price = schedule.number("traffic_price", 0, 1000, 0.1);
   schedule.reject_unknown();

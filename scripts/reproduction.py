@@ -5,12 +5,14 @@
 reproduction.py --fresh [--experiment NAME,...] [--nibble build/release/cli/nibble] [--jobs 0]
 reproduction.py --check NAME,... [--nibble FILE]     runs them again and compares with what is kept, to a thousandth
 reproduction.py --tables overview|figures|contest    prints tables of docs/reproduction.md and docs/comparison.md
+reproduction.py --tables lengths --experiment NAME   figures, times and bytes by the last word of the workloads' names
 
 --fresh runs all experiments in one `nibble compare`, which makes runs that they share once. One file per experiment:
 docs/results/NAME.json, compare.json without what can be computed from it.
 """
 import argparse
 import json
+import math
 import os
 import pathlib
 import subprocess
@@ -213,6 +215,29 @@ def contest():
                           for name in machines])
 
 
+def lengths(names):
+    """Of experiments whose workloads are named MODEL LENGTH."""
+    for result in load():
+        if result["name"] not in names:
+            continue
+        order = list(dict.fromkeys(row["workload"].split()[-1] for row in result["machines"]))
+        of_length = lambda values, length: [value for name, value in values.items() if name.split()[-1] == length]
+        mean = lambda values: math.exp(sum(map(math.log, values)) / len(values))
+        table(["geometric mean over the models", *order, "all", "range", "published"],
+              [[figure["name"], *(f"{mean(of_length(figure['by_workload'], length)):.2f}x" for length in order),
+                figure_text(figure["metric"], figure["value"]), range_text(figure), figure_text(figure["metric"], figure["published"])]
+               for figure in result["figures"]])
+        machines = list(dict.fromkeys(row["machine"] for row in result["machines"]))
+        rows = {(row["workload"], row["machine"]): row for row in result["machines"]}
+        workloads = list(dict.fromkeys(row["workload"] for row in result["machines"]))
+        for what, cell in (("time", lambda row: prefixed(row["time_s"], "s")), ("bytes of DRAM", lambda row: prefixed(row["dram_bytes"], "B"))):
+            models = list(dict.fromkeys(name.rsplit(" ", 1)[0] for name in workloads))
+            for model in models[:1] if what != "time" else models:
+                mine = [name for name in workloads if name.rsplit(" ", 1)[0] == model]
+                table([f"{what}, {model}", *(name.split()[-1] for name in mine)],
+                      [[machine, *(cell(rows[name, machine]) for name in mine)] for machine in machines])
+
+
 def differs(one, other, path=""):
     """Where two results differ by more than a thousandth, or empty."""
     if isinstance(one, dict) and isinstance(other, dict) and list(one) == list(other):
@@ -244,10 +269,11 @@ def main():
     parser.add_argument("--experiment", type=listed)
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--check", type=listed)
-    parser.add_argument("--tables", choices=["overview", "figures", "contest"])
+    parser.add_argument("--tables", choices=["overview", "figures", "contest", "lengths"])
     options = parser.parse_args()
     if options.tables:
-        {"overview": overview, "figures": figures, "contest": contest}[options.tables]()
+        {"overview": overview, "figures": figures, "contest": contest,
+         "lengths": lambda: lengths(options.experiment or [])}[options.tables]()
         return 0
     if options.check:
         return check(options)

@@ -47,7 +47,8 @@ void add_run(Measured& out, const Report& report, const PriceList& prices, const
              double times) {
   ReportFigures figures;
   for (const OperatorFigures& entry : report.operators) {
-    if (holds(kinds, entry.kind) && holds(count.kinds, entry.kind) && holds(count.phases, entry.phase))
+    if (holds(kinds, entry.kind) && holds(count.kinds, entry.kind) && holds(count.phases, entry.phase) &&
+        holds(count.operators, entry.name))
       figures.add(entry.figures);
   }
   const auto cycles = static_cast<double>(figures.cycles);
@@ -103,7 +104,7 @@ std::optional<Measured> measure(RunStore& store, const MachineSpec& machine, con
     if (attention != nullptr) {
       const PriceList& other = store.prices(*attention, machine.prices);
       add_run(out, *attention, other, count, {"attention"}, part.times);
-      if (first) add_area(out, other, {"pe", "foot"});
+      if (first && machine.attention_area) add_area(out, other, {"pe", "foot"});
     }
     const Report& cached = attention == nullptr ? *main : *attention;
     if (cached.kv_cache) out.bits_per_cached_value = cached.kv_cache->bits_per_value();
@@ -259,12 +260,10 @@ struct Choice {
 /// Every combination of the open parameters that the figure depends on, the quoted one first.
 std::vector<Choice> choices(const Experiment& experiment, const FigureSpec& figure) {
   std::vector<Choice> all;
-  if (figure.over_each) {
-    all.push_back({"", figure.over, {}});
-  } else {
-    for (const std::string& over : figure.over.empty() ? Names{""} : figure.over)
-      all.push_back({figure.over.size() > 1 ? "over " + over : "", {over}, {}});
-  }
+  const bool several = figure.over.size() > 1;
+  if (figure.over_each && several) all.push_back({"over all", figure.over, {}});
+  for (const std::string& over : figure.over.empty() ? Names{""} : figure.over)
+    all.push_back({several ? "over " + over : "", {over}, {}});
   for (const OpenParameter& open : experiment.open) {
     std::vector<Choice> next;
     for (const Choice& choice : all) {

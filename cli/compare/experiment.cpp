@@ -11,7 +11,7 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-constexpr const char* every_machine = "all";
+constexpr const char* every_one = "all";
 constexpr std::int64_t most_tokens = std::int64_t{1} << 20, most_batch = std::int64_t{1} << 16,
                        most_extent = std::int64_t{1} << 20;
 
@@ -69,8 +69,9 @@ Names chosen(ConfigNode node, const std::string& key, const std::string& kind, c
   return names;
 }
 
-MachineSetup setup_from(ConfigNode node) {
+MachineSetup attention_from(ConfigNode node, bool& counts_area) {
   MachineSetup setup{node.string("accelerator"), node.strings("set", {})};
+  counts_area = node.boolean("counts_area", true);
   node.reject_unknown();
   return setup;
 }
@@ -78,7 +79,7 @@ MachineSetup setup_from(ConfigNode node) {
 MachineSpec machine_from(ConfigNode node) {
   MachineSpec spec;
   spec.main = {node.string("accelerator"), node.strings("set", {})};
-  if (node.has("attention")) spec.attention = setup_from(node.child("attention"));
+  if (node.has("attention")) spec.attention = attention_from(node.child("attention"), spec.attention_area);
   spec.prices = node.string("prices", "");
   node.reject_unknown();
   return spec;
@@ -90,7 +91,7 @@ MachineChange change_from(ConfigNode node) {
   change.overrides = node.strings("set", {});
   change.replace = node.boolean("replace", false);
   change.prices = node.string("prices", "");
-  if (node.has("attention")) change.attention = setup_from(node.child("attention"));
+  if (node.has("attention")) change.attention = attention_from(node.child("attention"), change.attention_area);
   node.reject_unknown();
   return change;
 }
@@ -174,8 +175,9 @@ Workload workload_from(const std::string& name, ConfigNode node) {
   return workload;
 }
 
-Counting counting_from(const ConfigNode& node) {
-  Counting count{chosen(node, "kinds", "kind", operator_kinds, {}), chosen(node, "phases", "phase", phase_names, {})};
+Counting counting_from(ConfigNode node) {
+  Counting count{chosen(node, "kinds", "kind", operator_kinds, {}), chosen(node, "phases", "phase", phase_names, {}),
+                 node.strings("operators", {})};
   node.reject_unknown();
   return count;
 }
@@ -262,17 +264,23 @@ class Reader {
     variation.name = node.string("name");
     variation.why = node.string("why", "");
     Names known = machine_names_;
-    known.emplace_back(every_machine);
+    known.emplace_back(every_one);
     for (auto& [name, change] : node.named_children("machines")) {
       if (std::find(known.begin(), known.end(), name) == known.end())
         change.fail("", unknown_name("machine", name, known));
       variation.machines[name] = change_from(change);
     }
+    known = workload_names_;
+    known.emplace_back(every_one);
     for (auto& [name, workload] : node.named_children("workloads")) {
-      if (std::find(workload_names_.begin(), workload_names_.end(), name) == workload_names_.end())
-        workload.fail("", unknown_name("workload", name, workload_names_));
-      variation.workloads[name] = workload_from(name, workload);
+      if (std::find(known.begin(), known.end(), name) == known.end())
+        workload.fail("", unknown_name("workload", name, known));
+      const Workload replacement = workload_from(name, workload);
+      if (name != every_one) variation.workloads[name] = replacement;
+      for (const std::string& one : name == every_one ? workload_names_ : Names{})
+        variation.workloads.emplace(one, replacement);  // one of its own has the last word
     }
+    variation.figures = chosen(node, "figures", "figure", figure_names_, {});
     if (node.has("count")) variation.count = counting_from(node.child("count"));
     return variation;
   }
@@ -293,7 +301,6 @@ class Reader {
   Variation step_from(ConfigNode node) const {
     Variation step = variation_from(node);
     step.cause = node.choice("cause", step_causes);
-    step.figures = chosen(node, "figures", "figure", figure_names_, {});
     if (step.why.empty()) node.fail("why", "is required: what the publication does otherwise, and where that is said");
     node.reject_unknown();
     return step;
@@ -319,7 +326,10 @@ MachineSpec changed(MachineSpec spec, const MachineChange& change) {
   if (!change.accelerator.empty()) spec.main.accelerator = change.accelerator;
   if (change.replace) spec.main.overrides.clear();
   append(spec.main.overrides, change.overrides);
-  if (change.attention) spec.attention = change.attention;
+  if (change.attention) {
+    spec.attention = change.attention;
+    spec.attention_area = change.attention_area;
+  }
   if (!change.prices.empty()) spec.prices = change.prices;
   return spec;
 }
@@ -364,7 +374,7 @@ MachineSpec varied(const Experiment& experiment, const std::string& machine,
                    const std::vector<const Variation*>& variations) {
   MachineSpec spec = experiment.machine(machine);
   for (const Variation* variation : variations) {
-    const auto common = variation->machines.find(every_machine), own = variation->machines.find(machine);
+    const auto common = variation->machines.find(every_one), own = variation->machines.find(machine);
     if (common != variation->machines.end()) {
       spec = changed(std::move(spec), common->second);
       if (spec.attention) append(spec.attention->overrides, common->second.overrides);

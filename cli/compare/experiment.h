@@ -27,7 +27,8 @@ struct MachineSetup {
 struct MachineSpec {
   MachineSetup main;
   std::optional<MachineSetup> attention;
-  std::string prices;  ///< cost book that prices its runs; empty: the configuration's
+  bool attention_area = true;  ///< those PEs and feet count
+  std::string prices;          ///< cost book that prices its runs; empty: the configuration's
 };
 
 /// One `nibble run` or `nibble gemm`, and how often it stands in its workload.
@@ -44,9 +45,9 @@ struct Workload {
   std::vector<WorkPart> parts;
 };
 
-/// Kinds of operators and phases that count; empty: all.
+/// Kinds and names of operators, and phases, that count; empty: all.
 struct Counting {
-  std::vector<std::string> kinds, phases;
+  std::vector<std::string> kinds, phases, operators;
 };
 
 /// What a variation changes in one machine.
@@ -55,7 +56,8 @@ struct MachineChange {
   std::vector<std::string> overrides;
   bool replace = false;  ///< overrides stand in place of those that are there, not behind them
   std::optional<MachineSetup> attention;
-  std::string prices;  ///< empty: the same
+  bool attention_area = true;  ///< of `attention`
+  std::string prices;          ///< empty: the same
 };
 
 /// A value of an open parameter, or a step of a decomposition.
@@ -66,7 +68,7 @@ struct Variation {
   std::map<std::string, MachineChange> machines;  ///< "all" stands for every machine
   std::map<std::string, Workload> workloads;      ///< in place of those of the same name
   std::optional<Counting> count;
-  std::vector<std::string> figures;  ///< of a step: those that it belongs to; empty: all that it touches
+  std::vector<std::string> figures;  ///< those that it belongs to; empty: all that it touches
 };
 
 extern const std::vector<std::string> step_causes;
@@ -99,7 +101,7 @@ struct FigureSpec {
   Metric metric = Metric::speedup;
   std::string of;
   std::vector<std::string> over;        ///< several: the publication does not say which; the first is quoted
-  bool over_each = false;               ///< several in `over`: all count, each on each workload
+  bool over_each = false;               ///< several in `over`: all count, each on each workload; each alone is open
   std::vector<std::string> at;          ///< workloads; never empty
   Mean mean = Mean::geometric;          ///< of the figures of several workloads
   std::vector<std::string> components;  ///< of energy or area that count; empty: all of energy, pe and foot of area

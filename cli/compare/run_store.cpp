@@ -12,17 +12,18 @@
 namespace nibble {
 namespace {
 
-/// One record per phase and kind.
+/// One record per phase, kind and name, of all layers.
 void sum_up_operators(Report& report) {
   std::vector<OperatorFigures> sums;
   for (const OperatorFigures& entry : report.operators) {
     auto sum = std::find_if(sums.begin(), sums.end(), [&](const OperatorFigures& known) {
-      return known.phase == entry.phase && known.kind == entry.kind;
+      return known.phase == entry.phase && known.kind == entry.kind && known.name == entry.name;
     });
     if (sum == sums.end()) {
       sums.emplace_back();
       sum = sums.end() - 1;
-      sum->name = sum->kind = entry.kind;
+      sum->name = entry.name;
+      sum->kind = entry.kind;
       sum->phase = entry.phase;
     }
     sum->figures.add(entry.figures);

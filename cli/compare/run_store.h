@@ -17,7 +17,8 @@ std::string run_command(const MachineSetup& machine, const WorkPart& work);
 
 class RunStore {
  public:
-  /// The report of a run, its operators summed up by phase and kind. Null: not simulated yet; it is wanted from now on.
+  /// The report of a run, its operators summed up by phase, kind and name. Null: not simulated yet; it is wanted from
+  /// now on.
   const Report* find(const MachineSetup& machine, const WorkPart& work);
   std::size_t wanted() const { return wanted_.size(); }
   std::size_t simulated() const { return reports_.size(); }

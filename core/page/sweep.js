@@ -44,7 +44,7 @@
     const front = drawn.filter((point) => point.front);
     const mark = (points, style) => ({ type: "scatter", symbolSize: 9, data: points.map((point) => ({ value: [x.of(point), y.of(point)], point })), ...style });
     const series = [mark(drawn.filter((point) => point.violated.length > 0), { name: "violates a constraint", symbol: "triangle", z: 2,
-      itemStyle: { color: colour("grey"), opacity: .75 } })];
+      itemStyle: { color: colour("c8"), opacity: .8 } })];
     const values = tint ? [...new Set(drawn.map(tint.text))] : [];
     if (tint && values.length <= 8) {
       values.forEach((value, i) => series.push(mark(allowed.filter((point) => tint.text(point) === value),

@@ -44,6 +44,38 @@ contest:
 """
 
 
+# What TOY does not use: operators by name, every baseline at once, values and steps for all workloads or some figures.
+MORE = """name: more
+title: more
+count: {kinds: [linear], operators: [v_proj]}
+workloads:
+  a: {model: ./toy.yaml, prompt: 64}
+  b: {model: ./toy.yaml, prompt: 128}
+machines:
+  mant: {accelerator: mant}
+  olive: {accelerator: olive, attention: {accelerator: fp16-array}}
+  int8: {accelerator: int8-array}
+open:
+  - name: buffers
+    why: made up
+    values:
+      - {name: large}
+      - {name: small, figures: [tail], machines: {mant: {set: [buffers.output_kib=32]}}}
+figures:
+  - {name: tail, metric: quantizer_overhead, of: mant, published: 0.5, source: nowhere}
+  - {name: each, metric: speedup, of: mant, over: [olive, int8], over_each: true, mean: arithmetic, published: 100, source: nowhere}
+  - {name: area, metric: area_efficiency, of: mant, over: olive, components: [pe], published: 100, source: nowhere}
+steps:
+  - {name: waits, cause: schedule, why: made up, figures: [tail], machines: {mant: {set: [quantizer.overlap=false]}}}
+  - {name: one, cause: workload, why: made up, figures: [each], workloads: {all: {model: ./toy.yaml, prompt: 64}}}
+  - name: free
+    cause: attention format
+    why: made up
+    figures: [area]
+    machines: {olive: {attention: {accelerator: fp16-array, counts_area: false}}}
+"""
+
+
 class Toy(program.ProgramTest):
     def setUp(self):
         super().setUp()
@@ -93,6 +125,32 @@ class Toy(program.ProgramTest):
         self.assertAlmostEqual(figures["speed"]["steps"][1]["by_workload"]["short"],
                                self.totals("olive", *ideal)["time_s"] / slow, places=9)
         self.assertEqual((figures["cache"]["steps"], figures["either"]["difference"]), ([], None))
+
+    def test_operators_baselines_and_steps_for_all_workloads(self):
+        more = self.report("compare", self.write("more.yaml", MORE))["experiments"][0]
+        tail, each, area = more["figures"]
+        operators = self.report("run", "--accelerator=mant", "--model=./toy.yaml", "--prefill=64")["operators"]
+        values = [o for o in operators if o["name"] == "v_proj"]
+        share = sum(o["exposed_quantizer_cycles"] for o in values) / sum(o["cycles"] for o in values)
+        self.assertAlmostEqual(tail["by_workload"]["a"], share, places=12)
+        self.assertEqual([one["name"] for one in tail["alternatives"]], ["buffers: large", "buffers: small"])
+        # An array that waits for the quantizer after every tile shows its 13 cycles as often.
+        waiting = self.report("run", "--accelerator=mant", "--model=./toy.yaml", "--prefill=64", "--set=quantizer.overlap=false")
+        exposed = [o["exposed_quantizer_cycles"] for o in waiting["operators"] if o["name"] == "v_proj"]
+        self.assertTrue(all(cycles % 13 == 0 and cycles > 0 for cycles in exposed), exposed)
+        self.assertGreater(tail["steps"][0]["value"], tail["value"] * 0.99)
+        self.assertEqual([one["name"] for one in each["alternatives"]], ["over all", "over olive", "over int8"])
+        self.assertEqual(len(each["by_workload"]), 4)
+        single = [one["value"] for one in each["alternatives"][1:]]
+        self.assertAlmostEqual(each["value"], sum(single) / 2, places=9)
+        one = each["steps"][0]["by_workload"]
+        self.assertEqual((one["a over olive"], one["a over int8"]), (one["b over olive"], one["b over int8"]))
+        self.assertEqual(one["a over olive"], each["by_workload"]["a over olive"])
+        pe, more_pe = (next(item["um2"] for item in self.report("run", "--accelerator", name, "--model=./toy.yaml", "--prefill=64")
+                            ["prices"][0]["area"] if item["component"] == "pe") for name in ("olive", "fp16-array"))
+        self.assertAlmostEqual(area["steps"][0]["factor"], pe / (pe + more_pe), places=6)
+        self.refused("gemm", "--accelerator=mant", "--m=8", "--k=64", "--n=32", "--fidelity=cycle", "--set=quantizer.overlap=false",
+                     words=["fidelity", "quantizer"])
 
     def test_a_generation_is_the_sum_of_its_steps(self):
         toy = self.report("compare", self.experiment)["experiments"][0]

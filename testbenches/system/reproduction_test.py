@@ -49,7 +49,7 @@ class Kept(program.ProgramTest):
         row = next(row for row in result["machines"] if row["machine"] == "mant")
         report = self.report("run", "--accelerator=mant", "--model=llama-7b", "--prefill=2048")
         linear = sum(o["cycles"] for o in report["operators"] if o["kind"] == "linear") / 5e8
-        self.assertAlmostEqual(row["time_s"] / linear, 1, places=5)
+        self.assertAlmostEqual(row["time_s"] / linear, 1, delta=1e-3)  # as check() of the script
 
 
 if __name__ == "__main__":
