@@ -3,8 +3,10 @@
 /// catches duplicate names, unbound ports and stray notifications for free. So does a socket bound without a protocol
 /// monitor.
 #define CATCH_CONFIG_RUNNER
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <memory>
 #include <systemc>
 
 #include "testbenches/support/link_check.h"
@@ -30,11 +32,25 @@ void fail_on_report(const sc_core::sc_report& report, const sc_core::sc_actions&
   sc_core::sc_report_handler::default_handler(report, actions);
 }
 
+/// Watches the sockets of every case but those with the tag [isolated], which need a process without SystemC objects.
+class WatchLinks : public Catch::TestEventListenerBase {
+ public:
+  using TestEventListenerBase::TestEventListenerBase;
+  void testCaseStarting(const Catch::TestCaseInfo& test) override {
+    const bool isolated = std::find(test.lcaseTags.begin(), test.lcaseTags.end(), "isolated") != test.lcaseTags.end();
+    if (check_ == nullptr && !isolated && sc_core::sc_get_status() == sc_core::SC_ELABORATION)
+      check_ = std::make_unique<nibble::test::LinkCheck>("link_check");
+  }
+
+ private:
+  std::unique_ptr<nibble::test::LinkCheck> check_;
+};
+CATCH_REGISTER_LISTENER(WatchLinks)
+
 }  // namespace
 
 int sc_main(int argc, char** argv) {
   sc_core::sc_report_handler::set_handler(fail_on_report);
-  const nibble::test::LinkCheck link_check("link_check");
   Catch::Session session;
   session.cli(session.cli() | Catch::clara::Opt(nibble::test::trace_file(),
                                                 "file.vcd")["--trace"]("write the pins of an RTL bench as VCD"));
