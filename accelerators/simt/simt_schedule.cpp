@@ -34,6 +34,10 @@ Walk walk_of(const GemmKernelConfig& kernel, const GemmShape& shape) {
   return walk;
 }
 
+/// [D] Kernels whose expected times differ by less are equal; the deepest slice is taken, whose reads open fewer rows
+/// of DRAM.
+constexpr double alike = 1.01;
+
 /// Cycles from asking for a slice to its first byte, where nothing else is on the way.
 double latency_of(const SimtConfig& config, const MemoryRate& memory) {
   return memory.latency_cycles + static_cast<double>(config.l2.hit_latency);
@@ -162,7 +166,7 @@ std::vector<KernelEstimate> estimates(const SimtConfig& config, const Descriptor
   std::vector<KernelEstimate> out;
   double least = std::numeric_limits<double>::infinity();
   for (auto& [estimate, timing] : all) {
-    if (estimate.at_least < least) {
+    if (estimate.at_least < alike * least) {
       measure(estimate, config, *timing, memory);
       least = std::min(least, estimate.cycles);
     }
@@ -179,8 +183,16 @@ Tiling SimtConfig::choose_tiling(const Descriptor& command, const MemoryRate& me
   }
   const KernelEstimate* best = nullptr;
   const std::vector<KernelEstimate> all = estimates(*this, command, memory);
+  double least = std::numeric_limits<double>::infinity();
+  for (const KernelEstimate& estimate : all)
+    least = estimate.cycles == 0 ? least : std::min(least, estimate.cycles);
   for (const KernelEstimate& estimate : all) {
-    if (estimate.cycles != 0 && (best == nullptr || estimate.cycles < best->cycles)) best = &estimate;
+    if (estimate.cycles == 0 || estimate.cycles > alike * least) continue;
+    const auto better = [&](const KernelEstimate& other) {
+      return estimate.kernel->tile_k != other.kernel->tile_k ? estimate.kernel->tile_k > other.kernel->tile_k
+                                                             : estimate.cycles < other.cycles;
+    };
+    if (best == nullptr || better(*best)) best = &estimate;
   }
   if (best == nullptr) {
     throw InputError(name + ": no kernel of tensor_core." + mode->name +
