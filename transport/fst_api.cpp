@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The writer and reader of FST that Verilator brings along (GTKWave's, MIT), compiled as Verilator does; alone in its
 /// object, so that a program that has them through a Verilated model takes those.
+// NOLINTBEGIN(bugprone-reserved-identifier, bugprone-suspicious-include)
 #define __STDC_LIMIT_MACROS
 #define LZ4_DISABLE_DEPRECATE_WARNINGS
 #define HAVE_LIBPTHREAD
@@ -8,3 +9,4 @@
 #include <gtkwave/fastlz.c>
 #include <gtkwave/fstapi.c>
 #include <gtkwave/lz4.c>
+// NOLINTEND(bugprone-reserved-identifier, bugprone-suspicious-include)

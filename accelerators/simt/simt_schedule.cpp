@@ -78,9 +78,9 @@ void measure(KernelEstimate& estimate, const SimtConfig& config, const KernelTim
     return static_cast<double>(running) * (slices * timing.slice(count) + timing.turnover(count));
   };
   const KernelTiming::Single& single = timing.single();
-  estimate.compute = static_cast<double>(most / estimate.resident) * round(estimate.resident) +
-                     round(most % estimate.resident) + static_cast<double>(single.lead + single.tail) +
-                     latency_of(config, memory);
+  const std::uint64_t whole_rounds = most / estimate.resident;
+  estimate.compute = static_cast<double>(whole_rounds) * round(estimate.resident) + round(most % estimate.resident) +
+                     static_cast<double>(single.lead + single.tail) + latency_of(config, memory);
   const double data = estimate.latency + std::max(estimate.memory, estimate.port);
   // [D] The fourth power lies between the sum and the larger one. It orders kernels and enters no report; with the
   // third to the eighth power the kernels of docs/studies/pacq.md lose between 1.8 and 2.5 % to the fastest.

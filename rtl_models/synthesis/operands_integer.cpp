@@ -225,7 +225,7 @@ void integer_foot_stream(const StreamRequest& request, bool tender) {
       const std::vector<int> x = gaussian_codes(random, 128, 8), w = gaussian_codes(random, 128, 8);
       std::int64_t sum = 0;
       for (std::size_t k = 0; k < x.size(); ++k)
-        sum += x[k] * w[k] * (tender ? 128 >> k % 8 : 1);
+        sum += std::int64_t{x[k]} * w[k] * (tender ? 128 >> k % 8 : 1);
       const std::uint16_t activation_scale = some_scale(random, 0.03), weight_scale = some_scale(random, 0.01);
       const float shifted = fp16_value(activation_scale) / 128;
       pins.set("sum", sum);

@@ -100,7 +100,8 @@ void bitfusion_pe_stream(const StreamRequest& request) {
   pins.set("w_width_in", width_code(w_bits));
   const auto column = [&] { return gaussian_codes(random, std::size_t{rows} * lanes, w_bits); };
   const auto of_row = [&](const std::vector<int>& codes, unsigned r) {
-    return std::vector<int>(codes.begin() + r * lanes, codes.begin() + (r + 1) * lanes);
+    const auto first = codes.begin() + static_cast<std::ptrdiff_t>(std::size_t{r} * lanes);
+    return std::vector<int>(first, first + static_cast<std::ptrdiff_t>(lanes));
   };
   std::vector<int> present = column(), next = column();
   drive(pins, request, [&](std::uint64_t i) {
