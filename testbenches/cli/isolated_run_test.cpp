@@ -34,7 +34,7 @@ std::map<std::size_t, Outcome> outcomes(std::size_t count, const IsolationOption
 
 }  // namespace
 
-TEST_CASE("every piece of work gives its result once, large ones too", "[isolated]") {
+TEST_CASE("every piece of work gives its result once, large ones too", "[links-unchecked]") {
   const auto all = outcomes(20, {3}, [](std::size_t i) { return std::string(i * 40'000, static_cast<char>('a' + i)); });
   REQUIRE(all.size() == 20);
   for (const auto& [index, outcome] : all) {
@@ -43,7 +43,7 @@ TEST_CASE("every piece of work gives its result once, large ones too", "[isolate
   }
 }
 
-TEST_CASE("results come in order of completion", "[isolated]") {
+TEST_CASE("results come in order of completion", "[links-unchecked]") {
   std::vector<std::size_t> order;
   run_isolated(
       2, {2},
@@ -55,7 +55,7 @@ TEST_CASE("results come in order of completion", "[isolated]") {
   CHECK(order == std::vector<std::size_t>{1, 0});
 }
 
-TEST_CASE("what ends a child is told, and the others go on", "[isolated]") {
+TEST_CASE("what ends a child is told, and the others go on", "[links-unchecked]") {
   const auto all = outcomes(6, {2, 1.0}, [](std::size_t i) -> std::string {
     if (i == 0) throw InputError("f.yaml:1:1: wrong");
     if (i == 1) throw std::logic_error("a\nbug");
@@ -77,7 +77,7 @@ TEST_CASE("what ends a child is told, and the others go on", "[isolated]") {
   CHECK(all.at(5).result == "fine");
 }
 
-TEST_CASE("an exception of the caller ends the children", "[isolated]") {
+TEST_CASE("an exception of the caller ends the children", "[links-unchecked]") {
   const pid_t self = ::getpid();
   CHECK_THROWS_AS(run_isolated(
                       3, {3},
@@ -90,7 +90,7 @@ TEST_CASE("an exception of the caller ends the children", "[isolated]") {
   CHECK(::getpid() == self);
 }
 
-TEST_CASE("an interrupt ends the children", "[isolated]") {
+TEST_CASE("an interrupt ends the children", "[links-unchecked]") {
   install_interrupt_handler();
   CHECK_THROWS_AS(run_isolated(
                       3, {3},
@@ -103,7 +103,7 @@ TEST_CASE("an interrupt ends the children", "[isolated]") {
                   Interrupted);
 }
 
-TEST_CASE("simulations in children give what they give here", "[isolated]") {
+TEST_CASE("simulations in children give what they give here", "[links-unchecked]") {
   std::map<std::size_t, IsolatedReport> all;
   const std::vector<std::string> machines = {"mant", "harmonia", "no-such-machine"};
   simulate_isolated(

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <catch2/catch.hpp>
+#include <string>
 #include <systemc>
 #include <tlm>
 #include <vector>
@@ -16,6 +17,21 @@ class LinkCheck : public sc_core::sc_module {
  public:
   explicit LinkCheck(sc_core::sc_module_name name) : sc_module(name) {}
 
+  /// Names of the bound initiator sockets without a monitor behind them, in hierarchical order; from the end of
+  /// elaboration on.
+  static std::vector<std::string> unmonitored() {
+    std::vector<std::string> names;
+    collect(sc_core::sc_get_top_level_objects(), names);
+    return names;
+  }
+
+ private:
+  using Initiator = tlm::tlm_base_initiator_socket_b<32, tlm::tlm_fw_transport_if<>, tlm::tlm_bw_transport_if<>>;
+
+  void start_of_simulation() override {
+    for (const std::string& name : unmonitored())
+      FAIL_CHECK("no protocol monitor behind the socket " << name << " (monitored_links.h)");
+  }
   static bool monitored(sc_core::sc_interface* target) {
     while (auto* probe = dynamic_cast<Probe*>(target)) {
       if (dynamic_cast<BaseProtocolMonitor*>(probe) != nullptr) return true;
@@ -23,18 +39,12 @@ class LinkCheck : public sc_core::sc_module {
     }
     return target == nullptr;  // not bound
   }
-
- private:
-  using Initiator = tlm::tlm_base_initiator_socket_b<32, tlm::tlm_fw_transport_if<>, tlm::tlm_bw_transport_if<>>;
-
-  void start_of_simulation() override { check(sc_core::sc_get_top_level_objects()); }
-  static void check(const std::vector<sc_core::sc_object*>& objects) {
+  static void collect(const std::vector<sc_core::sc_object*>& objects, std::vector<std::string>& names) {
     for (sc_core::sc_object* object : objects) {
-      check(object->get_child_objects());
+      collect(object->get_child_objects(), names);
       auto* socket = dynamic_cast<Initiator*>(object);
       if (socket == nullptr || dynamic_cast<Probe*>(object->get_parent_object()) != nullptr) continue;
-      if (!monitored(socket->get_base_port().get_interface()))
-        FAIL_CHECK("no protocol monitor behind the socket " << object->name() << " (monitored_links.h)");
+      if (!monitored(socket->get_base_port().get_interface())) names.emplace_back(object->name());
     }
   }
 };

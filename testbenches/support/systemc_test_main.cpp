@@ -32,13 +32,15 @@ void fail_on_report(const sc_core::sc_report& report, const sc_core::sc_actions&
   sc_core::sc_report_handler::default_handler(report, actions);
 }
 
-/// Watches the sockets of every case but those with the tag [isolated], which need a process without SystemC objects.
+/// Watches the sockets of every case but those with the tag [links-unchecked]: those that need a process without
+/// SystemC objects, and the one that binds without a monitor on purpose.
 class WatchLinks : public Catch::TestEventListenerBase {
  public:
   using TestEventListenerBase::TestEventListenerBase;
   void testCaseStarting(const Catch::TestCaseInfo& test) override {
-    const bool isolated = std::find(test.lcaseTags.begin(), test.lcaseTags.end(), "isolated") != test.lcaseTags.end();
-    if (check_ == nullptr && !isolated && sc_core::sc_get_status() == sc_core::SC_ELABORATION)
+    const auto& tags = test.lcaseTags;
+    const bool unchecked = std::find(tags.begin(), tags.end(), "links-unchecked") != tags.end();
+    if (check_ == nullptr && !unchecked && sc_core::sc_get_status() == sc_core::SC_ELABORATION)
       check_ = std::make_unique<nibble::test::LinkCheck>("link_check");
   }
 
