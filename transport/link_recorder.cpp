@@ -233,9 +233,9 @@ class WaveProbe final : public TransactionProbe {
 
  private:
   void show() {
-    file_.set(request_, waiting_requests() != 0 ? 1 : 0);
-    file_.set(response_, waiting_responses() != 0 ? 1 : 0);
-    file_.set(under_way_, static_cast<std::uint32_t>(under_way()));
+    file_.set(request_, std::uint64_t{waiting_requests() != 0});
+    file_.set(response_, std::uint64_t{waiting_responses() != 0});
+    file_.set(under_way_, under_way());
   }
   WaveFile& file_;
   const unsigned request_, response_, under_way_;
@@ -252,7 +252,7 @@ class WaveRecorder final : public Links::Recorder {
     sc_core::sc_spawn_options options;
     options.spawn_method();
     options.set_sensitivity(&signal.value_changed_event());
-    sc_core::sc_spawn([this, wave, &signal] { file_->set(wave, signal.read() ? 1 : 0); },
+    sc_core::sc_spawn([this, wave, &signal] { file_->set(wave, std::uint64_t{signal.read()}); },
                       sc_core::sc_gen_unique_name("wave"), &options);
   }
   void finish(bool) override { file_.reset(); }

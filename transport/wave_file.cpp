@@ -24,25 +24,15 @@ class VcdFile final : public WaveFile {
   }
   ~VcdFile() override { sc_core::sc_close_vcd_trace_file(file_); }
   unsigned add(const std::string& name, unsigned bits) override {
-    waves_.push_back({});
-    if (bits == 1) {
-      sc_core::sc_trace(file_, waves_.back().bit, name);
-    } else {
-      sc_core::sc_trace(file_, waves_.back().number, name, static_cast<int>(bits));
-    }
+    waves_.emplace_back(static_cast<int>(bits));
+    sc_core::sc_trace(file_, waves_.back(), name);
+    widths_.push_back(bits);
     return static_cast<unsigned>(waves_.size() - 1);
   }
-  void set(unsigned wave, std::uint32_t value) override {
-    waves_[wave].bit = value != 0;
-    waves_[wave].number = value;
-  }
+  void set(unsigned wave, const std::string& digits) override { waves_[wave] = digits.c_str(); }
 
  private:
-  struct Wave {
-    bool bit = false;
-    unsigned number = 0;
-  };
-  std::deque<Wave> waves_;  // at addresses that stay
+  std::deque<sc_dt::sc_bv_base> waves_;  // at addresses that stay
   sc_core::sc_trace_file* file_;
 };
 
@@ -61,50 +51,50 @@ class FstFile final : public WaveFile {
   FstFile(const FstFile&) = delete;
   FstFile& operator=(const FstFile&) = delete;
   unsigned add(const std::string& name, unsigned bits) override {
-    unsigned scopes = 0;
-    std::size_t begin = 0;
-    for (std::size_t dot; (dot = name.find('.', begin)) != std::string::npos; begin = dot + 1, ++scopes)
-      fstWriterSetScope(context_, FST_ST_VCD_MODULE, name.substr(begin, dot - begin).c_str(), nullptr);
+    const std::size_t last = name.rfind('.') + 1;  // 0: no scope
+    if (name.compare(0, last, scope_) != 0) enter(name.substr(0, last));
     const fstHandle handle =
-        fstWriterCreateVar(context_, FST_VT_VCD_WIRE, FST_VD_IMPLICIT, bits, name.substr(begin).c_str(), 0);
-    for (; scopes > 0; --scopes)
-      fstWriterSetUpscope(context_);
-    waves_.push_back({handle, bits, 0});
+        fstWriterCreateVar(context_, FST_VT_VCD_WIRE, FST_VD_IMPLICIT, bits, name.substr(last).c_str(), 0);
+    waves_.push_back({handle, std::string(bits, '0')});
+    widths_.push_back(bits);
     return static_cast<unsigned>(waves_.size() - 1);
   }
-  void set(unsigned wave, std::uint32_t value) override {
-    if (waves_[wave].value == value) return;
-    waves_[wave].value = value;
+  void set(unsigned wave, const std::string& digits) override {
+    if (waves_[wave].digits == digits) return;
     advance();
-    emit(waves_[wave]);
+    waves_[wave].digits = digits;
+    fstWriterEmitValueChange(context_, waves_[wave].handle, digits.c_str());
   }
 
  private:
   struct Wave {
     fstHandle handle;
-    unsigned bits;
-    std::uint32_t value;
+    std::string digits;
   };
+  /// From the present scope to another: names with a dot behind each, or none at all.
+  void enter(const std::string& scope) {
+    for (const char c : scope_)
+      if (c == '.') fstWriterSetUpscope(context_);
+    std::size_t begin = 0;
+    for (std::size_t dot; (dot = scope.find('.', begin)) != std::string::npos; begin = dot + 1)
+      fstWriterSetScope(context_, FST_ST_VCD_MODULE, scope.substr(begin, dot - begin).c_str(), nullptr);
+    scope_ = scope;
+  }
   /// Values begin at time 0.
   void advance() {
     if (!begun_) {
       begun_ = true;
       fstWriterEmitTimeChange(context_, 0);
       for (const Wave& wave : waves_)
-        emit({wave.handle, wave.bits, 0});
+        fstWriterEmitValueChange(context_, wave.handle, wave.digits.c_str());
     }
     const auto now = static_cast<std::uint64_t>(sc_core::sc_time_stamp() / sc_core::sc_time(1, sc_core::SC_PS));
     if (now > time_) fstWriterEmitTimeChange(context_, time_ = now);
   }
-  void emit(const Wave& wave) {
-    std::string text(wave.bits, '0');
-    for (unsigned i = 0; i < wave.bits; ++i)
-      text[wave.bits - 1 - i] = static_cast<char>('0' + (wave.value >> i & 1U));
-    fstWriterEmitValueChange(context_, wave.handle, text.c_str());
-  }
 
   void* context_;
   std::vector<Wave> waves_;
+  std::string scope_;  ///< of the wave added last
   bool begun_ = false;
   std::uint64_t time_ = 0;
 };
@@ -112,8 +102,17 @@ class FstFile final : public WaveFile {
 
 }  // namespace
 
+void WaveFile::set(unsigned wave, std::uint64_t value) {
+  std::string digits(widths_[wave], '0');
+  for (std::size_t i = 0; i < digits.size() && i < 64; ++i)
+    digits[digits.size() - 1 - i] = static_cast<char>('0' + (value >> i & 1U));
+  set(wave, digits);
+}
+
 std::unique_ptr<WaveFile> WaveFile::create(const std::string& file) {
-  if (file.size() < 4 || file.substr(file.size() - 4) != ".fst") return std::make_unique<VcdFile>(file);
+  const std::string ending = file.size() > 4 ? file.substr(file.size() - 4) : "";
+  if (ending == ".vcd") return std::make_unique<VcdFile>(file);
+  if (ending != ".fst") throw InputError(file + ": waveforms must end in .vcd or .fst");
 #ifdef NIBBLE_FST
   return std::make_unique<FstFile>(file);
 #else

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <systemc>
@@ -24,6 +25,7 @@
 
 #include "core/random.h"
 #include "testbenches/support/trace_option.h"
+#include "transport/wave_file.h"
 
 /// Binds the port of a Verilated module to the signal of the same name.
 #define NIBBLE_BIND(module, port) (module).port(port)
@@ -40,7 +42,8 @@ using PinType = std::conditional_t<
 class Traced {
  public:
   virtual ~Traced() = default;
-  virtual void trace_to(sc_core::sc_trace_file* file) const = 0;
+  /// Before the simulation starts. `file` lives as long as the simulation runs.
+  virtual void trace_to(WaveFile& file, const std::string& scope) = 0;
 };
 
 /// A signal of as many bits as the pin has, also in the waveforms.
@@ -48,13 +51,23 @@ template <unsigned bits>
 class Pin : public sc_core::sc_signal<PinType<bits>>, public Traced {
  public:
   using sc_core::sc_signal<PinType<bits>>::sc_signal;
-  void trace_to(sc_core::sc_trace_file* file) const override {
-    if constexpr (std::is_arithmetic_v<PinType<bits>> && bits > 1) {
-      sc_core::sc_trace(file, this->read(), this->basename(), static_cast<int>(bits));
+  void trace_to(WaveFile& file, const std::string& scope) override {
+    file_ = &file;
+    wave_ = file.add(scope + '.' + this->basename(), bits);
+  }
+
+ private:
+  void update() override {
+    sc_core::sc_signal<PinType<bits>>::update();
+    if (file_ == nullptr) return;
+    if constexpr (std::is_arithmetic_v<PinType<bits>>) {
+      file_->set(wave_, std::uint64_t{this->read()});
     } else {
-      sc_core::sc_trace(file, this->read(), this->basename());
+      file_->set(wave_, this->read().to_string());
     }
   }
+  WaveFile* file_ = nullptr;
+  unsigned wave_ = 0;
 };
 
 /// Bits [low, low + count) of a pin, count at most 32.
@@ -156,8 +169,6 @@ class RtlBench : public sc_core::sc_module {
 
   /// Fails the test case at a mismatch, when fewer than `least` comparisons were made, and prints the speed.
   void finish(std::uint64_t least) {
-    if (waveforms_ != nullptr) sc_core::sc_close_vcd_trace_file(waveforms_);
-    waveforms_ = nullptr;
     INFO(mismatch_);
     CHECK(mismatch_.empty());
     if (mismatch_.empty()) CHECK(comparisons_ >= least);
@@ -215,21 +226,17 @@ class RtlBench : public sc_core::sc_module {
     next_trigger(0.5, sc_core::SC_NS);
   }
 
-  /// With --trace FILE.vcd: every pin, every change.
+  /// With --trace FILE: every pin, every change.
   void open_trace() {
-    std::string file = test::trace_file();
-    if (file.empty() || waveforms_ != nullptr) return;
-    const std::string ending = ".vcd";  // which the kernel appends
-    if (file.size() > ending.size() && file.compare(file.size() - ending.size(), ending.size(), ending) == 0)
-      file.resize(file.size() - ending.size());
-    waveforms_ = sc_core::sc_create_vcd_trace_file(file.c_str());
-    waveforms_->set_time_unit(1, sc_core::SC_PS);
+    if (test::trace_file().empty() || waveforms_ != nullptr) return;
+    waveforms_ = WaveFile::create(test::trace_file());
+    // A derived bench's pins are not the module's children.
     for (const auto& objects : {get_child_objects(), sc_core::sc_get_top_level_objects()})
-      for (const sc_core::sc_object* object : objects)
-        if (const auto* pin = dynamic_cast<const Traced*>(object)) pin->trace_to(waveforms_);
+      for (sc_core::sc_object* object : objects)
+        if (auto* pin = dynamic_cast<Traced*>(object)) pin->trace_to(*waveforms_, name());
   }
 
-  sc_core::sc_trace_file* waveforms_ = nullptr;
+  std::unique_ptr<WaveFile> waveforms_;
   bool high_ = true;
   std::uint64_t cycle_ = 0, last_ = 0, comparisons_ = 0;
   double seconds_ = 0;

@@ -55,7 +55,7 @@ int sc_main(int argc, char** argv) {
   sc_core::sc_report_handler::set_handler(fail_on_report);
   Catch::Session session;
   session.cli(session.cli() | Catch::clara::Opt(nibble::test::trace_file(),
-                                                "file.vcd")["--trace"]("write the pins of an RTL bench as VCD"));
+                                                "file")["--trace"]("write the pins of an RTL bench: .vcd or .fst"));
   const int refused = session.applyCommandLine(argc, argv);
   return refused != 0 ? refused : session.run();
 }

@@ -5,9 +5,9 @@ KINDS = ("wire", "reg", "integer", "real", "parameter", "event")
 
 def parse(text):
     """({"scope.name": width}, {time: {"scope.name": value}}) of a VCD text; a value is its binary digits, or a float.
-    ValueError where it is none."""
+    Values before the first time are those of time 0. ValueError where it is none."""
     words = iter(text.split())
-    widths, names, changes, time, last, scopes = {}, {}, {}, None, -1, []
+    widths, names, changes, last, scopes = {}, {}, {}, -1, []
     for word in words:
         if word.startswith("$"):
             body = _body(word, words)
@@ -26,13 +26,13 @@ def parse(text):
             time = int(word[1:])
             if time <= last:
                 raise ValueError(f"time {time} after {last}")
-            last, changes[time] = time, {}
+            last = time
+            changes.setdefault(time, {})
         else:
             code, value = _value(word, words)
             if code not in names or isinstance(value, str) and len(value) > widths[names[code]]:
                 raise ValueError(f"value {value} of {code}")
-            if time is not None:
-                changes[time][names[code]] = value
+            changes.setdefault(max(last, 0), {})[names[code]] = value
     return widths, changes
 
 
