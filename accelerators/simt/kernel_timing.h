@@ -53,6 +53,11 @@ class KernelTiming {
   struct Several {
     double slice = 0, turnover = 0;
   };
+  /// One thread block of few_ and one of many_ slices.
+  struct Alone {
+    SmCounters few, many;
+  };
+  const Alone& alone() const;
   const Several& several(unsigned running) const;
   Several measure(unsigned running) const;
   Single measure_single() const;
@@ -63,6 +68,7 @@ class KernelTiming {
   unsigned resident_ = 0;
   double busy_ = 0;
   mutable std::vector<std::optional<Several>> several_;
+  mutable std::optional<Alone> alone_;
   mutable std::optional<Single> single_;
 };
 

@@ -101,7 +101,7 @@ struct KernelEstimate {
   double latency = 0;     ///< slices that are asked for one after the other
   double memory = 0;      ///< bytes beyond the L2 cache
   double port = 0;        ///< bytes into a multiprocessor
-  double at_least = 0;    ///< the largest of them
+  double at_least = 0;    ///< lower bound of cycles
   double compute = 0;     ///< busy as KernelTiming measures it, prologues and epilogues included; 0: not measured
   double cycles = 0;      ///< expected; 0: not measured
 };

@@ -89,9 +89,11 @@ void SmPipeline::launch(std::uint64_t thread_block, const WarpProgram& program, 
     warp.section = &program.prologue;
     warp.entries.resize(program.entries);
     warp.look_again = now_;
+    warp.block = w % config_.blocks;
     if (program.prologue.empty()) enter_next_section(warp);
+    blocks_[warp.block].look_again = now_;
+    blocks_[warp.block].warps.push_back(index);
     warps_[index] = std::move(warp);
-    blocks_[w % config_.blocks].warps.push_back(index);
   }
   warps_left_ += warps;
 }
@@ -117,7 +119,7 @@ void SmPipeline::look(const Block& block, Warp& warp) const {
   }
   if (uses_memory_path(instruction.operation) && path_.size() >= config_.memory_queue)
     wait(path_[path_.size() - config_.memory_queue], SmCause::memory_path);
-  wait(*std::min_element(block.collectors.begin(), block.collectors.end()), SmCause::collector);
+  wait(block.collector_free, SmCause::collector);
   // Reading operands overlaps with what the unit still does.
   const std::uint64_t reading = operands_read(block, instruction) - now_;
   if (instruction.operation == WarpOperation::hmma && block.tensor_free > reading)
@@ -131,8 +133,7 @@ std::uint64_t SmPipeline::operands_read(const Block& block, const WarpInstructio
   std::uint64_t ready = now_;
   for (std::size_t bank = 0; bank < 2; ++bank) {
     if (instruction.register_reads[bank] == 0) continue;
-    const std::uint64_t cycles = ceil_div(instruction.register_reads[bank], config_.registers_per_bank_cycle);
-    ready = std::max(ready, std::max(block.bank_free[bank], now_) + cycles);
+    ready = std::max(ready, std::max(block.bank_free[bank], now_) + bank_cycles(instruction.register_reads[bank]));
   }
   return ready;
 }
@@ -141,9 +142,8 @@ std::uint64_t SmPipeline::operands_read(const Block& block, const WarpInstructio
 std::uint64_t SmPipeline::read_operands(Block& block, const WarpInstruction& instruction) {
   const std::uint64_t ready = operands_read(block, instruction);
   for (std::size_t bank = 0; bank < 2; ++bank) {
-    const std::uint64_t reads = instruction.register_reads[bank];
-    block.bank_free[bank] = std::max(block.bank_free[bank], now_) + ceil_div(reads, config_.registers_per_bank_cycle);
-    counters_.register_reads += reads;
+    block.bank_free[bank] = std::max(block.bank_free[bank], now_) + bank_cycles(instruction.register_reads[bank]);
+    counters_.register_reads += instruction.register_reads[bank];
   }
   counters_.register_writes += instruction.register_writes;
   return ready;
@@ -206,6 +206,7 @@ void SmPipeline::issue(Block& block, std::size_t index) {
     entry.source = SmCause::accumulators;
   };
   *std::min_element(block.collectors.begin(), block.collectors.end()) = operands;
+  block.collector_free = *std::min_element(block.collectors.begin(), block.collectors.end());
   if (instruction.operation == WarpOperation::hmma) {
     if (counters_.first_multiplication == 0) counters_.first_multiplication = std::max<std::uint64_t>(operands, 1);
     if (operands > block.tensor_free) {
@@ -252,7 +253,7 @@ void SmPipeline::arrive_at_barrier(Warp& warp) {
   for (Warp& other : warps_) {
     if (!other.at_barrier || other.thread_block != warp.thread_block) continue;
     other.at_barrier = false;
-    other.look_again = now_ + 1;
+    wake(other, now_ + 1);
   }
 }
 
@@ -297,7 +298,7 @@ std::size_t SmPipeline::place_for_thread_block() {
 bool SmPipeline::issue_one(Block& block) {
   const auto try_warp = [&](std::size_t index) {
     Warp& warp = warps_[index];
-    if (warp.done || warp.look_again > now_) return false;
+    if (warp.look_again > now_) return false;
     look(block, warp);
     if (warp.look_again > now_) return false;
     block.last = index;
@@ -305,17 +306,31 @@ bool SmPipeline::issue_one(Block& block) {
     return true;
   };
   const bool known = std::find(block.warps.begin(), block.warps.end(), block.last) != block.warps.end();
-  if (known && try_warp(block.last)) return true;
-  return std::any_of(block.warps.begin(), block.warps.end(), try_warp);
+  return (known && try_warp(block.last)) || std::any_of(block.warps.begin(), block.warps.end(), try_warp);
+}
+
+/// The warp is to be asked again in this cycle.
+void SmPipeline::wake(Warp& warp, std::uint64_t cycle) {
+  warp.look_again = cycle;
+  Block& block = blocks_[warp.block];
+  block.look_again = std::min(block.look_again, cycle);
+}
+
+/// When the first of its warps is to be asked again; the next cycle where that is soon enough.
+std::uint64_t SmPipeline::earliest_look(const Block& block) const {
+  std::uint64_t earliest = never;
+  for (const std::size_t index : block.warps) {
+    earliest = std::min(earliest, warps_[index].look_again);
+    if (earliest <= now_ + 1) break;
+  }
+  return earliest;
 }
 
 /// The first cycle after this one in which a warp may issue.
 std::uint64_t SmPipeline::next_event() const {
   std::uint64_t next = never;
-  for (const Block& block : blocks_) {
-    for (const std::size_t index : block.warps)
-      next = std::min(next, warps_[index].look_again);
-  }
+  for (const Block& block : blocks_)
+    next = std::min(next, block.look_again);
   return next;
 }
 
@@ -332,16 +347,22 @@ void SmPipeline::account(std::uint64_t cycles, const std::vector<bool>& issued) 
       ++counters_.block_cycles[static_cast<std::size_t>(SmCause::issue)];
       --left;
     }
-    SmCause cause = SmCause::idle;
-    for (const std::size_t index : block.warps) {
-      const Warp& warp = warps_[index];
-      if (warp.done) continue;
-      if (cause == SmCause::idle || cause == SmCause::barrier) cause = warp.cause;
-    }
-    counters_.block_cycles[static_cast<std::size_t>(cause)] += left;
+    if (left > 0) counters_.block_cycles[static_cast<std::size_t>(cause_of(block))] += left;
   }
   counters_.cycles += cycles;
   now_ += cycles;
+}
+
+/// What the oldest warp waits for that is not at a barrier.
+SmCause SmPipeline::cause_of(const Block& block) const {
+  SmCause cause = SmCause::idle;
+  for (const std::size_t index : block.warps) {
+    const Warp& warp = warps_[index];
+    if (warp.done) continue;
+    cause = warp.cause;
+    if (cause != SmCause::barrier) break;
+  }
+  return cause;
 }
 
 std::vector<std::uint64_t> SmPipeline::drain() {
@@ -382,7 +403,9 @@ void SmPipeline::issue_cycle(std::vector<bool>& issued) {
     path_.pop_front();
   for (unsigned i = 0; i < config_.blocks; ++i) {
     const unsigned b = (first_block_ + i) % config_.blocks;
-    issued[b] = issue_one(blocks_[b]);
+    Block& block = blocks_[b];
+    issued[b] = block.look_again <= now_ && issue_one(block);
+    if (block.look_again <= now_) block.look_again = earliest_look(block);
   }
   first_block_ = (first_block_ + 1) % config_.blocks;
 }
@@ -394,7 +417,7 @@ void SmPipeline::complete(std::uint64_t ticket, std::uint64_t cycle) {
   Warp& warp = warps_[answered.warp];
   Entry& entry = warp.entries[static_cast<std::size_t>(answered.entry)];
   entry.ready = std::max(entry.ready, cycle);
-  if (--entry.pending == 0 && !warp.at_barrier && !warp.done) warp.look_again = std::min(warp.look_again, now_);
+  if (--entry.pending == 0 && !warp.at_barrier && !warp.done) wake(warp, std::min(warp.look_again, now_));
 }
 
 }  // namespace nibble

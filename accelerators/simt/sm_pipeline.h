@@ -136,6 +136,7 @@ class SmPipeline {
     std::size_t next = 0;                                   ///< instruction of the section
     std::uint64_t iteration = 0;
     bool at_barrier = false, done = false;
+    unsigned block = 0;
     std::uint64_t look_again = 0;  ///< it cannot issue before this cycle
     SmCause cause = SmCause::issue;
     std::vector<Entry> entries;
@@ -148,6 +149,8 @@ class SmPipeline {
     std::uint64_t tensor_gap = 0, tensor_resumed = 0;
     std::array<std::uint64_t, 2> bank_free{};
     std::vector<std::uint64_t> collectors;  ///< cycle from which each is free
+    std::uint64_t collector_free = 0;       ///< the earliest of them
+    std::uint64_t look_again = 0;           ///< none of its warps can issue before this cycle
   };
   struct Ticket {
     std::size_t warp = 0;
@@ -156,7 +159,13 @@ class SmPipeline {
 
   void look(const Block& block, Warp& warp) const;
   bool issue_one(Block& block);
+  void wake(Warp& warp, std::uint64_t cycle);
+  std::uint64_t earliest_look(const Block& block) const;
   void issue(Block& block, std::size_t index);
+  /// Cycles in which a bank reads so many lane registers.
+  std::uint64_t bank_cycles(std::uint32_t registers) const {
+    return (registers + config_.registers_per_bank_cycle - 1) / config_.registers_per_bank_cycle;
+  }
   std::uint64_t operands_read(const Block& block, const WarpInstruction& instruction) const;
   std::uint64_t read_operands(Block& block, const WarpInstruction& instruction);
   void use_memory_path(std::size_t index, const WarpInstruction& instruction, std::uint64_t operands);
@@ -165,6 +174,7 @@ class SmPipeline {
   void retire(Warp& warp);
   std::size_t place_for_warp();
   std::size_t place_for_thread_block();
+  SmCause cause_of(const Block& block) const;
   void account(std::uint64_t cycles, const std::vector<bool>& issued);
   std::uint64_t next_event() const;
   void issue_cycle(std::vector<bool>& issued);
