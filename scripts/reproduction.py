@@ -45,7 +45,7 @@ def kept(experiment):
                            "factor": digits(step["factor"])} for step in figure["steps"]]}
                for figure in experiment["figures"]]
     machines = [{"workload": row["workload"], "machine": row["machine"], "time_s": digits(row["time_s"]),
-                 "energy_pj": digits(sum(row["energy_pj"].values())), "area_um2": digits(sum(row["area_um2"].values())),
+                 "energy_pj": digits(sum(row["energy_pj"].values())), "sram_pj": digits(row["energy_pj"].get("sram")), "area_um2": digits(sum(row["area_um2"].values())),
                  "dram_bytes": digits(row["dram_bytes"]), "lacks": len(row["unknown"]),
                  **({"pareto": row["pareto"]} if "pareto" in row else {})} for row in experiment["machines"]]
     errors = {name: {key: digits(error[key]) for key in ERRORS} for name, error in experiment["operand_errors"].items()}
@@ -230,8 +230,9 @@ def lengths(names):
         machines = list(dict.fromkeys(row["machine"] for row in result["machines"]))
         rows = {(row["workload"], row["machine"]): row for row in result["machines"]}
         workloads = list(dict.fromkeys(row["workload"] for row in result["machines"]))
-        for what, cell in (("time", lambda row: prefixed(row["time_s"], "s")), ("bytes of DRAM", lambda row: prefixed(row["dram_bytes"], "B"))):
-            models = list(dict.fromkeys(name.rsplit(" ", 1)[0] for name in workloads))
+        models = list(dict.fromkeys(name.rsplit(" ", 1)[0] for name in workloads))
+        for what, cell in (("time", lambda row: prefixed(row["time_s"], "s")), ("bytes of DRAM", lambda row: prefixed(row["dram_bytes"], "B")),
+                           ("energy of memories on the chip", lambda row: prefixed(row["sram_pj"] * 1e-12, "J"))):
             for model in models[:1] if what != "time" else models:
                 mine = [name for name in workloads if name.rsplit(" ", 1)[0] == model]
                 table([f"{what}, {model}", *(name.split()[-1] for name in mine)],

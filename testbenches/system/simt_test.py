@@ -32,12 +32,12 @@ class Fidelity(program.ProgramTest):
 
     def test_both_fidelities_of_every_machine_agree(self):
         for machine in self.MACHINES:
-            # The largest differences seen: 7.9 % (conservative) and 7.9 % (ANT, OliVe).
-            for shape in ((512, 1024, 512), (1, 2048, 2048)):
+            # The largest differences seen: 0.7 %, and with a single row, whose time is latency, 8.6 % (ANT, OliVe).
+            for shape, most in (((512, 1024, 512), 0.02), ((1, 2048, 2048), 0.09)):
                 with self.subTest(machine, shape=shape):
                     slices = self.totals(machine, *shape, "transaction")
                     warps = self.totals(machine, *shape, "cycle")
-                    self.assertAlmostEqual(slices["cycles"] / warps["cycles"], 1, delta=0.09)
+                    self.assertAlmostEqual(slices["cycles"] / warps["cycles"], 1, delta=most)
                     for same in ("macs", "pe_macs", "dram_read_bytes", "dram_write_bytes", "traffic_bytes"):
                         self.assertEqual(slices[same], warps[same], same)
                     # The L2 cache is read by whole slices or by the loads of warps, which meet a sector twice.
