@@ -1,5 +1,12 @@
 # One function per kind of target.
 
+# Tests take several times as long.
+if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
+  set(NIBBLE_SANITIZED 1)
+else()
+  set(NIBBLE_SANITIZED 0)
+endif()
+
 # Flags of every nibble object. -ffp-contract=off: a fused multiply-add would change results between machines.
 add_library(nibble_compile_options INTERFACE)
 target_compile_options(nibble_compile_options INTERFACE -Wall -Wextra -Wpedantic -ffp-contract=off)
@@ -32,7 +39,9 @@ endfunction()
 # Every link of a test has a protocol monitor (docs/base-protocol.md); one without fails its test.
 function(nibble_test name)
   cmake_parse_arguments(PARSE_ARGV 1 A "SYSTEMC" "TIMEOUT" "LINK;LABELS;SOURCES")
-  if(NOT A_TIMEOUT)
+  if(NOT A_TIMEOUT AND NIBBLE_SANITIZED)
+    set(A_TIMEOUT 600)
+  elseif(NOT A_TIMEOUT)
     set(A_TIMEOUT 120)
   endif()
   add_executable(${name} ${name}.cpp ${A_SOURCES})
