@@ -86,8 +86,16 @@ def key_of(row):
     return tuple(str(row[name]) for name in KEY)
 
 
+def systolic(nibble):
+    """Every machine with an array. A SIMT machine takes minutes for a long context."""
+    shown = lambda *words: json.loads(subprocess.run([nibble, *words, "--json"], check=True, capture_output=True, text=True,
+                                                     env={**os.environ, "NIBBLE_CONFIG_PATH": str(ROOT / "configs")}).stdout)
+    return [name for name in shown("list", "accelerators")["names"]
+            if any(entry["path"] == "array.rows" for entry in shown("show", "accelerator", name)["values"])]
+
+
 def measure(options):
-    machines = options.machine or sorted(file.stem for file in (ROOT / "configs/accelerators").glob("*.yaml"))
+    machines = options.machine or systolic(options.nibble)
     points = [(machine, model, batch, context) for context in options.context for batch in options.batch
               for model in options.model for machine in machines]
     points = list(dict.fromkeys(points))

@@ -230,13 +230,12 @@ def lengths(names):
         machines = list(dict.fromkeys(row["machine"] for row in result["machines"]))
         rows = {(row["workload"], row["machine"]): row for row in result["machines"]}
         workloads = list(dict.fromkeys(row["workload"] for row in result["machines"]))
-        models = list(dict.fromkeys(name.rsplit(" ", 1)[0] for name in workloads))
+        models = [name.rsplit(" ", 1)[0] for name in workloads]
         for what, cell in (("time", lambda row: prefixed(row["time_s"], "s")), ("bytes of DRAM", lambda row: prefixed(row["dram_bytes"], "B")),
                            ("energy of memories on the chip", lambda row: prefixed(row["sram_pj"] * 1e-12, "J"))):
-            for model in models[:1] if what != "time" else models:
-                mine = [name for name in workloads if name.rsplit(" ", 1)[0] == model]
-                table([f"{what}, {model}", *(name.split()[-1] for name in mine)],
-                      [[machine, *(cell(rows[name, machine]) for name in mine)] for machine in machines])
+            mine = [name for name in workloads if name.rsplit(" ", 1)[0] == models[0]]
+            table([f"{what}, {models[0]}", *(name.split()[-1] for name in mine)],
+                  [[machine, *(cell(rows[name, machine]) for name in mine)] for machine in machines])
 
 
 def differs(one, other, path=""):
