@@ -46,7 +46,9 @@ double latency_of(const SimtConfig& config, const MemoryRate& memory) {
 /// Where compute and data are alike they hide each other imperfectly.
 /// [D] The fourth power lies between the sum and the larger one. It orders kernels and enters no report; with the
 /// third to the eighth power the kernels of docs/studies/pacq.md lose between 1.8 and 2.5 % to the fastest.
-double overlapped(double compute, double data) { return std::pow(std::pow(compute, 4) + std::pow(data, 4), 0.25); }
+double overlapped(double compute, double data) {
+  return std::pow(std::pow(compute, 4) + std::pow(data, 4), 0.25);
+}
 
 /// A round waits for its latency, then for the bytes that all have asked for.
 double data_cycles(const KernelEstimate& estimate) {
