@@ -46,38 +46,41 @@ void DramChannel::column_count(Rank& rank, Cycle count) {
   hold_ = others || count == 1 ? std::max<Cycle>(0, hold_ - count) : 0;
 }
 
-/// Divides the time between the end of the last data and those of a column command at `time` by cause, in the order in
-/// which LostCause names them: each takes what it alone would have left of the rest. To be called before
-/// column_timing().
+/// Of a column command at `time`. To be called before column_timing().
 void DramChannel::account(unsigned index, Cycle time) {
+  const Cycle start = time + latency_[direction_];
+  if (start != data_end_) account_gap(index, time);
+  last_rank_ = banks_[index].rank;
+  data_end_ = start + burst_;
+}
+
+/// Divides the time between the end of the last data and those of a column command at `time` by cause, in the order in
+/// which LostCause names them: each takes what it alone would have left of the rest.
+[[gnu::noinline]] void DramChannel::account_gap(unsigned index, Cycle time) {
   const Bank& bank = banks_[index];
   const unsigned d = direction_;
-  const Cycle latency = latency_[d], start = time + latency;
-  if (start != data_end_) {
-    // Data cannot begin before a request waited, and then not before the latency of its command.
-    const Cycle worked = std::max(data_end_, work_from_);
-    lose(LostCause::idle, worked - data_end_);
-    Cycle cursor = std::max(data_end_, work_from_ + latency);
-    lose(LostCause::latency, cursor - worked);
-    cursor -= latency;
-    const auto until = [&](LostCause cause, Cycle limit) {
-      const Cycle reached = std::min(limit, time);
-      if (reached <= cursor) return;
-      lose(cause, reached - cursor);
-      cursor = reached;
-    };
-    until(LostCause::refresh, notes_[index].refreshed_at);
-    const Cycle bus = floor_of(column, bank);
-    until(d != last_direction_      ? LostCause::turnaround
-          : bank.rank != last_rank_ ? LostCause::rank_switch
-                                    : LostCause::column_spacing,
-          bus);
-    until(LostCause::row, std::max(cursor, bank.cas_ok[d] - notes_[index].rate_wait));
-    until(LostCause::activate_rate, bank.cas_ok[d]);
-    until(LostCause::queue, time);
-  }
-  last_rank_ = bank.rank;
-  data_end_ = start + burst_;
+  const Cycle latency = latency_[d];
+  // Data cannot begin before a request waited, and then not before the latency of its command.
+  const Cycle worked = std::max(data_end_, work_from_);
+  lose(LostCause::idle, worked - data_end_);
+  Cycle cursor = std::max(data_end_, work_from_ + latency);
+  lose(LostCause::latency, cursor - worked);
+  cursor -= latency;
+  const auto until = [&](LostCause cause, Cycle limit) {
+    const Cycle reached = std::min(limit, time);
+    if (reached <= cursor) return;
+    lose(cause, reached - cursor);
+    cursor = reached;
+  };
+  until(LostCause::refresh, notes_[index].refreshed_at);
+  const Cycle bus = floor_of(column, bank);
+  until(d != last_direction_      ? LostCause::turnaround
+        : bank.rank != last_rank_ ? LostCause::rank_switch
+                                  : LostCause::column_spacing,
+        bus);
+  until(LostCause::row, std::max(cursor, bank.cas_ok[d] - notes_[index].rate_wait));
+  until(LostCause::activate_rate, bank.cas_ok[d]);
+  until(LostCause::queue, time);
 }
 
 /// `count` more column commands, `spacing` apart, which stand behind one another only because of tCCD.

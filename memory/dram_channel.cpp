@@ -36,6 +36,7 @@ DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
       burst_(device.geometry.burst_cycles()),
       map_(map),
       latency_{device.timing.cl, device.timing.cwl},
+      after_column_{after_column(read), after_column(write)},
       capacity_{std::int64_t{device.queues.reads} * queues_of(device),
                 std::int64_t{device.queues.writes} * queues_of(device)},
       write_high_(device.queues.write_high),
@@ -45,8 +46,10 @@ DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
       close_page_(device.queues.page_policy == PagePolicy::closed),
       per_bank_(device.queues.queue == QueueKind::per_bank),
       bank_refresh_(device.queues.refresh == RefreshKind::per_bank),
+      sprints_(!close_page_ && !per_bank_ && *std::max_element(capacity_.begin(), capacity_.end()) <= 32),
       bank_capacity_{device.queues.reads, device.queues.writes},
       refresh_sets_(device.geometry.banks_per_rank() / device.geometry.refresh_banks),
+      bank_count_(device.geometry.banks()),
       stripe_mask_((std::uint64_t{1} << map.stripe_bits()) - 1),
       block_mask_((std::uint64_t{1} << map.block_bits()) - 1),
       stripe_(std::int64_t{1} << map.stripe_bits()),
@@ -54,15 +57,12 @@ DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
       stripe_spacings_{spacing_of_stripe(map, device.geometry, timing_.ccd_s, timing_.ccd_l),
                        spacing_of_stripe(map, device.geometry, timing_.ccd_s, timing_.ccd_l_write)},
       leaps_(!per_bank_),
-      banks_(device.geometry.banks()),
-      notes_(device.geometry.banks()),
-      ranks_(device.geometry.ranks),
-      groups_(std::size_t{device.geometry.ranks} * device.geometry.bank_groups) {
+      ranks_(device.geometry.ranks) {
   const DramGeometry& g = device.geometry;
   classify_all();
   jobs_.emplace_back();
   pieces_.emplace_back();
-  for (unsigned bank = 0; bank < banks_.size(); ++bank) {
+  for (unsigned bank = 0; bank < bank_count_; ++bank) {
     banks_[bank].group = static_cast<std::uint8_t>(bank / g.banks_per_group);
     group_of_[bank] = banks_[bank].group;
     banks_[bank].rank = static_cast<std::uint8_t>(bank / (g.banks_per_group * g.bank_groups));
@@ -79,28 +79,33 @@ DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
   find_refresh();
 }
 
-[[gnu::flatten]] void DramChannel::push(std::uint64_t first, std::uint64_t count, bool is_write, std::uint32_t id,
-                                        Cycle at) {
+void DramChannel::push(std::uint64_t first, std::uint64_t count, bool is_write, std::uint32_t id, Cycle at) {
   advance(at);
   if (idle()) work_from_ = now_ + 1;
   const unsigned direction = is_write ? write : read;
   pushed_[direction] += static_cast<std::int64_t>(count);
   segments_[direction].push({pushed_[direction], count, id});
-  if (!feed_.empty() && feed_.back().direction == direction && feed_.back().next + feed_.back().left == first) {
+  if (feed_.empty()) {
+    feed_.push({first, count, direction});
+    feed_at_once(direction);
+  } else if (feed_.back().direction == direction && feed_.back().next + feed_.back().left == first) {
     feed_.back().left += count;
   } else {
     feed_.push({first, count, direction});
   }
-  const std::int64_t fed = fed_[direction];
-  feed(now_ + 1);
-  const unsigned before = direction_;
-  if (fed != fed_[direction]) {
-    quiet_until_ = 0;
-    choose_direction();  // here too, so that the outcome does not depend on when advance() is called
-  }
-  bound_known_ = bound_known_ && before == direction_;
   if (bound_known_ && bound_ > now_ + latency_[direction] + burst_)
     bound_ = std::min(bound_, bound_of_new(direction, static_cast<std::int64_t>(count)));
+}
+
+/// The queue was empty: otherwise its head waits for room, and so does what stands behind it.
+[[gnu::flatten, gnu::noinline]] void DramChannel::feed_at_once(unsigned direction) {
+  const std::int64_t fed = fed_[direction];
+  feed(now_ + 1);
+  if (fed == fed_[direction]) return;
+  const unsigned before = direction_;
+  quiet_until_ = 0;
+  choose_direction();  // here too, so that the outcome does not depend on when advance() is called
+  bound_known_ = bound_known_ && before == direction_;
 }
 
 /// The request just pushed cannot be complete before this cycle, whatever the banks' state.
@@ -249,6 +254,12 @@ void DramChannel::precharge(unsigned index, Cycle time) {
 }
 
 void DramChannel::activate(unsigned index, std::int64_t row, Cycle ready, Cycle time) {
+  open_row(index, row, ready, time);
+  Bank& bank = banks_[index];
+  bank.hit = {next_hit(bank, bank.head[read]), next_hit(bank, bank.head[write])};
+}
+
+void DramChannel::open_row(unsigned index, std::int64_t row, Cycle ready, Cycle time) {
   Bank& bank = banks_[index];
   Rank& rank = ranks_[bank.rank];
   bank.row = row;
@@ -257,7 +268,6 @@ void DramChannel::activate(unsigned index, std::int64_t row, Cycle ready, Cycle 
   bank.pre_ok = time + timing_.ras;
   bank.act_ok = time + timing_.rc;
   bank.overtakes = 0;
-  bank.hit = {next_hit(bank, bank.head[read]), next_hit(bank, bank.head[write])};
   rank.activates[rank.oldest_activate] = time;
   rank.oldest_activate = (rank.oldest_activate + 1) % 4;
   rank.act_ok = std::max(time + timing_.rrd_s, rank.activates[rank.oldest_activate] + timing_.faw);
@@ -293,7 +303,7 @@ void DramChannel::serve(unsigned index, Cycle time) {
   if (per_bank_) --notes_[index].waiting[d];
   log(d == read ? DramCommand::Kind::read : DramCommand::Kind::write, bank.rank, index,
       static_cast<std::uint64_t>(job.row), time);
-  complete_one(job, time + latency_[d] + burst_);
+  complete_one(job.segment, job.next, time + latency_[d] + burst_);
   const std::int64_t next = job.next += stripe_;
   const bool exhausted = next >= pieces_[static_cast<std::size_t>(job.piece)].end;
   if (exhausted) remove_job(d, job_index);
@@ -306,20 +316,31 @@ void DramChannel::serve(unsigned index, Cycle time) {
   }
 }
 
+DramChannel::AfterColumn DramChannel::after_column(unsigned d) const {
+  const DramTiming& t = timing_;
+  const Cycle data_end = latency_[d] + burst_;
+  AfterColumn after;
+  after.rank[d] = t.ccd_s;
+  after.group[d] = d == read ? t.ccd_l : t.ccd_l_write;
+  after.rank[1 - d] = d == read ? t.rtw : data_end + t.wtr_s;
+  after.group[1 - d] = d == read ? t.rtw : data_end + t.wtr_l;
+  after.precharge = d == read ? t.rtp : data_end + t.wr;
+  return after;
+}
+
 /// What a column command at `time` forbids to later commands.
 void DramChannel::column_timing(unsigned index, Cycle time) {
   best_[column].known = false;
   const Bank& bank = banks_[index];
   const unsigned d = direction_, other = 1 - d;
+  const AfterColumn& after = after_column_[d];
   Rank& rank = ranks_[bank.rank];
   Group& group = groups_[bank.group];
-  const Cycle data_end = time + latency_[d] + burst_;
   column_to_precharge(index, time);
-  rank.cas_ok[d] = time + timing_.ccd_s;
-  group.cas_ok[d] = time + (d == read ? timing_.ccd_l : timing_.ccd_l_write);
-  rank.cas_ok[other] = d == read ? time + timing_.rtw : data_end + timing_.wtr_s;
-  group.cas_ok[other] = d == read ? time + timing_.rtw : data_end + timing_.wtr_l;
+  rank.cas_ok = {time + after.rank[read], time + after.rank[write]};
+  group.cas_ok = {time + after.group[read], time + after.group[write]};
   if (ranks_.size() == 1) return;
+  const Cycle data_end = time + latency_[d] + burst_;
   for (Rank& r : ranks_) {
     if (&r == &rank) continue;
     r.cas_ok[d] = std::max(r.cas_ok[d], time + burst_ + timing_.rtrs);
@@ -329,7 +350,7 @@ void DramChannel::column_timing(unsigned index, Cycle time) {
 
 void DramChannel::column_to_precharge(unsigned index, Cycle time) {
   Cycle& pre_ok = banks_[index].pre_ok;
-  pre_ok = std::max(pre_ok, direction_ == read ? time + timing_.rtp : time + latency_[write] + burst_ + timing_.wr);
+  pre_ok = std::max(pre_ok, time + after_column_[direction_].precharge);
 }
 
 /// Closed page: a bank without waiting bursts for its row closes behind the last one (auto precharge).

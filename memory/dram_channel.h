@@ -78,8 +78,9 @@ struct DramCommand {
 /// the burst_cycles of a burst.
 ///
 /// How it is fast. Between two row commands a stream only repeats itself, so such a stretch of column commands is
-/// served in closed form; with leaps off the same state machine takes every burst singly, and the outcome is the same
-/// to the cycle.
+/// served in closed form: a leap. Where rows change too often for that, and the queue holds enough bursts of one
+/// direction, single commands are taken at a run from a window that is held as sets of bits: a sprint. With leaps off
+/// the same state machine takes every burst singly, and the outcome is the same to the cycle.
 class DramChannel {
  public:
   DramChannel(const DramDevice& device, const AddressMap& map);
@@ -111,7 +112,7 @@ class DramChannel {
   void reset_counters();
   /// The same of each rank.
   std::vector<RankCounters> rank_counters_now() const;
-  /// Off: every burst is scheduled singly (for tests).
+  /// Off: neither leaps nor sprints (for tests).
   void set_leaps(bool on) { leaps_ = on && !per_bank_; }
   /// Appends every command from now on, each bank's in order of time; every burst is then scheduled singly. Closing a
   /// bank with the last column command (closed page) is a precharge at the time at which it takes effect.
@@ -221,12 +222,15 @@ class DramChannel {
     }
   };
 
+  void feed_at_once(unsigned direction);
   void feed(Cycle enter);
   std::int64_t room_for(unsigned direction, std::uint64_t local) const;
   Piece& piece_for(unsigned direction, std::uint64_t local);
   void begin(Piece& piece, std::uint64_t local) const;
   std::uint64_t entering_segment(unsigned direction, std::int64_t age);
   void add_job(Index piece, unsigned direction, std::uint64_t local, std::int64_t age, Cycle enter);
+  bool link_job(Index piece, unsigned direction, std::uint64_t local, std::int64_t age, Cycle enter,
+                std::uint64_t segment);
   void remove_job(unsigned direction, Index job);
   Index next_hit(const Bank& bank, Index from) const;
 
@@ -266,6 +270,7 @@ class DramChannel {
   void precharge(unsigned bank, Cycle time);
   /// `ready`: when tRRD and tFAW apart it could have issued.
   void activate(unsigned bank, std::int64_t row, Cycle ready, Cycle time);
+  void open_row(unsigned bank, std::int64_t row, Cycle ready, Cycle time);
   void serve(unsigned bank, Cycle time);
   /// Row commands for one bank of a stripe; never: not needed.
   struct Opening {
@@ -281,6 +286,9 @@ class DramChannel {
     unsigned oldest;
     std::array<Cycle, 64> group_ok;
   };
+  class Sprint;
+  bool sprint();
+  static constexpr std::uint64_t least_sprint = 24, longest_sprint = 256;  ///< bursts that enter the window
   bool try_leap(Cycle until);
   bool leap(Cycle until);
   Cycle leap_length(Cycle supply, Cycle until) const;
@@ -308,10 +316,17 @@ class DramChannel {
   void apply(const Openings& openings);
   void leave_window(const Piece& piece, const Job& first, Cycle last);
   void enter_window(const Job& first, Cycle start, Cycle count, Cycle waiting, const Taken& taken);
+  /// What a column command forbids to later ones: how long in its rank and in its group, by their direction.
+  struct AfterColumn {
+    std::array<Cycle, 2> rank{}, group{};
+    Cycle precharge = 0;  ///< of its bank
+  };
+  AfterColumn after_column(unsigned direction) const;
   void column_timing(unsigned bank, Cycle time);
   void column_to_precharge(unsigned bank, Cycle time);
   void column_count(Rank& rank, Cycle count);
   void account(unsigned bank, Cycle time);
+  void account_gap(unsigned bank, Cycle time);
   void account_stretch(Cycle count, Cycle spacing);
   void lose(LostCause cause, Cycle cycles) {
     counters_.lost[static_cast<std::size_t>(cause)] += static_cast<std::uint64_t>(cycles);
@@ -319,7 +334,7 @@ class DramChannel {
   void log(DramCommand::Kind kind, unsigned rank, unsigned bank, std::uint64_t row, Cycle at) {
     if (log_ != nullptr) log_->push_back({at, kind, rank, bank, row});
   }
-  void complete_one(const Job& job, Cycle end);
+  void complete_one(std::uint64_t segment, std::int64_t age, Cycle end);
   void complete(std::int64_t first_age, Cycle count, Cycle first_end, Cycle spacing, std::uint64_t& segment);
   std::uint64_t segment_of(unsigned direction, std::int64_t age, std::uint64_t from) const;
   void close_if_unused(unsigned bank);
@@ -337,12 +352,15 @@ class DramChannel {
   const Cycle burst_;
   const AddressMap map_;
   const std::array<Cycle, 2> latency_;  ///< column command to first data
+  const std::array<AfterColumn, 2> after_column_;
   const std::array<std::int64_t, 2> capacity_;
   const std::int64_t write_high_, write_low_;
   const unsigned row_hit_cap_, streak_cap_;
   const bool close_page_, per_bank_, bank_refresh_;
+  const bool sprints_;                               ///< the device allows them
   const std::array<std::int64_t, 2> bank_capacity_;  ///< with QueueKind::per_bank
   const unsigned refresh_sets_;                      ///< per-bank refreshes that make one of the rank
+  const unsigned bank_count_;
   const std::uint64_t stripe_mask_, block_mask_;
   std::int64_t stripe_;
   std::array<std::uint16_t, 64> bank_in_stripe_{};  ///< exclusive-ored with that of the stripe's first burst
@@ -364,12 +382,13 @@ class DramChannel {
   Cycle work_from_ = 0;    ///< from when on there has always been a waiting burst
   Cycle quiet_until_ = 0;  ///< nothing is to be done before, unless something enters a window
   unsigned steps_to_leap_ = 0, failed_leaps_ = 0;
+  std::int64_t steps_to_sprint_ = 0;  ///< single steps to take before the next sprint
   Cycle bound_ = never;
   bool bound_known_ = true;
-  std::vector<Bank> banks_;
-  std::vector<BankNotes> notes_;
+  std::array<Bank, 64> banks_;
+  std::array<BankNotes, 64> notes_;
   std::vector<Rank> ranks_;
-  std::vector<Group> groups_;
+  std::array<Group, 64> groups_;           ///< of all ranks
   std::array<std::uint64_t, 2> active_{};  ///< banks with jobs, one bit each
   // For the current direction, per bank with jobs: the command that it needs, the time from which the bank itself
   // allows it, and the burst that wants it.

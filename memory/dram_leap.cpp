@@ -7,19 +7,28 @@
 
 namespace nibble {
 
-/// Where leaps keep failing, single steps come between the attempts.
+/// Where leaps keep failing, single steps come between the attempts, and where they yield little, sprints.
 bool DramChannel::try_leap(Cycle until) {
   if (steps_to_leap_ != 0) {
     --steps_to_leap_;
+  } else {
+    const std::int64_t before = served_[direction_];
+    if (leap(until)) {
+      failed_leaps_ = 0;
+      // As long as leaps cover more bursts than single steps do, they are waited for.
+      steps_to_sprint_ = std::min<std::int64_t>(steps_to_sprint_ + served_[direction_] - before, 256);
+      return true;
+    }
+    failed_leaps_ = std::min(failed_leaps_ + 1, 4U);
+    steps_to_leap_ = (1U << failed_leaps_) - 2;
+  }
+  if (steps_to_sprint_ != 0) {
+    --steps_to_sprint_;
     return false;
   }
-  if (leap(until)) {
-    failed_leaps_ = 0;
-    return true;
-  }
-  failed_leaps_ = std::min(failed_leaps_ + 1, 4U);
-  steps_to_leap_ = (1U << failed_leaps_) - 2;
-  return false;
+  if (!sprints_ || !sprint()) return false;
+  steps_to_leap_ = 0;
+  return true;
 }
 
 /// Starts with the best column command; false: nothing done, a single step is due.
@@ -236,7 +245,7 @@ bool DramChannel::open_stripe(std::uint64_t local, Cycle enter, Pace& pace, Open
 DramChannel::Pace DramChannel::pace_now() const {
   const Rank& rank = ranks_[0];
   Pace pace{rank.pre_ok, rank.act_ok, 0, rank.activates, rank.oldest_activate, {}};
-  for (std::size_t g = 0; g < groups_.size(); ++g)
+  for (std::size_t g = 0; g <= banks_[bank_count_ - 1].group; ++g)
     pace.group_ok[g] = groups_[g].act_ok;
   return pace;
 }

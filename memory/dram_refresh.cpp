@@ -21,7 +21,8 @@ namespace nibble {
 void DramChannel::refresh_all(unsigned rank_index) {
   Rank& rank = ranks_[rank_index];
   Cycle precharged = rank.refresh_at, closed = rank.refresh_at;
-  for (const Bank& bank : banks_) {
+  for (unsigned index = 0; index < bank_count_; ++index) {
+    const Bank& bank = banks_[index];
     if (bank.rank != rank_index) continue;
     if (bank.row >= 0) {
       closed = std::max(closed, bank.pre_ok);
@@ -38,7 +39,7 @@ void DramChannel::refresh_all(unsigned rank_index) {
     ++rank.counters.precharges;
     log(DramCommand::Kind::precharge_all, rank_index, 0, 0, closed);
   }
-  for (std::size_t index = 0; index < banks_.size(); ++index) {
+  for (unsigned index = 0; index < bank_count_; ++index) {
     Bank& bank = banks_[index];
     if (bank.rank != rank_index) continue;
     bank.row = -1;
@@ -64,7 +65,7 @@ void DramChannel::close_for_refresh(unsigned rank_index) {
   Rank& rank = ranks_[rank_index];
   const Cycle due = rank.refresh_at;
   rank.refresh_ready = due;
-  const auto banks = static_cast<unsigned>(banks_.size() / ranks_.size());
+  const auto banks = bank_count_ / static_cast<unsigned>(ranks_.size());
   for (auto set = static_cast<unsigned>(rank.round % refresh_sets_); set < banks; set += refresh_sets_) {
     const unsigned index = rank_index * banks + set;
     Bank& bank = banks_[index];
@@ -98,7 +99,7 @@ void DramChannel::refresh_banks(unsigned rank_index) {
     rank.refresh_at = time;
     return;
   }
-  const auto banks = static_cast<unsigned>(banks_.size() / ranks_.size());
+  const auto banks = bank_count_ / static_cast<unsigned>(ranks_.size());
   const auto first = static_cast<unsigned>(rank.round % refresh_sets_);
   for (unsigned set = first; set < banks; set += refresh_sets_) {
     const unsigned index = rank_index * banks + set;

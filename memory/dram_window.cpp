@@ -72,7 +72,14 @@ void DramChannel::begin(Piece& piece, std::uint64_t local) const {
   piece.row = static_cast<std::int64_t>(place.row);
 }
 
-void DramChannel::add_job(Index piece_index, unsigned direction, std::uint64_t local, std::int64_t age, Cycle enter) {
+void DramChannel::add_job(Index piece, unsigned direction, std::uint64_t local, std::int64_t age, Cycle enter) {
+  const bool matters = link_job(piece, direction, local, age, enter, entering_segment(direction, age));
+  if (matters && (direction == direction_ || direction_ == write)) classify(bank_of(pieces_[piece], local));
+}
+
+/// Whether the job is the first of its bank, or of its open row.
+bool DramChannel::link_job(Index piece_index, unsigned direction, std::uint64_t local, std::int64_t age, Cycle enter,
+                           std::uint64_t segment) {
   if (free_job_ == none) {
     free_job_ = static_cast<Index>(jobs_.size());
     jobs_.emplace_back();
@@ -89,7 +96,7 @@ void DramChannel::add_job(Index piece_index, unsigned direction, std::uint64_t l
   job.next = age;
   job.row = piece.row;
   job.enter = enter;
-  job.segment = entering_segment(direction, age);
+  job.segment = segment;
   job.piece = piece_index;
   job.bank = static_cast<std::uint16_t>(bank_index);
   job.residue = static_cast<std::uint16_t>(residue);
@@ -108,7 +115,7 @@ void DramChannel::add_job(Index piece_index, unsigned direction, std::uint64_t l
     bank.hit[direction] = index;
     matters = true;
   }
-  if (matters && (direction == direction_ || direction_ == write)) classify(bank_index);
+  return matters;
 }
 
 /// Number of the segment of a burst that enters the window after all others.
@@ -147,12 +154,12 @@ DramChannel::Index DramChannel::next_hit(const Bank& bank, Index from) const {
   return from;
 }
 
-/// The next burst of a job, whose data end at `end`.
-void DramChannel::complete_one(const Job& job, Cycle end) {
+/// The burst of that age, whose data end at `end`. It belongs to the segment of that number or to a later one.
+void DramChannel::complete_one(std::uint64_t number, std::int64_t age, Cycle end) {
   Ring<Segment>& segments = segments_[direction_];
   const std::uint64_t popped = popped_[direction_];
-  auto i = static_cast<std::size_t>(std::max(job.segment, popped) - popped);
-  while (segments[i].end <= job.next)
+  auto i = static_cast<std::size_t>(std::max(number, popped) - popped);
+  while (segments[i].end <= age)
     ++i;
   Segment& segment = segments[i];
   if (--segment.remaining != 0) return;
