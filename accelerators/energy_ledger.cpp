@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "core/json.h"
 #include "core/units.h"
@@ -13,6 +14,16 @@ namespace {
 EnergyPrice price_of(const CostBook& book, const std::string& key, const std::string& unit) {
   const CostEntry entry = book.find(key, unit);
   return {entry.value, entry.source};
+}
+
+/// Of `count` units: pJ, mW or um2.
+EnergyPrice several(double count, EnergyPrice one) {
+  if (count == 1.0) return one;
+  if (one.pj) *one.pj *= count;
+  char text[32];
+  std::snprintf(text, sizeof text, "%g x ", count);
+  one.source = text + one.source;
+  return one;
 }
 
 constexpr double um2_per_mm2 = 1e6;
@@ -107,16 +118,20 @@ std::uint64_t EnergyLedger::sram_written_bytes(const CommandCounters& counters) 
 }
 
 void EnergyLedger::price_unit(const CostBook& book, const Unit& unit, PriceList& out) const {
+  const bool stands_in = !unit.stand_in.key.empty() && !book.contains(unit.key + ".area");
+  const std::string& owner = stands_in ? unit.stand_in.key : unit.key;
+  const double count = stands_in ? unit.stand_in.count : 1.0;
   const std::size_t first = out.energy.size();
   for (const Work& work : unit.work)
-    out.energy.push_back(price_of(book, work.key, work.price_unit));
+    out.energy.push_back(
+        price_of(book, stands_in ? owner + work.key.substr(unit.key.size()) : work.key, work.price_unit));
   switch (unit.idle) {
     case IdlePolicy::clocked:
-      out.energy.push_back(price_of(book, unit.key + ".idle", "pJ/cycle"));
+      out.energy.push_back(several(count, price_of(book, owner + ".idle", "pJ/cycle")));
       break;
     case IdlePolicy::gated:
-      out.energy.push_back(book.contains(unit.key + ".gated")
-                               ? price_of(book, unit.key + ".gated", "pJ/cycle")
+      out.energy.push_back(book.contains(owner + ".gated")
+                               ? several(count, price_of(book, owner + ".gated", "pJ/cycle"))
                                : EnergyPrice{0.0, "a stopped clock switches nothing; its gates are not counted"});
       break;
     case IdlePolicy::as_active: {
@@ -127,11 +142,11 @@ void EnergyLedger::price_unit(const CostBook& book, const Unit& unit, PriceList&
       break;
     }
   }
-  EnergyPrice leakage = price_of(book, unit.key + ".leakage", "mW");
+  EnergyPrice leakage = several(count, price_of(book, owner + ".leakage", "mW"));
   if (leakage.pj) *leakage.pj = pj_per_cycle(*leakage.pj);
   out.energy.push_back(std::move(leakage));
-  const CostEntry area = book.find(unit.key + ".area", "um2");
-  out.area.push_back({unit.component, unit.group, unit.instances, area.value, area.source});
+  const EnergyPrice area = several(count, price_of(book, owner + ".area", "um2"));
+  out.area.push_back({unit.component, unit.group, unit.instances, area.pj, area.source});
 }
 
 void EnergyLedger::price_buffer(const CostBook& book, const Buffer& buffer, PriceList& out) const {

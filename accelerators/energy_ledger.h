@@ -49,6 +49,11 @@ class EnergyLedger {
     double work_per_slot = 1;
     std::function<std::vector<std::uint64_t>(const CommandCounters&)> done;  ///< one count per work
     std::function<std::uint64_t(const CommandCounters&)> busy_slots;
+    /// What a book without <key>.area prices instead: so many of another unit, with the same words behind its key.
+    struct {
+      std::string key;  ///< empty: none
+      double count = 1;
+    } stand_in;
     std::uint64_t owed_slots = 0;  ///< busy ones of hidden work that no command's cycles have had so far
   };
   /// Equal memories, priced by the book's SRAM table.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <map>
 #include <vector>
 
 #include "pe/column_panels.h"
@@ -86,6 +87,27 @@ void tile(const QuantizedTensor& activations, const QuantizedTensor& weights, co
   }
 }
 
+/// Of conventional words.
+PeTiming k_packed(PeTiming timing) {
+  timing.name = "fp_int_k";
+  timing.modes = {timing.mode("int4-k"), timing.mode("int2-k")};
+  return timing;
+}
+
+using TimingsByTrees = std::map<unsigned, PeTiming>;
+
+TimingsByTrees timings_by_trees(bool packed_along_k) {
+  TimingsByTrees timings;
+  for (const unsigned trees : {1U, 2U, 4U, 8U})
+    timings[trees] = packed_along_k ? k_packed(fp_int_pe_timing(trees)) : fp_int_pe_timing(trees);
+  return timings;
+}
+
+const PeTiming* find(const TimingsByTrees& timings, unsigned trees) {
+  const auto found = timings.find(trees);
+  return found == timings.end() ? nullptr : &found->second;
+}
+
 }  // namespace
 
 const PeUnit& fp_int_unit() {
@@ -99,7 +121,13 @@ const PeUnit& fp_int_unit() {
                               [](const Format&, const Format& w) -> std::size_t { return w.bits == 4 ? 0 : 2; },
                               "fp16",
                               "int4-g32x4",
-                              {"product"}};
+                              {"product"},
+                              nullptr,
+                              nullptr,
+                              [](unsigned adder_trees) {
+                                static const TimingsByTrees timings = timings_by_trees(false);
+                                return find(timings, adder_trees);
+                              }};
   return unit;
 }
 
@@ -109,13 +137,12 @@ const PeUnit& fp_int_k_unit() {
     twin.name = "fp_int_k";
     twin.summary = "baseline: PacQ's multiplier on conventional words, packed along k";
     twin.timing = []() -> const PeTiming& {
-      static const PeTiming timing = [] {
-        PeTiming t = fp_int_pe_timing();
-        t.name = "fp_int_k";
-        t.modes = {t.mode("int4-k"), t.mode("int2-k")};
-        return t;
-      }();
+      static const PeTiming timing = k_packed(fp_int_pe_timing());
       return timing;
+    };
+    twin.timing_with_trees = [](unsigned adder_trees) {
+      static const TimingsByTrees timings = timings_by_trees(true);
+      return find(timings, adder_trees);
     };
     twin.mode = [](const Format&, const Format& w) -> std::size_t { return w.bits == 4 ? 0 : 1; };
     return twin;

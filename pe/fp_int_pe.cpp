@@ -80,13 +80,14 @@ PeTiming fp_int_pe_timing(unsigned duplication) {
   }
   PeTiming t;
   t.name = "fp_int";
-  t.area_key = "pe.fp_int.area";
+  const std::string key = duplication == 2 ? "pe.fp_int." : "fp_int.trees" + std::to_string(duplication) + '.';
+  t.area_key = key + "area";
   t.foot_latency = 4;
   for (const unsigned bits : {4U, 2U}) {
     const unsigned lanes = fp_int_lanes(bits);
     const std::string mode = "int" + std::to_string(bits);
-    t.modes.push_back({mode, 4 * lanes, std::max(lanes / duplication, 1U), 4, 1, "pe.fp_int." + mode + ".mac", lanes});
-    t.modes.push_back({mode + "-k", 4, 1, 4, 1, "pe.fp_int." + mode + "-k.mac"});
+    t.modes.push_back({mode, 4 * lanes, std::max(lanes / duplication, 1U), 4, 1, key + mode + ".mac", lanes});
+    t.modes.push_back({mode + "-k", 4, 1, 4, 1, key + mode + "-k.mac"});
   }
   return t;
 }

@@ -45,7 +45,8 @@ float fp_int_group_foot(float out, float scale, float accumulator, float activat
 
 /// Modes "int4", "int2" (n-packed words: p lanes take p / duplication cycles per k4 step, one at least) and "int4-k",
 /// "int2-k" (k-packed words: one weight per multiplier and cycle). Foot: offset product, difference, scale, accumulate.
-/// `duplication` of the adder tree: 1, 2, 4 or 8 (InputError).
+/// `duplication` of the adder tree: 1, 2, 4 or 8 (InputError). Cost book entries: pe.fp_int with two trees, else
+/// fp_int.trees<n>.
 PeTiming fp_int_pe_timing(unsigned duplication);
 const PeTiming& fp_int_pe_timing();  ///< duplication 2
 

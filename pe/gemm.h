@@ -48,6 +48,9 @@ struct PeUnit {
   const ArrayDatapath& (*datapath)() = nullptr;
   /// Cycles that a run over the reduction takes beside its steps, for a supported pair; null: none.
   std::uint64_t (*run_overhead)(const Format& activations, const Format& weights) = nullptr;
+  /// Its descriptor and cost book entries when built with so many adder trees per dot product; null: it has no choice,
+  /// or gives null for a number that is not known.
+  const PeTiming* (*timing_with_trees)(unsigned adder_trees) = nullptr;
   bool has_option(const std::string& option) const;
 };
 

@@ -19,9 +19,20 @@ bool same_hardware(const TensorCoreMode& left, const TensorCoreMode& right) {
   return &left.pe->timing() == &right.pe->timing();
 }
 
+/// The descriptor of the PE with the mode's adder trees, where there is one.
+const PeTiming& built_timing(const TensorCoreMode& mode) {
+  const PeTiming* built = nullptr;
+  if (mode.pe->timing_with_trees != nullptr) built = mode.pe->timing_with_trees(mode.geometry.adder_trees);
+  return built == nullptr ? mode.pe->timing() : *built;
+}
+
+double products_per_slot(const PeMode& mode) {
+  return static_cast<double>(mode.lanes) / (mode.pes_fused * mode.initiation_interval);
+}
+
 /// PEs, as their timing descriptor has them, in all tensor cores, with the work of every mode that runs on them.
 EnergyLedger::Unit tensor_core_unit(const SimtConfig& config, const TensorCoreMode& mode) {
-  const PeTiming& timing = mode.pe->timing();
+  const PeTiming& timing = built_timing(mode);
   std::vector<std::size_t> firsts;
   for (const TensorCoreMode& other : config.modes) {
     if (same_hardware(mode, other)) firsts.push_back(config.first_pe_mode(other));
@@ -38,8 +49,11 @@ EnergyLedger::Unit tensor_core_unit(const SimtConfig& config, const TensorCoreMo
     unit.work.push_back({"mac." + pe_mode.name, "MAC", pe_mode.energy_key, "pJ/MAC"});
   unit.usual_work =
       mode_index(*mode.pe, linear ? formats.activation : formats.query, linear ? formats.weight : formats.key);
-  const PeMode& usual = timing.modes[unit.usual_work];
-  unit.work_per_slot = static_cast<double>(usual.lanes) / (usual.pes_fused * usual.initiation_interval);
+  unit.work_per_slot = products_per_slot(timing.modes[unit.usual_work]);
+  const PeTiming& usual = mode.pe->timing();
+  if (usual.area_key != timing.area_key)
+    unit.stand_in = {without_last_word(usual.area_key),
+                     unit.work_per_slot / products_per_slot(usual.modes[unit.usual_work])};
   const TensorCoreGeometry& g = mode.geometry;
   const std::uint64_t per_block = std::uint64_t{g.thread_groups} * g.dp_units * g.dp_width * g.adder_trees;
   unit.instances = std::uint64_t{config.multiprocessors} * config.multiprocessor.pipeline.blocks *

@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import json
 import pathlib
+import re
 import sys
 
 import gates
@@ -141,7 +142,7 @@ def main():
             figures[unit.name] = one = measure(unit, library, options.operands.resolve(), options.folder.resolve())
             print(f"{unit.name:20s} {one.area:9.0f} um2 {sum(one.cells.values()):6d} cells {one.critical_path:6d} ps  "
                   + ", ".join(f"{m} {e:.3f} pJ" for m, e in one.energy.items()), flush=True)
-    abc = gates.run(["berkeley-abc", "-c", "version"]).split("ABC ")[1].split()[0]
+    abc = re.search(r"ABC (\d\S*)", gates.run(["berkeley-abc", "-c", "version"]))[1]
     text = "\n".join(book(figures, f"{gates.versions()}, ABC {abc}", datetime.date.today().isoformat())) + "\n"
     committed = numbers(BOOK.read_text()) if BOOK.exists() else {}
     if options.check:

@@ -10,6 +10,7 @@
 #include "core/report.h"
 #include "dataflow/array_passes.h"
 #include "pe/gemm.h"
+#include "testbenches/accelerators/machine_bench.h"
 #include "testbenches/support/paths.h"
 
 using namespace nibble;
@@ -197,6 +198,44 @@ TEST_CASE("a machine whose formats need no quantizer has none") {
   const SystolicConfig config = SystolicConfig::from(node);
   const PriceList prices = config.ledger().price(book());
   CHECK(area_sum(prices, "quantizer").value() == 0.0);
+}
+
+TEST_CASE("a PE built with other adder trees has prices of its own, or those of so many usual ones") {
+  const std::string usual =
+      "name: b\nnode_nm: 28\nentries:\n"
+      "  pe.fp_int.area: {value: 1000, unit: um2, node_nm: 28, source: s}\n"
+      "  pe.fp_int.idle: {value: 3, unit: pJ/cycle, node_nm: 28, source: s}\n"
+      "  pe.fp_int.int4.mac: {value: 5, unit: pJ/MAC, node_nm: 28, source: s}\n";
+  const std::string four =
+      "  fp_int.trees4.area: {value: 1500, unit: um2, node_nm: 28, source: four}\n"
+      "  fp_int.trees4.idle: {value: 4, unit: pJ/cycle, node_nm: 28, source: four}\n"
+      "  fp_int.trees4.int4.mac: {value: 2, unit: pJ/MAC, node_nm: 28, source: four}\n";
+  struct Prices {
+    AreaItem area;
+    std::map<std::string, EnergyPrice> energy;
+  };
+  const auto priced = [](const std::string& trees, const std::string& text) {
+    const EnergyLedger ledger = test::simt_config("pacq", {"tensor_core.linear.adder_trees=" + trees}).ledger();
+    const PriceList prices = ledger.price(book(text));
+    Prices out;
+    for (const AreaItem& item : prices.area)
+      if (item.component == prices.area.front().component) out.area = item;
+    for (std::size_t i = 0; i < ledger.activities().size(); ++i)
+      out.energy[ledger.activities()[i].path()] = prices.energy[i];
+    return out;
+  };
+  const auto check = [](const Prices& found, double area, double idle, double mac, const std::string& source) {
+    CHECK(found.area.um2 == area);
+    CHECK(found.area.source == source);
+    CHECK(found.energy.at(found.area.component + ".idle").pj == idle);
+    CHECK(found.energy.at(found.area.component + ".mac.int4").pj == mac);
+  };
+  const Prices two = priced("2", usual + four);
+  check(two, 1000, 3, 5, "s");
+  check(priced("4", usual + four), 1500, 4, 2, "four");
+  check(priced("4", usual), 2000, 6, 5, "2 x s");
+  check(priced("1", usual + four), 500, 1.5, 5, "0.5 x s");
+  CHECK(priced("4", usual).area.instances == two.area.instances);  // one per four multipliers
 }
 
 TEST_CASE("work beside older commands takes its slots from the cycles of the run, to the unit") {
