@@ -53,7 +53,7 @@ if(NIBBLE_RTL_GATES)
   set(nibble_rtl_cells ${PROJECT_BINARY_DIR}/cells.v)
   set(nibble_liberty /usr/share/qflow/tech/osu018/osu018_stdcells.lib)
   add_custom_command(OUTPUT ${nibble_rtl_cells} VERBATIM COMMENT "Functions of the cells"
-    COMMAND yosys -q -p "read_liberty ${nibble_liberty}\; write_verilog -noattr ${nibble_rtl_cells}")
+    COMMAND yosys -q -p "read_liberty ${nibble_liberty}" -p "write_verilog -noattr ${nibble_rtl_cells}")
   add_custom_target(nibble_rtl_cells DEPENDS ${nibble_rtl_cells})
 endif()
 

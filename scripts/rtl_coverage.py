@@ -34,9 +34,11 @@ COLUMNS = ("lines_hit", "lines", "toggles_hit", "toggles")
 
 
 def points(files):
-    """{(file, kind, line, what): count}, summed over test benches and instances."""
+    """{(file, kind, line, what): count}, summed over test benches and instances; not of RTL that is younger than the run."""
     counts = collections.Counter()
+    written = {f"{rtl.parent.name}/{rtl.name}": rtl.stat().st_mtime for rtl in (ROOT / "rtl_models").glob("*/*.sv")}
     for file in files:
+        run = file.stat().st_mtime
         for line in file.read_text(encoding="utf-8").splitlines():
             hit = re.match(r"^C '(.*)' (\d+)$", line)
             if not hit:
@@ -45,6 +47,8 @@ def points(files):
             kind = fields["page"].split("/")[0].removeprefix("v_")
             source = pathlib.Path(fields["f"])
             name = f"{source.parent.name}/{source.name}"
+            if written.get(name, run + 1) > run:
+                continue
             counts[name, kind, int(fields["l"]), fields.get("n", ""), fields.get("o", "")] += int(hit[2])
     return counts
 
@@ -89,7 +93,7 @@ def count(options):
     rows = [{"file": file, **{name: str(cell[name]) for name in COLUMNS}, "fingerprint": rtl_records.fingerprint(file)}
             for file, cell in cells.items()]
     record = {**(rtl_records.read(rtl_records.COVERAGE) if benches else {}), **{row["file"]: row for row in rows}}
-    rows = [record[file] for file in sorted(record)]
+    rows = [record[file] for file in sorted(record) if (ROOT / "rtl_models" / file).exists()]
     rtl_records.write(rtl_records.COVERAGE, rows)
     return rows
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one core simulates of a PE: steps of the PE function, cycles of 4 x 4 PEs by the cycle model, cycles of their RTL.
 
-rtl_speed.py [--build build/release] [--cycles 200000]
+rtl_speed.py [--build build/release] [--cycles 1000000]
 
 Needs the targets rtl_tests and rtl_speed. All figures are of one run, one after the other: on a shared host take their ratios."""
 import argparse
@@ -20,7 +20,7 @@ BENCHES = {"int8": ("output_stationary_array", "int8_array"), "int4": ("output_s
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
-    parser.add_argument("--cycles", type=int, default=200000)
+    parser.add_argument("--cycles", type=int, default=1000000)
     options = parser.parse_args()
     folder = options.build.resolve() / "testbenches/rtl"
     environment = {**os.environ, "NIBBLE_RTL_CYCLES": str(options.cycles), "SYSTEMC_DISABLE_COPYRIGHT_MESSAGE": "1"}
