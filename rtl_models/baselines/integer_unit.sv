@@ -30,30 +30,13 @@ module integer_unit #(
       .BITS(BITS),
       .SUM(SUM)
   ) pe (
-      .clk(clk),
-      .reset(reset),
-      .valid_in(valid_in),
-      .last_in(last_in),
-      .x_in(x_in),
-      .w_in(w_in),
-      .valid_out(valid_out),
-      .last_out(last_out),
-      .x_out(x_out),
-      .w_out(w_out),
-      .done(done),
-      .sum(sum)
+      .*
   );
   integer_foot #(
       .SUM(SUM)
   ) foot (
-      .clk(clk),
-      .reset(reset),
+      .*,
       .valid_in(done),
-      .sum(sum),
-      .activation_scale(activation_scale),
-      .weight_scale(weight_scale),
-      .accumulate(accumulate),
-      .accumulator_in(accumulator_in),
       .valid_out(result_valid),
       .accumulator_out(result)
   );

@@ -10,6 +10,9 @@
 //                   top:   b_exponent 5, weight_scale 16, b_sign LANES, b_nibble 4 * LANES, the first named in the high bits
 //   3  adaptive_pe  exponent 3, integer 5 from both sides; results of 32
 //   4  tender_pe    left: rescale 1, x 5; top: w 5; results of 32
+//   5  anda_pe      left: group_last, bits 4, exponent 5, signs LANES, plane LANES; top: weight_scale 16, w 4 * LANES
+//   6  bitmod_pe    left: group_last, activations 4 * 16; top: scale 27, significance 3, exponents 4 * 3, negative 4, term 4
+// The exponents and scales of 5 and 6 enter with the last operands of a group.
 //
 // A step: `rows` and `columns` say which rows and columns of PEs have operands, from row 0 and column 0 on without a gap;
 // `last` ends the outputs. DONE is the cycles from a PE's last operands to its result: a pass may end when the results of the
@@ -94,10 +97,10 @@ module output_stationary_array #(
           .reset(reset),
           .valid_in(valid),
           .last_in(entering[1]),
-          .left_in(left_at[LEFT*FROM_LEFT+:LEFT]),
-          .top_in(top_at[TOP*FROM_TOP+:TOP]),
-          .left_out(left_at[LEFT*TO_RIGHT+:LEFT]),
-          .top_out(top_at[TOP*TO_BOTTOM+:TOP]),
+          .x_in(left_at[LEFT*FROM_LEFT+:LEFT]),
+          .w_in(top_at[TOP*FROM_TOP+:TOP]),
+          .x_out(left_at[LEFT*TO_RIGHT+:LEFT]),
+          .w_out(top_at[TOP*TO_BOTTOM+:TOP]),
           .done(done[r]),
           .result(sum[SUM*r+:SUM])
       );

@@ -2,13 +2,12 @@
 /// adaptive_quad.sv against the steps of pe/ant_pe.h and pe/olive_pe.h: runs in four ways to fuse, types, outliers,
 /// stalls, resets; every code with every partner.
 #include <array>
-#include <deque>
 
 #include "formats/adaptive_types.h"
 #include "pe/ant_pe.h"
 #include "pe/olive_pe.h"
+#include "quad_bench.h"
 #include "rtl_ant_quad.h"
-#include "rtl_bench.h"
 #include "rtl_olive_quad.h"
 
 using namespace nibble;
@@ -27,15 +26,14 @@ struct Step {
 };
 
 template <class Module, bool olive>
-class QuadBench : public RtlBench {
+class AdaptiveBench : public QuadBench<Step, std::int32_t, 2> {
  public:
-  Pin<2> valid_in{"valid_in"}, last_in{"last_in"}, fuse{"fuse"}, total_valid{"total_valid"};
-  Pin<4> x_part{"x_part"}, x_kind{"x_kind"}, w_part{"w_part"}, w_kind{"w_kind"}, done{"done"};
+  Pin<2> fuse{"fuse"}, total_valid{"total_valid"};
+  Pin<4> x_part{"x_part"}, x_kind{"x_kind"}, w_part{"w_part"}, w_kind{"w_kind"};
   Pin<8> x_code{"x_code"}, x_partner{"x_partner"}, w_code{"w_code"}, w_partner{"w_partner"};
-  Pin<128> sum{"sum"};
   Pin<64> total{"total"};
 
-  QuadBench(const char* name, std::uint64_t seed) : RtlBench(name, seed) {
+  AdaptiveBench(const char* name, std::uint64_t seed) : QuadBench(name, seed) {
     NIBBLE_BIND(dut, clk);
     NIBBLE_BIND(dut, reset);
     NIBBLE_BIND(dut, valid_in);
@@ -56,11 +54,6 @@ class QuadBench : public RtlBench {
   }
 
  private:
-  struct Due {
-    std::uint64_t cycle = 0;
-    std::int32_t value = 0;
-  };
-
   static ExponentInteger decoded(const Operand& operand) {
     const auto code = static_cast<std::uint8_t>(operand.code), partner = static_cast<std::uint8_t>(operand.partner);
     const auto wide = static_cast<std::int8_t>(operand.part == 1 ? (code >= 8 ? code - 16 : code) * 16 : code);
@@ -79,9 +72,9 @@ class QuadBench : public RtlBench {
   }
 
   /// What fused PEs see belongs together: rows the halves of one INT8 activation, columns those of one weight.
-  Step draw() {
+  Step draw() override {
     Step step;
-    if (fresh_) {
+    if (this->fresh()) {
       fuse_ = static_cast<std::uint32_t>(random.below(4));
       extreme_ = once_in(10);
       for (std::uint32_t& kind : kinds_)
@@ -98,94 +91,55 @@ class QuadBench : public RtlBench {
     return step;
   }
 
-  void cycle() override {
-    if (now() > 0) compare();
-    const bool restart = now() < 1 || once_in(1000);
-    reset.write(restart);
-    const Step step = draw();
-    write(step);
-    if (restart) {
-      previous_ = Step();
-      sums_ = {};
-      fresh_ = true;
-      for (auto& due : due_)
-        due.clear();
-      return;
-    }
-    previous_ = step;
-    if (step.valid) accumulate(step);
-  }
-
-  void write(const Step& step) {
-    const Step& late = previous_;
-    const auto both = [](std::uint32_t low, std::uint32_t high, unsigned width) { return low | high << width; };
-    valid_in.write(both(step.valid, late.valid, 1));
-    last_in.write(both(step.last, late.last, 1));
+  void write(const Step& step, const Step& late) override {
     fuse.write(step.fuse);
-    x_part.write(both(step.x[0].part, late.x[1].part, 2));
-    x_kind.write(both(step.x[0].kind, late.x[1].kind, 2));
-    x_code.write(both(step.x[0].code, late.x[1].code, 4));
-    x_partner.write(both(step.x[0].partner, late.x[1].partner, 4));
-    w_part.write(both(step.w[0].part, late.w[1].part, 2));
-    w_kind.write(both(step.w[0].kind, late.w[1].kind, 2));
-    w_code.write(both(step.w[0].code, late.w[1].code, 4));
-    w_partner.write(both(step.w[0].partner, late.w[1].partner, 4));
+    x_part.write(both_halves(step.x[0].part, late.x[1].part, 2));
+    x_kind.write(both_halves(step.x[0].kind, late.x[1].kind, 2));
+    x_code.write(both_halves(step.x[0].code, late.x[1].code, 4));
+    x_partner.write(both_halves(step.x[0].partner, late.x[1].partner, 4));
+    w_part.write(both_halves(step.w[0].part, late.w[1].part, 2));
+    w_kind.write(both_halves(step.w[0].kind, late.w[1].kind, 2));
+    w_code.write(both_halves(step.w[0].code, late.w[1].code, 4));
+    w_partner.write(both_halves(step.w[0].partner, late.w[1].partner, 4));
   }
 
-  void accumulate(const Step& step) {
+  void accumulate(const Step& step) override {
     for (unsigned pe = 0; pe < 4; ++pe) {
       const ExponentInteger x = decoded(step.x[pe / 2]), w = decoded(step.w[pe % 2]);
-      sums_[pe] = olive ? olive_step(sums_[pe], x, w) : ant_step(sums_[pe], x, w);
+      sums()[pe] = olive ? olive_step(sums()[pe], x, w) : ant_step(sums()[pe], x, w);
     }
-    fresh_ = step.last;
-    if (!step.last) return;
-    const PeTiming& timing = olive ? olive_pe_timing() : ant_pe_timing();
-    const std::uint64_t first = now() + timing.mode("w4a4").latency;
-    for (unsigned pe = 0; pe < 4; ++pe)
-      due_[pe].push_back({first + pe / 2 + pe % 2, sums_[pe]});
-    if (step.fuse == 1) {
-      due_[4].push_back({first + 2, sums_[0] + sums_[2]});
-      due_[5].push_back({first + 3, sums_[1] + sums_[3]});
-    } else if (step.fuse == 2) {
-      due_[4].push_back({first + 2, sums_[0] + sums_[1]});
-      due_[5].push_back({first + 3, sums_[2] + sums_[3]});
+  }
+  void finish_run(const Step& step, std::uint64_t first) override {
+    const auto& s = sums();
+    if (step.fuse == 1 || step.fuse == 2) {
+      const unsigned second = step.fuse == 1 ? 2 : 1;  // the other half of total 0
+      expect_total(0, first + 2, s[0] + s[second]);
+      expect_total(1, first + 3, s[3 - second] + s[3]);
     } else if (step.fuse == 3) {
-      due_[5].push_back({first + 3, sums_[0] + sums_[1] + sums_[2] + sums_[3]});
+      expect_total(1, first + 3, s[0] + s[1] + s[2] + s[3]);
     }
-    sums_ = {};
   }
 
-  void compare() {
-    for (unsigned i = 0; i < 6; ++i) {
-      const bool expected = !due_[i].empty() && due_[i].front().cycle == now();
-      const bool seen = pin_field(i < 4 ? done.read() : total_valid.read(), i < 4 ? i : i - 4, 1) != 0;
-      expect(i < 4 ? "done" : "total_valid", seen, expected);
-      if (!expected) continue;
-      const std::uint32_t value = i < 4 ? pin_field(sum.read(), 32 * i, 32) : pin_field(total.read(), 32 * (i - 4), 32);
-      expect(i < 4 ? "sum" : "total", sign_extended(value, 32), due_[i].front().value);
-      due_[i].pop_front();
-    }
-  }
+  std::uint64_t latency() const override { return (olive ? olive_pe_timing() : ant_pe_timing()).mode("w4a4").latency; }
+  bool total_seen(unsigned i) const override { return pin_field(total_valid.read(), i, 1) != 0; }
+  std::int64_t total_value(unsigned i) const override { return sign_extended(pin_field(total.read(), 32 * i, 32), 32); }
 
   Module dut{"dut"};
-  Step previous_;
-  std::array<std::int32_t, 4> sums_{};
-  std::array<std::deque<Due>, 6> due_;  ///< of the PEs and of the totals
   std::array<std::uint32_t, 4> kinds_{};
   std::uint32_t fuse_ = 0;
-  bool fresh_ = true, extreme_ = false;
+  bool extreme_ = false;
 };
 
 }  // namespace
 
 TEST_CASE("ant_quad: random runs in four ways to fuse, types, stalls and resets") {
-  QuadBench<rtl_ant_quad, false> bench("ant_quad", 51);
+  AdaptiveBench<rtl_ant_quad, false> bench("ant_quad", 51);
   bench.run(random_cycles());
   bench.finish(6 * random_cycles());
 }
 
 TEST_CASE("olive_quad: random runs with outliers and victims in four ways to fuse, stalls and resets") {
-  QuadBench<rtl_olive_quad, true> bench("olive_quad", 52);
+  AdaptiveBench<rtl_olive_quad, true> bench("olive_quad", 52);
   bench.run(random_cycles());
   bench.finish(6 * random_cycles());
 }

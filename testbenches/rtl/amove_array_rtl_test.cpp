@@ -38,7 +38,7 @@ class AmoveArrayBench : public OutputStationaryBench<AmoveArithmetic> {
   }
 
  private:
-  void drive(const Model::Step& step) override {
+  void drive(const Model::Step& step, unsigned) override {
     std::uint32_t x[array_rows], w[array_columns];
     for (unsigned i = 0; i < array_rows; ++i) {
       x[i] = step.valid ? pin_bits(step.left[i].value, 4) : static_cast<std::uint32_t>(random.below(16));

@@ -21,22 +21,29 @@ namespace nibble {
 
 inline constexpr unsigned array_rows = 4, array_columns = 4;
 
+/// What most of them have in common: a step takes a cycle; passes of any length on any part of the array.
+struct PlainPasses {
+  static constexpr bool partial = true;
+  static unsigned edge_delay() { return 0; }
+  void restart(Random&) {}
+  unsigned interval() const { return 1; }
+  void plan(Random& random) { extreme = random.below(8) == 0; }
+  bool may_end() const { return true; }
+  bool extreme = false;
+};
+
 /// PEs that add up whole integers.
 template <unsigned bits>
-struct IntegerArithmetic {
+struct IntegerArithmetic : PlainPasses {
   using Left = std::int8_t;
   using Top = std::int8_t;
   using Sum = std::int32_t;
-  static constexpr bool partial = true;
-  static unsigned edge_delay() { return 0; }
   static const PeTiming& timing() { return bits == 8 ? int8_pe_timing() : int4_pe_timing(); }
   static void step(Sum& sum, Left x, Top w) {
     sum = static_cast<Sum>(bits == 8 ? int8_step(sum, x, w) : int4_step(sum, x, w));
   }
   static std::uint32_t result(Sum sum) { return static_cast<std::uint32_t>(sum) & (~0U >> (bits == 8 ? 0 : 9)); }
 
-  void plan(Random& random) { extreme_ = random.below(8) == 0; }
-  bool may_end() const { return true; }
   void draw(Random& random, bool, std::vector<Left>& left, std::vector<Top>& top) {
     for (std::int8_t& x : left)
       x = value(random);
@@ -47,23 +54,18 @@ struct IntegerArithmetic {
  private:
   std::int8_t value(Random& random) const {
     const int most = 1 << (bits - 1);
-    return static_cast<std::int8_t>(extreme_ ? -most : static_cast<int>(random.below(2U * most)) - most);
+    return static_cast<std::int8_t>(extreme ? -most : static_cast<int>(random.below(2U * most)) - most);
   }
-  bool extreme_ = false;
 };
 
-struct Fp16Arithmetic {
+struct Fp16Arithmetic : PlainPasses {
   using Left = std::uint16_t;
   using Top = std::uint16_t;
   using Sum = float;
-  static constexpr bool partial = true;
-  static unsigned edge_delay() { return 0; }
   static const PeTiming& timing() { return fp16_pe_timing(); }
   static void step(Sum& sum, Left x, Top w) { sum = fp16_step(sum, fp16_value(x), fp16_value(w)); }
   static std::uint32_t result(Sum sum) { return rtl_float(sum); }
 
-  void plan(Random&) {}
-  bool may_end() const { return true; }
   void draw(Random& random, bool, std::vector<Left>& left, std::vector<Top>& top) {
     for (std::uint16_t& x : left)
       x = random_fp16(random);
@@ -91,14 +93,13 @@ struct BfpTop {
 };
 
 /// Groups of one or several steps; a pass ends with a group, in m8w4 with a weight group.
-struct BfpArithmetic {
+struct BfpArithmetic : PlainPasses {
   using Left = BfpLeft;
   using Top = BfpTop;
   struct Sum {
     std::int32_t group = 0;
     float inner = 0, accumulator = 0;
   };
-  static constexpr bool partial = true;
   static unsigned edge_delay() { return timing().foot_latency; }
   static const PeTiming& timing() { return bfp_pe_timing(); }
   static void step(Sum& sum, const Left& a, const Top& b) {
@@ -123,7 +124,6 @@ struct BfpArithmetic {
     mode_ = static_cast<std::uint32_t>(random.below(3));
     steps_ = 0;
   }
-  bool may_end() const { return true; }
   void draw(Random& random, bool last, std::vector<Left>& left, std::vector<Top>& top) {
     const bool group_last = last || ++steps_ == 4 || random.below(2) == 0, weight_last = last || random.below(2) == 0;
     if (group_last) steps_ = 0;
@@ -168,7 +168,7 @@ struct ScaleCodes {
   }
 };
 
-struct AmoveArithmetic {
+struct AmoveArithmetic : PlainPasses {
   using Left = AmoveOperand;
   using Top = AmoveOperand;
   struct Sum {
@@ -193,7 +193,7 @@ struct AmoveArithmetic {
   void plan(Random& random) {
     cluster = random.below(2) == 0 ? 4 : 4 + static_cast<unsigned>(random.below(13));
     index = cluster;
-    extreme = random.below(8) == 0;
+    PlainPasses::plan(random);
   }
   /// Whether the next step completes a cluster.
   bool may_end() const { return (index == cluster ? 0 : index) + 1 == cluster; }
@@ -213,7 +213,6 @@ struct AmoveArithmetic {
   }
 
   unsigned cluster = 4, index = 4;  ///< index: of the step drawn last, from 1 on
-  bool extreme = false;
   ScaleCodes scales[array_rows + array_columns];
 
  private:

@@ -13,17 +13,8 @@ using namespace nibble;
 
 namespace {
 
-/// What the arithmetics below have in common: passes of any length on any part of the array.
-struct WholePasses {
-  static constexpr bool partial = true;
-  static unsigned edge_delay() { return 0; }
-  void plan(Random& random) { extreme = random.below(8) == 0; }
-  bool may_end() const { return true; }
-  bool extreme = false;
-};
-
 /// Aligned activations of 14 bits and sign, weights of 8 bits.
-struct AlignedArithmetic : WholePasses {
+struct AlignedArithmetic : PlainPasses {
   using Left = std::int16_t;
   using Top = std::int8_t;
   using Sum = std::int32_t;
@@ -41,7 +32,7 @@ struct AlignedArithmetic : WholePasses {
 
 /// Behind the decoders of ANT and OliVe: exponent and integer. Products of the largest of both outgrow no pass of this
 /// length.
-struct AdaptiveArithmetic : WholePasses {
+struct AdaptiveArithmetic : PlainPasses {
   using Left = std::uint8_t;
   using Top = std::uint8_t;
   using Sum = std::int32_t;
@@ -63,7 +54,7 @@ struct AdaptiveArithmetic : WholePasses {
 };
 
 /// Nibbles of both signs; the high bit of what comes from the left asks for a shift.
-struct TenderArithmetic : WholePasses {
+struct TenderArithmetic : PlainPasses {
   using Left = std::uint8_t;
   using Top = std::int8_t;
   using Sum = std::int64_t;
@@ -73,7 +64,7 @@ struct TenderArithmetic : WholePasses {
   }
   static std::uint32_t result(Sum sum) { return pin_bits(sum, 32); }
   void plan(Random& random) {
-    WholePasses::plan(random);
+    PlainPasses::plan(random);
     shifts_ = 0;
   }
   void draw(Random& random, bool, std::vector<Left>& left, std::vector<Top>& top) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// bitfusion_pe.sv against the steps of pe/bitfusion_pe.h: every register, every cycle; all pairs of widths, weights on
 /// their way, stalls, resets; every pair of operands of 8 bits.
-#include "pe/bitfusion_pe.h"
-#include "rtl_bench.h"
+#include "bitfusion_words.h"
 #include "rtl_bitfusion_pe.h"
 
 using namespace nibble;
@@ -10,24 +9,7 @@ using namespace nibble;
 namespace {
 
 constexpr std::uint32_t row = 16;
-constexpr unsigned sum_bits = 31;
-
-/// Bits of an operand of a width code.
-unsigned bits_of(std::uint32_t width) {
-  return 2U << width;
-}
-
-/// The sum after the products of one step.
-std::int32_t step_sum(std::int32_t above, std::uint32_t x, std::uint32_t w, std::uint32_t a_width,
-                      std::uint32_t w_width) {
-  const unsigned a = bits_of(a_width), b = bits_of(w_width);
-  const unsigned products = bitfusion_pe_timing().mode(bitfusion_mode(a, b)).lanes;
-  for (unsigned p = 0; p < products; ++p) {
-    above = bitfusion_step(above, static_cast<std::int8_t>(sign_extended(x >> (p * a), a)),
-                           static_cast<std::int8_t>(sign_extended(w >> (p * b), b)), a, b);
-  }
-  return above;
-}
+constexpr unsigned sum_bits = bitfusion_sum_bits;
 
 class PeBench : public RtlBench {
  public:
@@ -62,16 +44,6 @@ class PeBench : public RtlBench {
   }
 
  protected:
-  /// Words with all elements at an end, or random ones.
-  std::uint32_t word(std::uint32_t width, bool extreme) {
-    if (!extreme) return static_cast<std::uint32_t>(random.next());
-    const unsigned bits = bits_of(width);
-    std::uint32_t all = 0;
-    for (unsigned at = 0; at < 32; at += bits)
-      all |= (once_in(8) ? (1U << (bits - 1)) - 1 : 1U << (bits - 1)) << at;
-    return all;
-  }
-
   void cycle() override {
     if (now() > 0) compare();
     const bool restart = now() < 2 || once_in(500);
@@ -81,7 +53,8 @@ class PeBench : public RtlBench {
       extreme_ = once_in(4);
     }
     const bool valid = !once_in(4), first = once_in(4), placed = once_in(3);
-    const std::uint32_t x = word(a_width_, extreme_), w = word(w_width_, extreme_);
+    const std::uint32_t x = bitfusion_word(random, a_width_, extreme_);
+    const std::uint32_t w = bitfusion_word(random, w_width_, extreme_);
     // What 32767 products of 8 by 8 bits can hand down: with one more the registers come to their limit.
     const std::int64_t most = std::int64_t{32767} << 14;
     const std::int64_t drawn = static_cast<std::int64_t>(random.below(2 * static_cast<std::uint64_t>(most) + 1)) - most;
@@ -106,7 +79,7 @@ class PeBench : public RtlBench {
       x_ = x;
       first_ = first;
       modes_ = a_width_ | w_width_ << 2;
-      if (known_) sum_ = step_sum(above, x_, active_, a_width_, w_width_);
+      if (known_) sum_ = bitfusion_words_step(above, x_, active_, a_width_, w_width_);
     }
     if (!placed) return;
     shadow_ = w;
@@ -159,7 +132,7 @@ class EveryProduct : public PeBench {
     weight_in.write(place);
     weight_row_in.write(row);
     weight_word_in.write(w);
-    if (!place) expected_ = step_sum(0, x, w, 2, 2);
+    if (!place) expected_ = bitfusion_words_step(0, x, w, 2, 2);
   }
 
  private:
@@ -173,6 +146,9 @@ TEST_CASE("bitfusion_pe: random operands of all pairs of widths, weights, stalls
     REQUIRE(mode.latency == 1);
     REQUIRE(mode.initiation_interval == 1);
   }
+  for (const unsigned a : {2U, 4U, 8U})
+    for (const unsigned w : {2U, 4U, 8U})
+      REQUIRE(bitfusion_pe_timing().mode(bitfusion_mode(a, w)).lanes == bitfusion_bricks / (a / 2 * (w / 2)));
   PeBench bench("bitfusion_pe", 63);
   bench.run(random_cycles());
   bench.finish(7 * random_cycles());

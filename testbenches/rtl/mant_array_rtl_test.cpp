@@ -4,13 +4,11 @@
 /// resets.
 #include <array>
 #include <deque>
-#include <memory>
-#include <vector>
 
 #include "pe/mant_pe.h"
-#include "rtl_bench.h"
 #include "rtl_float.h"
 #include "rtl_mant_array.h"
+#include "stationary_bench.h"
 #include "testbenches/accelerators/mant_array_cycle.h"
 
 using namespace nibble;
@@ -18,15 +16,7 @@ using namespace nibble::test;
 
 namespace {
 
-constexpr unsigned rows = 4, columns = 4;
-
-ArrayGeometry geometry() {
-  ArrayGeometry array;
-  array.rows = rows;
-  array.columns = columns;
-  array.foot_latency = mant_pe_timing().foot_latency;
-  return array;
-}
+constexpr unsigned columns = 4;
 
 template <class Value>
 using Columns = std::array<Value, columns>;
@@ -38,7 +28,7 @@ struct Pass {
   std::array<std::uint16_t, columns> scale{};
 };
 
-class ArrayBench : public RtlBench {
+class ArrayBench : public StationaryBench<MantArithmetic> {
  public:
   Pin<1> activation_valid{"activation_valid"}, activation_first{"activation_first"}, weight_valid{"weight_valid"};
   Pin<1> activation_wide{"activation_wide"}, activation_last{"activation_last"}, column_valid{"column_valid"};
@@ -55,7 +45,7 @@ class ArrayBench : public RtlBench {
   Pin<18 * columns> p1{"p1"};
   Pin<22 * columns> p2{"p2"};
 
-  ArrayBench() : RtlBench("mant_array", 3) {
+  ArrayBench() : StationaryBench("mant_array", 3) {
     NIBBLE_BIND(dut, clk);
     NIBBLE_BIND(dut, reset);
     NIBBLE_BIND(dut, activation_valid);
@@ -97,21 +87,7 @@ class ArrayBench : public RtlBench {
     float activation_scale = 0, weight_scale = 0;
   };
 
-  void restart() {
-    model_ = std::make_unique<SystolicArrayCycle>(geometry());
-    in_flight_.clear();
-    first_tag_ = next_tag_;
-    seen_ = {};
-    feet_ = {};
-    out_valid_ = {};
-    loaded_ = 0;
-    passes_begun_ = 0;
-    rows_left_ = 0;
-    columns_placed_ = true;
-    plan();
-  }
-
-  void plan() {
+  void plan() override {
     next_ = Pass();
     next_.wide = once_in(3);
     next_.last = !once_in(4);
@@ -119,76 +95,66 @@ class ArrayBench : public RtlBench {
       next_.type[c] = once_in(4) ? mant_int4_type : static_cast<std::uint8_t>(random.below(128));
       next_.scale[c] = random_fp16(random);
     }
-    loaded_ = 0;
-    hurried_ = !once_in(3);
+  }
+  bool may_begin() const override { return columns_placed_; }
+  void begin() override {
+    current_ = next_;
+    columns_placed_ = false;
+    column_due_ = now() + random.below(rows);
+    if (begun_ > 0) column_due_ = std::max(column_due_, begun_ + rows);
+    begun_ = now();
+    place_columns();
   }
 
-  void cycle() override {
-    if (now() > 0) compare();
-    const bool reset_now = now() < 1 || once_in(2000);
-    reset.write(reset_now);
+  MantArithmetic::Streamed streamed(const StreamRow& row) override {
+    const bool low = row.valid && current_.wide && row.x.size() % 2 == 1;  // the other half of the same weights
+    return {low ? row.x.back().x : static_cast<std::int8_t>(random.next() >> 40), row.valid && current_.wide};
+  }
+  MantArithmetic::Stationary stationary(const LoadRow&, unsigned column) override {
+    return {static_cast<std::uint8_t>(random.below(16)), next_.type[column] == mant_int4_type};
+  }
+
+  void prepare() override {
     drive_feet();
-    SystolicArrayCycle::ActivationRow activation_row;
-    SystolicArrayCycle::WeightRow weight;
     drive_columns();
-    drive_activations(activation_row);
-    drive_weights(weight);
-    if (reset_now) {
-      restart();
-      return;
-    }
-    seen_ = {};
-    std::vector<SystolicArrayCycle::Result> results;
-    model_->step(activation_row, weight, results);
-    for (const auto& leaving : results)
-      seen_[leaving.column] = {true, leaving.tag, leaving.sums};
-    while (!in_flight_.empty() && first_tag_ + rows + columns + 2 < next_tag_) {
-      in_flight_.pop_front();
-      ++first_tag_;
-    }
+  }
+  void cleared() override {
+    in_flight_.clear();
+    first_tag_ = next_tag_;
+    feet_ = {};
+    out_valid_ = {};
+    begun_ = 0;
+    columns_placed_ = true;
   }
 
-  void drive_activations(SystolicArrayCycle::ActivationRow& row) {
-    // The first row of a pass needs all weights in; what belongs to the columns follows in drive_columns().
-    bool first = false;
-    if (rows_left_ == 0 && loaded_ == rows && columns_placed_ && (hurried_ || once_in(4))) {
-      first = true;
-      current_ = next_;
-      begun_ = now();
-      ++passes_begun_;
-      rows_left_ = 1 + random.below(once_in(4) ? 30 : 6);
-      columns_placed_ = false;
-      column_due_ = begun_ + random.below(rows);
-      if (passes_begun_ > 1) column_due_ = std::max(column_due_, previous_begun_ + rows);
-      previous_begun_ = begun_;
-      plan();
-      place_columns();
-    }
-    row.valid = rows_left_ > 0 && (first || hurried_ || !once_in(4));
-    row.first = row.valid ? first : once_in(2);  // without valid no pin but that one counts
-    row.wide = row.valid ? current_.wide : once_in(2);
-    row.x.resize(rows);
-    for (auto& x : row.x)
-      x = static_cast<std::int8_t>(random.next() >> 40);
-    if (row.valid && row.wide) {
-      for (unsigned r = 1; r < rows; r += 2)
-        row.x[r] = row.x[r - 1];
-    }
+  void drive(const StreamRow& row, const LoadRow& load) override {
     const std::uint16_t scale = random_fp16(random);
     if (row.valid) {
-      row.tag = next_tag_++;
+      if (in_flight_.empty()) first_tag_ = row.tag;
+      next_tag_ = row.tag + 1;
       in_flight_.push_back({current_, scale});
-      --rows_left_;
+      if (in_flight_.size() > rows + columns + 2) {
+        in_flight_.pop_front();
+        ++first_tag_;
+      }
     }
     activation_valid.write(row.valid);
     activation_first.write(row.first);
-    activation_wide.write(row.wide);
+    activation_wide.write(row.valid ? current_.wide : once_in(2));
     activation_last.write(row.valid ? current_.last : once_in(2));
     activation_scale.write(scale);
-    std::uint32_t x[rows];
+    std::uint32_t x[rows], codes[columns], int4[columns];
     for (unsigned r = 0; r < rows; ++r)
-      x[r] = pin_bits(row.x[r], 8);
+      x[r] = pin_bits(row.x[r].x, 8);
+    for (unsigned c = 0; c < columns; ++c) {
+      codes[c] = load.w[c].code;
+      int4[c] = load.w[c].int4;
+    }
     activation.write(packed_lanes<rows, 8>(x));
+    weight_valid.write(load.valid);
+    weight_row.write(static_cast<std::uint32_t>(load.row));
+    weight_code.write(packed_lanes<columns, 4>(codes));
+    weight_int4.write(packed_lanes<columns, 1>(int4));
   }
 
   /// Type and scale of the pass that has begun, in the cycle drawn for them.
@@ -217,23 +183,6 @@ class ArrayBench : public RtlBench {
     columns_placed_ = true;
   }
 
-  void drive_weights(SystolicArrayCycle::WeightRow& weight) {
-    weight.valid = loaded_ < rows && (hurried_ || once_in(2));
-    weight.row = weight.valid ? rows - 1 - loaded_ : random.below(rows);
-    weight.codes.resize(columns);
-    weight.int4.resize(columns);
-    std::uint32_t codes[columns], int4[columns];
-    for (unsigned c = 0; c < columns; ++c) {
-      codes[c] = weight.codes[c] = static_cast<std::uint8_t>(random.below(16));
-      int4[c] = weight.int4[c] = static_cast<std::uint8_t>(next_.type[c] == mant_int4_type);
-    }
-    if (weight.valid) ++loaded_;
-    weight_valid.write(weight.valid);
-    weight_row.write(static_cast<std::uint32_t>(weight.row));
-    weight_code.write(packed_lanes<columns, 4>(codes));
-    weight_int4.write(packed_lanes<columns, 1>(int4));
-  }
-
   /// Sums that have left the array meet what earlier passes left and, three cycles later, the accumulator.
   void drive_feet() {
     std::uint32_t carried[columns], accumulators[columns];
@@ -252,12 +201,12 @@ class ArrayBench : public RtlBench {
       const auto limit = std::int64_t{3} * 8331264;
       const std::int64_t earlier = static_cast<std::int64_t>(random.below(2 * limit + 1)) - limit;
       carried[c] = pin_bits(earlier, 26);
-      if (!seen_[c].valid) continue;
-      const Row& row = in_flight_[seen_[c].tag - first_tag_];
+      if (!seen(c).valid) continue;
+      const Row& row = in_flight_[seen(c).tag - first_tag_];
       foot[0].valid = true;
       foot[0].last = row.pass.last;
       foot[0].sum = static_cast<std::int32_t>(earlier) +
-                    (row.pass.wide ? seen_[c].sums.mac : mant_group_sum(seen_[c].sums, row.pass.type[c]));
+                    (row.pass.wide ? seen(c).sum.mac : mant_group_sum(seen(c).sum, row.pass.type[c]));
       foot[0].activation_scale = fp16_value(row.scale);
       foot[0].weight_scale = fp16_value(row.pass.scale[c]);
     }
@@ -265,10 +214,10 @@ class ArrayBench : public RtlBench {
     accumulator_in.write(packed_lanes<columns, 32>(accumulators));
   }
 
-  void compare() {
+  void compare() override {
     for (unsigned c = 0; c < columns; ++c) {
-      expect("sum_valid", pin_field(sum_valid.read(), c, 1) != 0, seen_[c].valid);
-      if (seen_[c].valid) compare_sums(c);
+      expect("sum_valid", pin_field(sum_valid.read(), c, 1) != 0, seen(c).valid);
+      if (seen(c).valid) compare_sums(c);
       const Pending& foot = feet_[c][0];
       expect("group_sum_valid", pin_field(group_sum_valid.read(), c, 1) != 0, foot.valid && !foot.last);
       if (foot.valid) expect("group_sum", sign_extended(pin_field(group_sum.read(), 26 * c, 26), 26), foot.sum);
@@ -282,31 +231,23 @@ class ArrayBench : public RtlBench {
   void compare_sums(unsigned c) {
     const std::int32_t rtl_p1 = sign_extended(pin_field(p1.read(), 18 * c, 18), 18);
     const std::int32_t rtl_p2 = sign_extended(pin_field(p2.read(), 22 * c, 22), 22);
-    if (in_flight_[seen_[c].tag - first_tag_].pass.wide) {
-      expect("16 p2 + p1", 16 * rtl_p2 + rtl_p1, seen_[c].sums.mac);
+    if (in_flight_[seen(c).tag - first_tag_].pass.wide) {
+      expect("16 p2 + p1", 16 * rtl_p2 + rtl_p1, seen(c).sum.mac);
     } else {
-      expect("p1", rtl_p1, seen_[c].sums.mac);
-      expect("p2", rtl_p2, seen_[c].sums.sac);
+      expect("p1", rtl_p1, seen(c).sum.mac);
+      expect("p2", rtl_p2, seen(c).sum.sac);
     }
   }
 
   rtl_mant_array dut{"dut"};
-  std::unique_ptr<SystolicArrayCycle> model_;
-  std::deque<Row> in_flight_;
+  std::deque<Row> in_flight_;  ///< rows of activations by tag
   std::uint64_t first_tag_ = 0, next_tag_ = 0;
-  struct Seen {
-    bool valid = false;
-    std::uint64_t tag = 0;
-    MantSums sums;
-  };
-  Columns<Seen> seen_{};                    ///< in the registers of the last row
   Columns<std::array<Pending, 3>> feet_{};  ///< in the first three stages of the feet
   Columns<bool> out_valid_{};               ///< in the fourth
   Columns<float> out_{};
   Pass current_, next_;
-  unsigned loaded_ = 0;  ///< weight rows of the next pass that have entered
-  std::uint64_t rows_left_ = 0, begun_ = 0, previous_begun_ = 0, column_due_ = 0, passes_begun_ = 0;
-  bool columns_placed_ = true, hurried_ = true;
+  std::uint64_t begun_ = 0, column_due_ = 0;  ///< begun_: 0 before the first pass
+  bool columns_placed_ = true;
 };
 
 }  // namespace

@@ -26,14 +26,7 @@ class BfpArrayBench : public SkeletonBench<BfpArithmetic> {
   }
 
  private:
-  /// Appends fields of a pin, lowest first.
-  template <class Words>
-  static void put(Words& pin, unsigned& at, std::uint32_t value, unsigned width) {
-    pin.set(at, width, value);
-    at += width;
-  }
-
-  void drive(const Step& step) override {
+  void drive(const Step& step, unsigned) override {
     drive_common(step);
     const std::vector<BfpLeft>& x = step.left;
     const std::vector<BfpTop>& w = step.top;
@@ -43,25 +36,25 @@ class BfpArrayBench : public SkeletonBench<BfpArithmetic> {
       unsigned at = r * left_bits;
       const bool fused = x[r].mode == 2;
       for (unsigned lane = 0; lane < bfp_lanes; ++lane)
-        put(rows_pin, at, static_cast<std::uint32_t>(std::abs(x[r].mantissas[fused ? lane / 2 : lane])), 8);
+        rows_pin.append(at, static_cast<std::uint32_t>(std::abs(x[r].mantissas[fused ? lane / 2 : lane])), 8);
       for (unsigned lane = 0; lane < bfp_lanes; ++lane)
-        put(rows_pin, at, x[r].mantissas[fused ? lane / 2 : lane] < 0 ? 1 : 0, 1);
-      put(rows_pin, at, x[r].exponent, 5);
-      put(rows_pin, at, x[r].weight_last ? 1 : 0, 1);
-      put(rows_pin, at, x[r].group_last ? 1 : 0, 1);
-      put(rows_pin, at, x[r].mode, 2);
+        rows_pin.append(at, x[r].mantissas[fused ? lane / 2 : lane] < 0 ? 1 : 0, 1);
+      rows_pin.append(at, x[r].exponent, 5);
+      rows_pin.append(at, x[r].weight_last ? 1 : 0, 1);
+      rows_pin.append(at, x[r].group_last ? 1 : 0, 1);
+      rows_pin.append(at, x[r].mode, 2);
     }
     const bool fused = !x.empty() && x.front().mode == 2;
     for (unsigned c = 0; c < w.size(); ++c) {
       unsigned at = c * top_bits;
       for (unsigned lane = 0; lane < bfp_lanes; ++lane) {
         const int b = std::abs(w[c].mantissas[fused ? lane / 2 : lane]);
-        put(columns_pin, at, static_cast<std::uint32_t>(fused && lane % 2 == 1 ? b >> 4 : b & 15), 4);
+        columns_pin.append(at, static_cast<std::uint32_t>(fused && lane % 2 == 1 ? b >> 4 : b & 15), 4);
       }
       for (unsigned lane = 0; lane < bfp_lanes; ++lane)
-        put(columns_pin, at, w[c].mantissas[fused ? lane / 2 : lane] < 0 ? 1 : 0, 1);
-      put(columns_pin, at, w[c].scale, 16);
-      put(columns_pin, at, w[c].exponent, 5);
+        columns_pin.append(at, w[c].mantissas[fused ? lane / 2 : lane] < 0 ? 1 : 0, 1);
+      columns_pin.append(at, w[c].scale, 16);
+      columns_pin.append(at, w[c].exponent, 5);
     }
     left.write(rows_pin.pin());
     top.write(columns_pin.pin());

@@ -21,6 +21,8 @@ namespace nibble {
 ///   static unsigned edge_delay();                    // cycles of what results pass through before the RTL's chains
 ///   static constexpr bool partial;                   // whether a pass may use a part of the array
 ///   static std::uint32_t result(const Sum&);         // as the pins show it
+///   void restart(Random&);                           // draws what holds until the next reset
+///   unsigned interval() const;                       // cycles of a step, until the next reset
 ///   void plan(Random&);                              // draws what a pass has in common
 ///   bool may_end() const;                            // whether a pass may end with the step drawn last
 ///   void draw(Random&, bool last, std::vector<Left>&, std::vector<Top>&);   // operands of a step
@@ -34,8 +36,8 @@ class OutputStationaryBench : public RtlBench {
  protected:
   OutputStationaryBench(const char* name, std::uint64_t seed) : RtlBench(name, seed) { restart(); }
 
-  /// Puts a step on the pins; places that are not in use get noise.
-  virtual void drive(const typename Model::Step& step) = 0;
+  /// Puts a cycle of a step on the pins, its first one 0; places that are not in use get noise.
+  virtual void drive(const typename Model::Step& step, unsigned phase) = 0;
   /// The result pin of a column.
   virtual std::uint32_t shown(unsigned column) = 0;
 
@@ -43,7 +45,11 @@ class OutputStationaryBench : public RtlBench {
     const bool reset_now = now() < 1 || once_in(2000);
     reset.write(reset_now);
     const typename Model::Step step = next_step();
-    drive(step);
+    if (step.valid || ++phase_ >= arithmetic_.interval()) {
+      present_ = step;
+      phase_ = 0;
+    }
+    drive(present_, phase_);
     if (reset_now) {
       restart();
       return;
@@ -66,15 +72,18 @@ class OutputStationaryBench : public RtlBench {
     std::uint32_t value = 0;
   };
 
-  static ArrayGeometry geometry() {
+  ArrayGeometry geometry() const {
     ArrayGeometry array;
     array.rows = array_rows;
     array.columns = array_columns;
     array.pe_latency = Arithmetic::timing().modes.front().latency;
+    array.initiation_interval = arithmetic_.interval();
     return array;
   }
 
   void restart() {
+    arithmetic_.restart(random);
+    present_ = {};
     model_ = std::make_unique<Model>(geometry());
     // The pins show in cycle t what the model hands out in step t.
     due_.assign(Arithmetic::edge_delay(), {});
@@ -114,6 +123,8 @@ class OutputStationaryBench : public RtlBench {
   }
 
   std::unique_ptr<Model> model_;
+  typename Model::Step present_;  ///< at work on the pins, if valid
+  unsigned phase_ = 0;
   std::deque<std::array<Seen, array_columns>> due_;
   unsigned left_in_pass_ = 0, planned_ = 1, down_ = 1, across_ = 1;
   bool hurried_ = true;
@@ -142,11 +153,11 @@ class SkeletonBench : public OutputStationaryBench<Arithmetic> {
     dut.last(last);
     dut.result_valid(this->result_valid);
   }
-  void drive_common(const Step& step) {
+  void drive_common(const Step& step, bool last_cycle = true) {
     const auto noise = static_cast<std::uint32_t>(this->random.below(1U << array_columns));
     rows.write(step.valid ? (1U << step.left.size()) - 1 : 0U);
     columns.write(step.valid ? (1U << step.top.size()) - 1 : noise);
-    last.write(step.valid ? step.last : this->once_in(2));
+    last.write(step.valid ? step.last && last_cycle : this->once_in(2));
   }
 };
 
@@ -168,7 +179,7 @@ class PlainArrayBench : public SkeletonBench<Arithmetic> {
   }
 
  private:
-  void drive(const typename Base::Step& step) override {
+  void drive(const typename Base::Step& step, unsigned) override {
     this->drive_common(step);
     const auto& x = step.left;
     const auto& w = step.top;

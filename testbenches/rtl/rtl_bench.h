@@ -134,6 +134,11 @@ class PinWords {
     put(low / 32, mask, placed);
     if (low % 32 + count > 32) put(low / 32 + 1, mask >> 32, placed >> 32);
   }
+  /// The same from bit `at` on, which moves behind it.
+  void append(unsigned& at, std::uint32_t value, unsigned count) {
+    set(at, count, value);
+    at += count;
+  }
   PinType<bits> pin() const {
     PinType<bits> all;
     for (unsigned i = 0; i < (bits + 31) / 32; ++i)
