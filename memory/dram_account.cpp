@@ -120,6 +120,7 @@ void DramChannel::reset_counters() {
 }
 
 void DramChannel::log_commands(std::vector<DramCommand>* log) {
+  end_sprint();
   log_ = log;
   leaps_ = log == nullptr && !per_bank_;
 }

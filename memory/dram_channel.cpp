@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "memory/dram_sprint.h"
+
 namespace nibble {
 namespace {
 
@@ -79,6 +81,8 @@ DramChannel::DramChannel(const DramDevice& device, const AddressMap& map)
   find_refresh();
 }
 
+DramChannel::~DramChannel() = default;
+
 void DramChannel::push(std::uint64_t first, std::uint64_t count, bool is_write, std::uint32_t id, Cycle at) {
   advance(at);
   if (idle()) work_from_ = now_ + 1;
@@ -86,6 +90,7 @@ void DramChannel::push(std::uint64_t first, std::uint64_t count, bool is_write, 
   pushed_[direction] += static_cast<std::int64_t>(count);
   segments_[direction].push({pushed_[direction], count, id});
   if (feed_.empty()) {
+    end_sprint();
     feed_.push({first, count, direction});
     feed_at_once(direction);
   } else if (feed_.back().direction == direction && feed_.back().next + feed_.back().left == first) {
@@ -127,7 +132,7 @@ void DramChannel::advance(Cycle until) {
 [[gnu::flatten, gnu::noinline]] void DramChannel::work(Cycle until) {
   if (until <= now_) return;
   for (bool first = true;; first = false) {
-    choose_direction();
+    if (sprint_ == nullptr) choose_direction();
     const Kind kind = choose();
     const Cycle time = kind == kinds ? never : best_[kind].time;
     const Cycle refresh_time = refresh_at_;
@@ -138,6 +143,10 @@ void DramChannel::advance(Cycle until) {
       return;
     }
     bound_known_ = false;
+    if (sprint_ != nullptr) {
+      sprint();
+      continue;
+    }
     if (time < refresh_time) {
       issue(kind, until);
       continue;

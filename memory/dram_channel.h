@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "memory/address_map.h"
@@ -84,6 +85,7 @@ struct DramCommand {
 class DramChannel {
  public:
   DramChannel(const DramDevice& device, const AddressMap& map);
+  ~DramChannel();
 
   /// Bursts [first, first + count) in local numbers arrive in cycle `at`; arrivals in the past count as arriving now.
   /// Commands see them from the next cycle on. `id` comes back in done().
@@ -113,7 +115,10 @@ class DramChannel {
   /// The same of each rank.
   std::vector<RankCounters> rank_counters_now() const;
   /// Off: neither leaps nor sprints (for tests).
-  void set_leaps(bool on) { leaps_ = on && !per_bank_; }
+  void set_leaps(bool on) {
+    end_sprint();
+    leaps_ = on && !per_bank_;
+  }
   /// Appends every command from now on, each bank's in order of time; every burst is then scheduled singly. Closing a
   /// bank with the last column command (closed page) is a precharge at the time at which it takes effect.
   void log_commands(std::vector<DramCommand>* log);
@@ -287,8 +292,11 @@ class DramChannel {
     std::array<Cycle, 64> group_ok;
   };
   class Sprint;
-  bool sprint();
-  static constexpr std::uint64_t least_sprint = 24, longest_sprint = 256;  ///< bursts that enter the window
+  bool begin_sprint();
+  void sprint();
+  void end_sprint();
+  std::int64_t sprint_supply() const;
+  static constexpr std::int64_t least_sprint = 24, longest_sprint = 1024;  ///< bursts that enter the window
   bool try_leap(Cycle until);
   bool leap(Cycle until);
   Cycle leap_length(Cycle supply, Cycle until) const;
@@ -383,6 +391,7 @@ class DramChannel {
   Cycle quiet_until_ = 0;  ///< nothing is to be done before, unless something enters a window
   unsigned steps_to_leap_ = 0, failed_leaps_ = 0;
   std::int64_t steps_to_sprint_ = 0;  ///< single steps to take before the next sprint
+  std::int64_t sprint_left_ = 0;      ///< bursts after which leaps are tried again
   Cycle bound_ = never;
   bool bound_known_ = true;
   std::array<Bank, 64> banks_;
@@ -420,6 +429,7 @@ class DramChannel {
   std::vector<Done> done_;
   DramCounters counters_;
   std::vector<DramCommand>* log_ = nullptr;
+  std::unique_ptr<Sprint> sprint_;  ///< while there is one, it has the jobs, the pieces and the needs
 };
 
 }  // namespace nibble

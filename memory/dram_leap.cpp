@@ -26,7 +26,7 @@ bool DramChannel::try_leap(Cycle until) {
     --steps_to_sprint_;
     return false;
   }
-  if (!sprints_ || !sprint()) return false;
+  if (!sprints_ || !begin_sprint()) return false;
   steps_to_leap_ = 0;
   return true;
 }

@@ -1,93 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The part of DramChannel that takes many single steps at a run while one direction has the windows to itself.
-/// Whatever it does, the single steps would have done to the cycle.
+#include "memory/dram_sprint.h"
+
 #include <algorithm>
 
-#include "memory/dram_channel.h"
-
 namespace nibble {
-
-/// The window as a ring of 64 slots in order of age, a burst in each or nothing. Sets of slots are words; the oldest of
-/// a set is its first bit from the slot of the next burst on.
-class DramChannel::Sprint {
- public:
-  /// Precondition: no burst of the other direction waits in its window.
-  explicit Sprint(DramChannel& channel)
-      : c_(channel), d_(channel.direction_), ranks_(channel.ranks_.data()), one_rank_(channel.ranks_.size() == 1) {}
-
-  bool fits() const;
-  /// Takes over the window.
-  void enter();
-  /// Until the next refresh, or until `supply` bursts have entered.
-  [[gnu::flatten, gnu::noinline]] void run(std::uint64_t supply);
-  /// Gives the window back.
-  void leave();
-
- private:
-  struct alignas(64) Slot {
-    std::int64_t row, age;
-    Cycle enter;
-    std::uint64_t local;
-    std::uint64_t segment;  ///< number of the segment of this burst, or of one before it
-    unsigned piece;         ///< bursts of a piece have its number
-    std::uint8_t bank, group;
-  };
-  struct Best {
-    Cycle time = never;
-    unsigned slot = 0;
-  };
-
-  unsigned next_slot() const { return static_cast<unsigned>(next_ & 63); }
-  /// Oldest first.
-  std::uint64_t by_age(std::uint64_t slots) const { return slots >> (next_ & 63) | slots << (-next_ & 63); }
-  unsigned slot_at(unsigned place) const { return static_cast<unsigned>((next_ + place) & 63); }
-  unsigned oldest(std::uint64_t slots) const { return slot_at(lowest_bit(by_age(slots))); }
-  bool older(unsigned slot, unsigned other) const { return ((slot - next_) & 63) < ((other - next_) & 63); }
-
-  void put(unsigned slot, const Slot& burst);
-  void close_up();
-  void move(unsigned from, unsigned to);
-  template <Kind kind>
-  Cycle time_of(unsigned slot) const;
-  void find_column();
-  template <Kind kind>
-  void find();
-  template <Kind kind>
-  void want(unsigned slot, Cycle ready);
-  template <Kind kind>
-  void improve(unsigned slot);
-  void want_row(unsigned bank);
-  unsigned mark_column(unsigned bank);
-  void want_column(unsigned bank);
-  void precharge();
-  void activate();
-  unsigned serve();
-  void feed(Cycle enter);
-  void give_back(unsigned slot);
-
-  DramChannel& c_;
-  const unsigned d_;
-  Rank* const ranks_;
-  const bool one_rank_;
-  std::array<std::int64_t, 64> served_{};  ///< bursts of each rank
-  std::uint64_t next_ = 0;                 ///< the slot of the next burst, counted on
-  std::array<Slot, 64> slots_;
-  // Sets of slots:
-  std::uint64_t waiting_ = 0;
-  std::array<std::uint64_t, 64> of_bank_{}, hits_{};
-  std::array<std::uint64_t, kinds> wants_{};  ///< of each bank the one whose burst wants such a command
-  std::uint64_t unripe_ = 0;                  ///< those of wants_[column] whose bank is not ready ...
-  Cycle ripe_ = never;                        ///< ... before this cycle
-  std::array<Best, kinds> best_{};
-  std::array<std::array<Cycle, 64>, kinds> group_floor_;  ///< of columns and activates
-  // Of the burst that entered last:
-  static constexpr std::uint64_t nothing = ~std::uint64_t{0};
-  static constexpr unsigned first_number = 1 << 16;  ///< above every Index
-  std::uint64_t following_ = nothing;                ///< the local number that continues its piece
-  unsigned number_ = first_number;                   ///< of its piece
-  AddressMap::Place place_{};                        ///< of its stripe
-  unsigned given_ = ~0U;                             ///< the piece that was given back last
-};
 
 /// Whether the ages of all bursts lie within 64, and no bank has reached the row hit cap.
 bool DramChannel::Sprint::fits() const {
@@ -343,25 +259,32 @@ void DramChannel::Sprint::feed(Cycle enter) {
   }
 }
 
-void DramChannel::Sprint::run(std::uint64_t supply) {
+bool DramChannel::Sprint::run(std::int64_t supply) {
   const Cycle refresh = c_.refresh_at_;
-  for (;;) {
+  bool lasts = true;
+  while (lasts) {
     const Cycle row = std::min(best_[precharge_row].time, best_[activate_row].time);
-    if (std::min(row, best_[column].time) >= refresh) return;
-    if (best_[column].time < row) {
-      if (supply-- == 0 || serve() >= c_.row_hit_cap_) return;
+    if (std::min(row, best_[column].time) >= refresh) {
+      lasts = false;
+    } else if (best_[column].time < row) {
+      if (supply-- == 0) break;
+      lasts = serve() < c_.row_hit_cap_;
     } else if (best_[precharge_row].time == row) {
       precharge();
     } else {
       activate();
     }
   }
+  for (std::size_t rank = 0; rank < c_.ranks_.size(); ++rank) {
+    if (served_[rank] > 1) c_.column_count(ranks_[rank], served_[rank] - 1);
+    served_[rank] = 0;
+  }
+  for (const Kind kind : {column, activate_row, precharge_row})
+    c_.best_[kind] = {best_[kind].time, 0, true};
+  return lasts;
 }
 
 void DramChannel::Sprint::leave() {
-  for (std::size_t rank = 0; rank < c_.ranks_.size(); ++rank) {
-    if (served_[rank] > 1) c_.column_count(ranks_[rank], served_[rank] - 1);
-  }
   for (std::uint64_t banks = c_.active_[d_]; banks != 0; banks &= banks - 1) {
     Bank& bank = c_.banks_[lowest_bit(banks)];
     bank.head = bank.tail = bank.hit = {none, none};
@@ -396,24 +319,44 @@ void DramChannel::Sprint::give_back(unsigned slot) {
   c_.link_job(last, d_, burst.local, burst.age, burst.enter, burst.segment);
 }
 
-/// In place of a single column command that is due; false: nothing done. Tried where leaps cover less than single steps
-/// do; taking the window over and giving it back costs as much as some ten single steps.
-[[gnu::noinline]] bool DramChannel::sprint() {
-  if (queued() <= static_cast<std::int64_t>(least_sprint) || fed_[1 - direction_] != served_[1 - direction_])
-    return false;
-  std::uint64_t supply = 0;
-  for (std::size_t i = 0; i < feed_.size() && feed_[i].direction == direction_ && supply < longest_sprint; ++i)
-    supply += feed_[i].left;
+/// A sprint takes the place of single steps from here on; false: it would not be worth its while. Taking the window
+/// over and giving it back costs as much as some ten single steps.
+bool DramChannel::begin_sprint() {
+  if (queued() <= least_sprint || fed_[1 - direction_] != served_[1 - direction_]) return false;
   steps_to_sprint_ = 16;  // if nothing comes of it
-  if (supply <= least_sprint) return false;
-  Sprint sprint(*this);
-  if (!sprint.fits()) return false;
-  sprint.enter();
-  // One stays in the queue, so that nothing which is yet to arrive can change what is done.
-  sprint.run(supply - 1);
-  sprint.leave();
+  if (sprint_supply() < least_sprint) return false;
+  auto sprint = std::make_unique<Sprint>(*this);
+  if (!sprint->fits()) return false;
+  sprint->enter();
+  sprint_ = std::move(sprint);
+  sprint_left_ = longest_sprint;
   steps_to_sprint_ = 0;
   return true;
+}
+
+/// Goes on with the sprint, or ends it.
+void DramChannel::sprint() {
+  const std::int64_t supply = std::min(sprint_supply(), sprint_left_), before = served_[direction_];
+  const bool lasts = supply > 0 && sprint_->run(supply);
+  sprint_left_ -= served_[direction_] - before;
+  if (!lasts) end_sprint();
+}
+
+void DramChannel::end_sprint() {
+  if (sprint_ == nullptr) return;
+  sprint_->leave();
+  sprint_ = nullptr;
+}
+
+/// Bursts of the direction that can enter the window. One stays in the queue, so that nothing which is yet to arrive
+/// can change what is done.
+std::int64_t DramChannel::sprint_supply() const {
+  std::uint64_t supply = 0;
+  for (std::size_t i = 0; i < feed_.size() && feed_[i].direction == direction_; ++i) {
+    supply += feed_[i].left;
+    if (supply > longest_sprint) break;
+  }
+  return static_cast<std::int64_t>(supply) - 1;
 }
 
 }  // namespace nibble
