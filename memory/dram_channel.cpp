@@ -85,11 +85,11 @@ DramChannel::~DramChannel() = default;
 
 void DramChannel::push(std::uint64_t first, std::uint64_t count, bool is_write, std::uint32_t id, Cycle at) {
   advance(at);
-  if (idle()) work_from_ = now_ + 1;
   const unsigned direction = is_write ? write : read;
   pushed_[direction] += static_cast<std::int64_t>(count);
   segments_[direction].push({pushed_[direction], count, id});
   if (feed_.empty()) {
+    if (fed_ == served_) work_from_ = now_ + 1;
     end_sprint();
     feed_.push({first, count, direction});
     feed_at_once(direction);

@@ -351,6 +351,7 @@ void DramChannel::end_sprint() {
 /// Bursts of the direction that can enter the window. One stays in the queue, so that nothing which is yet to arrive
 /// can change what is done.
 std::int64_t DramChannel::sprint_supply() const {
+  if (pushed_[1 - direction_] == fed_[1 - direction_]) return queued() - 1;
   std::uint64_t supply = 0;
   for (std::size_t i = 0; i < feed_.size() && feed_[i].direction == direction_; ++i) {
     supply += feed_[i].left;
