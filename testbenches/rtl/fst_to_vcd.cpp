@@ -3,8 +3,9 @@
 #include <gtkwave/fstapi.h>
 
 #include <cstdio>
+#include <systemc>
 
-int main(int argc, char** argv) {
+int sc_main(int argc, char** argv) {
   void* reader = argc == 2 ? fstReaderOpen(argv[1]) : nullptr;
   if (reader == nullptr) {
     std::fputs("usage: fst_to_vcd FILE.fst\n", stderr);
