@@ -96,6 +96,8 @@ class ProgressLine {
 
 /// The first SIGINT is remembered, the second one ends the process at once.
 void install_interrupt_handler();
+/// In a child process: SIGINT is ignored, and one that came just before the fork is forgotten.
+void leave_interrupts_to_parent();
 bool interrupt_requested();
 /// Throws Interrupted after a SIGINT.
 void stop_if_interrupted();

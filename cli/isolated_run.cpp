@@ -45,7 +45,7 @@ void send(int fd, char kind, const std::string& text) {
 [[noreturn]] void serve(int fd, pid_t parent, const std::function<std::string()>& work) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(1);
-  std::signal(SIGINT, SIG_IGN);
+  leave_interrupts_to_parent();
   try {
     send(fd, sent_result, work());
   } catch (const InputError& error) {

@@ -21,6 +21,10 @@ extern "C" void on_interrupt(int) {
 void install_interrupt_handler() {
   std::signal(SIGINT, on_interrupt);
 }
+void leave_interrupts_to_parent() {
+  std::signal(SIGINT, SIG_IGN);
+  interrupt_flag = 0;
+}
 bool interrupt_requested() {
   return interrupt_flag != 0;
 }

@@ -6,6 +6,7 @@
 #include <map>
 #include <thread>
 
+#include "cli/commands.h"
 #include "cli/isolated_run.h"
 #include "cli/simulate.h"
 #include "core/error.h"
@@ -121,4 +122,14 @@ TEST_CASE("simulations in children give what they give here", "[links-unchecked]
   here.peak_rss_bytes = there.peak_rss_bytes = 0;
   CHECK(report_json(here) == report_json(there));
   CHECK_THROWS_AS(outcomes(1, {1}, [](std::size_t) { return std::string(); }), InternalError);
+}
+
+TEST_CASE("a child forgets the interrupt that came just before its fork, and ignores later ones", "[links-unchecked]") {
+  install_interrupt_handler();
+  std::raise(SIGINT);
+  CHECK(interrupt_requested());
+  leave_interrupts_to_parent();
+  CHECK_FALSE(interrupt_requested());
+  std::raise(SIGINT);
+  CHECK_NOTHROW(stop_if_interrupted());
 }
