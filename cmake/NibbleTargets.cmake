@@ -1,6 +1,6 @@
 # One function per kind of target.
 
-# Tests take several times as long.
+# 1 in a build with sanitizers, whose tests take several times as long.
 if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
   set(NIBBLE_SANITIZED 1)
 else()

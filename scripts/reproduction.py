@@ -45,7 +45,8 @@ def kept(experiment):
                            "factor": digits(step["factor"])} for step in figure["steps"]]}
                for figure in experiment["figures"]]
     machines = [{"workload": row["workload"], "machine": row["machine"], "time_s": digits(row["time_s"]),
-                 "energy_pj": digits(sum(row["energy_pj"].values())), "sram_pj": digits(row["energy_pj"].get("sram")), "area_um2": digits(sum(row["area_um2"].values())),
+                 "energy_pj": digits(sum(row["energy_pj"].values())), "sram_pj": digits(row["energy_pj"].get("sram")),
+                 "area_um2": digits(sum(row["area_um2"].values())),
                  "dram_bytes": digits(row["dram_bytes"]), "lacks": len(row["unknown"]),
                  **({"pareto": row["pareto"]} if "pareto" in row else {})} for row in experiment["machines"]]
     errors = {name: {key: digits(error[key]) for key in ERRORS} for name, error in experiment["operand_errors"].items()}

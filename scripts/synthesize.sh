@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Area, timing and energy of the PEs of rtl_models/ in the OSU 0.18 um cells: Yosys and ABC, OpenSTA, switching activity of the
 # gates on realistic operands. Writes configs/technologies/osu018.yaml, and from it, in a step of its own, the scaled books
-# synthesized-45nm, -28nm and -16nm. 20 minutes of one core; what has not
-# changed since is kept: netlists and reports stay in build/synthesis.
+# synthesized-45nm, -28nm and -16nm. 20 minutes of one core; netlists and reports stay in build/synthesis, and what has not
+# changed since is kept.
 # Usage: scripts/synthesize.sh [--only UNIT]... [--check] | --scale
 #   --only   one unit of rtl_models/synthesis/units.py: prints its figures, writes no book
 #   --check  compare with the committed books instead of writing them

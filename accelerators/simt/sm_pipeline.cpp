@@ -309,7 +309,7 @@ bool SmPipeline::issue_one(Block& block) {
   return (known && try_warp(block.last)) || std::any_of(block.warps.begin(), block.warps.end(), try_warp);
 }
 
-/// The warp is to be asked again in this cycle.
+/// The warp, and so its block, is to be asked again in `cycle`.
 void SmPipeline::wake(Warp& warp, std::uint64_t cycle) {
   warp.look_again = cycle;
   Block& block = blocks_[warp.block];

@@ -136,7 +136,7 @@ class SmPipeline {
     std::size_t next = 0;                                   ///< instruction of the section
     std::uint64_t iteration = 0;
     bool at_barrier = false, done = false;
-    unsigned block = 0;
+    unsigned block = 0;            ///< index in blocks_
     std::uint64_t look_again = 0;  ///< it cannot issue before this cycle
     SmCause cause = SmCause::issue;
     std::vector<Entry> entries;

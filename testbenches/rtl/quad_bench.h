@@ -35,7 +35,7 @@ class QuadBench : public RtlBench {
   /// What leaves after the last step of a run beside the four sums, the first of which leaves in cycle `first`.
   virtual void finish_run(const Step& step, std::uint64_t first) = 0;
   virtual std::uint64_t latency() const = 0;
-  /// A reset once in so many cycles; 0: none for now.
+  /// A reset once in so many cycles on average; 0: never. Asked in every cycle.
   virtual std::uint64_t cycles_per_reset() const { return 1000; }
   virtual void restarted() {}
   virtual bool total_seen(unsigned i) const = 0;
