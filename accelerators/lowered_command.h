@@ -20,8 +20,10 @@ struct LoweredCommand {
   int layer = -1;
   std::uint64_t macs = 0;              ///< needed
   std::uint64_t compulsory_bytes = 0;  ///< operands moved once
-  std::uint64_t repeated_layers = 0;   ///< layers behind this one that get its figures (model_commands.h)
-  bool compared_layer = false;         ///< and the layer before is equal to it
+  std::uint64_t repeated_layers = 0;   ///< other layers that get its figures (model_commands.h)
+  unsigned layers_before = 0;          ///< of them those that stand before this one, the others behind it
+  bool compared_layer = false;         ///< and the layer before is equal to it, and counted
+  bool warm_up = false;                ///< what it takes and moves is not counted
   std::uint64_t round = 0;             ///< of an attention in rounds, from 1 on: rounds may be equal; 0: of none
   std::uint64_t repeated_rounds = 0;   ///< rounds behind this one that get its figures (model_commands.h)
   bool measured_round = false;         ///< of a stretch of them; those of its second half stand for others

@@ -84,6 +84,7 @@ Tiling Scheduler::schedule(const Descriptor& command) {
 ModelLowering::ModelLowering(const MachineConfig& config, const MemoryRate& memory, const LanguageModel& model,
                              const Scenario& scenario, std::uint64_t first_address, std::uint64_t capacity)
     : config_(config),
+      memory_(memory),
       model_(model),
       scenario_(scenario),
       max_tokens_(scenario.before_decode() + scenario.decode),
@@ -194,10 +195,11 @@ LoweredCommand ModelLowering::vector_command(const Operator& op, const std::stri
 
 double ModelLowering::least_cycles(const LoweredCommand& command) const {
   const Descriptor& d = command.descriptor;
+  const double moving = static_cast<double>(command.compulsory_bytes) / memory_.bytes_per_cycle;
   if (d.opcode == Opcode::gemm)
-    return static_cast<double>(command.macs) / config_.macs_per_cycle(d.a.format, d.w.format);
-  return static_cast<double>(d.elements) * config_.vector_unit.operations_per_element.at(d.function) /
-         static_cast<double>(config_.vector_unit.lanes);
+    return std::max(moving, static_cast<double>(command.macs) / config_.macs_per_cycle(d.a.format, d.w.format));
+  return std::max(moving, static_cast<double>(d.elements) * config_.vector_unit.operations_per_element.at(d.function) /
+                              static_cast<double>(config_.vector_unit.lanes));
 }
 
 void ModelLowering::lower(const Operator& op, std::deque<LoweredCommand>& commands) {

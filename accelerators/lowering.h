@@ -76,7 +76,7 @@ class ModelLowering {
   /// Appends the command(s) of `op`; those of an attention come with its last operator.
   void lower(const Operator& op, std::deque<LoweredCommand>& commands);
   const Placement& placement() const { return placement_; }
-  /// That the command takes at the peak rate of its unit.
+  /// That the command takes at the peak rates of its unit and of the memory.
   double least_cycles(const LoweredCommand& command) const;
   /// What the caches hold when all has been lowered, by the layouts in which commands read them.
   KvCacheFigures cache_figures() const;
@@ -167,6 +167,7 @@ class ModelLowering {
   void lower_scores_by_parts(const Operator& op, std::deque<LoweredCommand>& commands);
 
   const MachineConfig& config_;
+  const MemoryRate memory_;
   const LanguageModel& model_;
   const Scenario scenario_;
   std::uint64_t max_tokens_;

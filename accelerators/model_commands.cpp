@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -98,9 +99,20 @@ void ModelCommands::lower_pass() {
     while (end > i + 1 && end < layers.size() && same_layer(layers[end], layers[i + 1]))
       ++end;
     const std::size_t equal = end - i;
-    const bool repeats = repetition_.layers && equal > 2, first_stands = repeats && takes(layers[i], very_long_cycles);
-    emit(layers[i], first_stands ? equal - 1 : 0, false);
-    if (repeats && !first_stands) emit(layers[i + 1], equal - 2, true);
+    const bool repeats = repetition_.layers && equal > 2, one_stands = repeats && takes(layers[i], long_cycles);
+    if (one_stands) {
+      warm_up(layers[i]);
+    } else {
+      emit(layers[i]);
+    }
+    if (repeats) {
+      for (LoweredCommand& command : layers[i + 1]) {
+        command.repeated_layers = equal - (one_stands ? 1 : 2);
+        command.layers_before = one_stands ? 1 : 0;
+        command.compared_layer = !one_stands;
+      }
+      emit(layers[i + 1]);
+    }
     i = repeats ? end : i + 1;
   }
 }
@@ -163,12 +175,20 @@ ModelCommands::Layer ModelCommands::without_equal_rounds(Layer layer) const {
   return out;
 }
 
-void ModelCommands::emit(Layer& layer, std::uint64_t repeated, bool compared) {
-  for (LoweredCommand& command : layer) {
-    command.repeated_layers = repeated;
-    command.compared_layer = compared;
-    commands_.push_back(std::move(command));
-  }
+void ModelCommands::emit(Layer& layer) {
+  std::move(layer.begin(), layer.end(), std::back_inserter(commands_));
+}
+
+/// The last commands of the layer.
+void ModelCommands::warm_up(Layer& layer) {
+  double least = 0;
+  std::size_t first = layer.size();
+  while (first > 0 && least < static_cast<double>(warm_up_cycles))
+    least += lowering_.least_cycles(layer[--first]);
+  layer.erase(layer.begin(), layer.begin() + static_cast<std::ptrdiff_t>(first));
+  for (LoweredCommand& command : layer)
+    command.warm_up = true;
+  emit(layer);
 }
 
 }  // namespace nibble

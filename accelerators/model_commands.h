@@ -25,9 +25,10 @@ struct Repetition {
 /// Lowers a scenario pass by pass (the prompt, then each decode step).
 ///
 /// The layers of a transformer mostly give the machine equal commands at other addresses. Of a run of three or more
-/// such layers in a pass, the first two are simulated, and the second, which starts with the memory's rows and queues
-/// as a layer leaves them, stands for the rest (LoweredCommand::repeated_layers); of layers that take very_long_cycles
-/// the first does.
+/// such layers in a pass, the second stands for all (LoweredCommand::repeated_layers). Of the first only the end is
+/// simulated, without being counted (LoweredCommand::warm_up), so that the second starts with the memory's rows and
+/// queues as a layer leaves them, and reads ahead behind one. Of layers that do not take long_cycles the first is
+/// simulated whole and counted, and the second stands for those behind it.
 ///
 /// Within a layer an attention that is lowered in rounds (parts of its instances, the softmax of one beside the
 /// products of others) mostly has equal ones. The first settling_cycles of its rounds are simulated, and a stretch of
@@ -44,17 +45,17 @@ class ModelCommands {
   /// [D] the unit with less work gains on the other round by round, until it waits for its results; what a round takes
   /// is settled before, but not which of its operators is hidden under which. A few dozen of the shortest rounds.
   static constexpr std::uint64_t settling_cycles = 8 * EqualStretches::half_cycles;
-  /// Of a layer: what is different at its edges, by the layer before and the one behind, makes no difference to which
-  /// of two equal layers it is. [D] a hundred times what the first tiles of a layer's weights take.
-  static constexpr std::uint64_t long_cycles = 1 << 24;
-  /// Nor does it to what the layer takes. [D] what the first tiles take is then below EqualStretches::tolerance twice
-  /// over.
-  static constexpr std::uint64_t very_long_cycles = std::uint64_t{1} << 29;
+  /// Of a layer: that the first one has no layer before it to wait for, or to hide its first tiles under, makes no
+  /// difference to a pass. [D] ten times what the first tiles of a layer's weights take, once per pass.
+  static constexpr std::uint64_t long_cycles = 1 << 18;
+  /// [D] of the end of a layer at least: a dozen refresh intervals of a DRAM at 500 MHz, several times its latency.
+  static constexpr std::uint64_t warm_up_cycles = 1 << 15;
 
  private:
   using Layer = std::deque<LoweredCommand>;
   void lower_pass();
-  void emit(Layer& layer, std::uint64_t repeated, bool compared);
+  void emit(Layer& layer);
+  void warm_up(Layer& layer);
   bool takes(const Layer& layer, std::uint64_t cycles) const;
   Layer without_equal_rounds(Layer layer) const;
   double least_cycles(const Layer& layer, std::size_t begin, std::size_t end) const;

@@ -54,15 +54,17 @@ void RunRecords::record(const Entry& of, int layer, std::uint64_t begin_cycle) {
 /// The command's own cycles as a slice. There are as many as commands: more than of a unit are told apart.
 void RunRecords::draw(const Entry& entry, int layer, std::uint64_t begin_cycle) {
   if (timeline_ == nullptr) return;
+  begin_cycle += warm_up_cycles_;
   const LoweredCommand& command = entry.command;
   const ReportFigures& figures = entry.figures;
   constexpr std::size_t most_commands = 8192;
   Timeline::Track& track = timeline_->track(Timeline::reported_group, "operators",
                                             {"cycles", "macs", "bytes", "hidden_cycles"}, most_commands);
   const std::string where = layer < 0 ? "" : ", layer " + std::to_string(layer);
-  track.add(begin_cycle * period_, (begin_cycle + figures.cycles) * period_,
-            track.label(command.name + ", " + to_string(command.phase) + where),
-            {figures.cycles, figures.macs, figures.traffic.total(), figures.hidden_cycles}, false);
+  track.add(
+      begin_cycle * period_, (begin_cycle + figures.cycles) * period_,
+      track.label(command.name + ", " + to_string(command.phase) + where + (command.warm_up ? ", not counted" : "")),
+      {figures.cycles, figures.macs, figures.traffic.total(), figures.hidden_cycles}, false);
 }
 
 /// The commands in whose own cycles this one was at work already: all that completed behind its begin.
@@ -88,14 +90,16 @@ void RunRecords::add(const LoweredCommand& command, std::uint64_t begin_cycle, c
   constexpr std::size_t most_beside = 16;  // more than a machine has in flight
   last_.push_back({command.name, begin_cycle + counters.cycles - counters.repeated_cycles});
   if (last_.size() > most_beside) last_.pop_front();
-  record(entry, command.layer, entry.begin_cycle);
+  if (command.warm_up) {
+    entry.figures.cycles = counters.cycles - counters.repeated_cycles;
+    leave_out(entry);
+    return;
+  }
+  record(entry, command.layer - static_cast<int>(command.layers_before), entry.begin_cycle);
   count_round(command, counters.cycles);
   layer_cycles_ += entry.figures.cycles;
   end_ = entry.begin_cycle + entry.figures.cycles;
-  const std::uint64_t not_simulated = entry.figures.cycles - (counters.cycles - counters.repeated_cycles);
-  if (timeline_ != nullptr)
-    timeline_->skip((end_ - shift_ - not_simulated) * period_, not_simulated * period_, "more of " + command.name);
-  shift_ += not_simulated;
+  skip(entry.figures.cycles - (counters.cycles - counters.repeated_cycles), "more of " + command.name);
   ++simulated_;
   if (counters.repeated_cycles > 0) {
     ++in_part_;
@@ -104,6 +108,19 @@ void RunRecords::add(const LoweredCommand& command, std::uint64_t begin_cycle, c
     stretch_difference_ = std::max(stretch_difference_, counters.repeat_difference);
   }
   if (command.repeated_layers > 0) repeated_.push_back(std::move(entry));
+}
+
+/// What comes behind moves forward by the time of this command, but not in the timeline.
+void RunRecords::leave_out(const Entry& entry) {
+  draw(entry, entry.command.layer, entry.begin_cycle);
+  shift_ -= entry.figures.cycles;
+  warm_up_cycles_ += entry.figures.cycles;
+}
+
+/// Time in which nothing was simulated stands before end_.
+void RunRecords::skip(std::uint64_t cycles, const std::string& reason) {
+  if (timeline_ != nullptr) timeline_->skip((end_ - shift_ - cycles) * period_, cycles * period_, reason);
+  shift_ += cycles;
 }
 
 void RunRecords::count_round(const LoweredCommand& command, std::uint64_t cycles) {
@@ -135,21 +152,19 @@ void RunRecords::end_stretch() {
 /// The layer that ends at end_ happens again.
 void RunRecords::repeat() {
   if (repeated_.empty()) return;
-  const std::uint64_t span = end_ - repeated_.front().begin_cycle;
-  const std::uint64_t copies = repeated_.front().command.repeated_layers;
+  const LoweredCommand& front = repeated_.front().command;
+  const std::uint64_t span = end_ - repeated_.front().begin_cycle, copies = front.repeated_layers;
+  const int first = front.layer - static_cast<int>(front.layers_before);
   for (std::uint64_t i = 1; i <= copies; ++i) {
     for (const Entry& entry : repeated_)
-      record(entry, entry.command.layer + static_cast<int>(i), entry.begin_cycle + i * span);
+      record(entry, first + static_cast<int>(i), entry.begin_cycle + i * span);
   }
-  if (timeline_ != nullptr) {
-    const int first = repeated_.front().command.layer;
-    timeline_->skip((end_ - shift_) * period_, copies * span * period_,
-                    "layers " + std::to_string(first + 1) + " to " + std::to_string(first + static_cast<int>(copies)) +
-                        ", like layer " + std::to_string(first));
-  }
-  shift_ += copies * span;
+  end_ += copies * span;
+  skip(copies * span, "layers " + std::to_string(first + 1) + " to " +
+                          std::to_string(first + static_cast<int>(copies)) + ", like layer " + std::to_string(first));
   copied_ += copies * repeated_.size();
-  if (repeated_.front().command.compared_layer) {
+  if (front.compared_layer) {
+    compared_ = true;
     const auto cycles = static_cast<double>(layer_cycles_);
     difference_ = std::max(difference_, std::abs(cycles - static_cast<double>(cycles_before_)) / cycles);
   }
@@ -165,12 +180,13 @@ void RunRecords::finish() {
 }
 
 void RunRecords::note_layers() {
-  report_.notes.push_back(std::to_string(simulated_) + " of " + std::to_string(simulated_ + copied_) +
-                          " commands were simulated: of three or more equal layers the first two, the second of which "
-                          "stands for the rest, and of very long ones the first alone; the two differ by at most " +
-                          percent(difference_) +
-                          " % in cycles. The statistics of modules are of what was simulated. --every-layer simulates "
-                          "all");
+  std::string note = std::to_string(simulated_) + " of " + std::to_string(simulated_ + copied_) +
+                     " commands were simulated: of three or more equal layers one stands for the others";
+  if (warm_up_cycles_ > 0) note += ", behind the end of one that is not counted";
+  if (compared_) {
+    note += "; of short layers two are simulated, which differ by at most " + percent(difference_) + " % in cycles";
+  }
+  report_.notes.push_back(note + ". The statistics of modules are of what was simulated. --every-layer simulates all");
 }
 
 void RunRecords::note_rounds() {

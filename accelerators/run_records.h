@@ -18,8 +18,9 @@
 namespace nibble {
 
 /// One record per operator, layer and phase; decode steps of one operator are summed up, and rounds of an attention. A
-/// command with repeated_layers is recorded for those layers too, one after the other behind its own layer, one with
-/// repeated_rounds as often as these have it; everything later moves back by the time that they would have taken.
+/// command with repeated_layers is recorded for those layers too, one after the other, one with repeated_rounds as
+/// often as these have it; everything later moves back by the time that they would have taken. Of a warm-up nothing is
+/// recorded; in the timeline it stands, and everything later in the report moves forward by its time.
 class RunRecords {
  public:
   /// `timeline`: gets the commands, and what was not simulated; nullptr: nobody does. `period`: of a cycle.
@@ -41,6 +42,8 @@ class RunRecords {
     std::vector<std::string> hidden_under;
   };
   void record(const Entry& entry, int layer, std::uint64_t begin_cycle);
+  void leave_out(const Entry& entry);
+  void skip(std::uint64_t cycles, const std::string& reason);
   void count_round(const LoweredCommand& command, std::uint64_t cycles);
   void end_stretch();
   std::vector<std::string> hidden_under(std::uint64_t begin_cycle, const CommandCounters& counters);
@@ -63,7 +66,9 @@ class RunRecords {
   std::uint64_t layer_cycles_ = 0;   ///< of the layer that commands belong to
   std::uint64_t cycles_before_ = 0;  ///< of the layer before
   int layer_ = -1;
-  std::uint64_t shift_ = 0;                     ///< from a cycle of the simulation to that of the report
+  std::uint64_t shift_ = 0;                     ///< from a cycle of the simulation to that of the report, modulo 2^64
+  std::uint64_t warm_up_cycles_ = 0;            ///< by which the timeline is ahead of the report
+  bool compared_ = false;                       ///< layers
   std::uint64_t end_ = 0;                       ///< of the last command, in the report
   std::uint64_t simulated_ = 0, copied_ = 0;    ///< commands
   double difference_ = 0;                       ///< largest of two layers, relative

@@ -7,8 +7,9 @@
 ///                     [&](std::size_t i, IsolatedReport outcome) { ... });
 ///
 /// Fork before any SystemC object exists in this process: call these before the first simulate_model() or Platform.
-/// Configurations may be read in the parent. A child starts with what the parent knows at that moment, must not write
-/// to standard output, and ends without running destructors of statics; it dies with its parent.
+/// Configurations may be read in the parent. A child starts with what the parent knows at that moment, what other
+/// children measured of kernels included (KernelMeasurements), must not write to standard output, and ends without
+/// running destructors of statics; it dies with its parent.
 #pragma once
 
 #include <cstddef>

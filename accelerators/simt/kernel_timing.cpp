@@ -26,15 +26,13 @@ class FixedLatencyMemory final : public GlobalMemoryPort {
   SmPipeline* pipeline_ = nullptr;
 };
 
-/// `thread_blocks` of them, `resident` at a time.
-SmCounters run(const SmConfig& config, const GemmKernel& kernel, unsigned thread_blocks, unsigned resident,
-               std::uint64_t latency) {
-  FixedLatencyMemory memory(latency);
-  SmPipeline pipeline(config, memory);
+SmCounters simulate(const KernelRun& run, const GemmKernel& kernel) {
+  FixedLatencyMemory memory(run.latency);
+  SmPipeline pipeline(run.multiprocessor, memory);
   memory.serve(pipeline);
   unsigned launched = 0, running = 0;
-  while (launched < thread_blocks || running > 0) {
-    for (; launched < thread_blocks && running < resident; ++running)
+  while (launched < run.thread_blocks || running > 0) {
+    for (; launched < run.thread_blocks && running < run.resident; ++running)
       pipeline.launch(launched++, kernel.program, kernel.warps);
     pipeline.run(SmPipeline::never);
     running -= static_cast<unsigned>(pipeline.take_finished().size());
@@ -75,6 +73,8 @@ double busy_cycles(const SmConfig& sm, const GemmKernel& kernel) {
 KernelTiming::KernelTiming(const SmConfig& config, const GemmKernelConfig& kernel, const TensorCoreSteps& steps,
                            std::uint64_t latency)
     : config_(config),
+      kernel_(kernel),
+      tensor_core_(steps.geometry()),
       few_(make_gemm_kernel(kernel, steps, short_run * kernel.tile_k)),
       many_(make_gemm_kernel(kernel, steps, long_run * kernel.tile_k)),
       instruction_cycles_(steps.cycles()),
@@ -99,15 +99,16 @@ const KernelTiming::Single& KernelTiming::single() const {
   return *single_;
 }
 
-const KernelTiming::Alone& KernelTiming::alone() const {
-  if (!alone_) alone_ = {run(config_, few_, 1, 1, latency_), run(config_, many_, 1, 1, latency_)};
-  return *alone_;
+/// `thread_blocks` of few_ or many_, `resident` at a time.
+const SmCounters& KernelTiming::run(const GemmKernel& kernel, unsigned thread_blocks, unsigned resident) const {
+  const std::uint64_t slices = &kernel == &few_ ? short_run : long_run;
+  const KernelRun run{config_, tensor_core_, kernel_, slices, thread_blocks, resident, latency_};
+  return KernelMeasurements::of_this_process().of(run, [&] { return simulate(run, kernel); });
 }
 
 KernelTiming::Several KernelTiming::measure(unsigned running) const {
   const auto cycles = [&](const GemmKernel& kernel, unsigned thread_blocks) {
-    if (thread_blocks == 1) return (&kernel == &few_ ? alone().few : alone().many).cycles;
-    return run(config_, kernel, thread_blocks, running, latency_).cycles;
+    return run(kernel, thread_blocks, running).cycles;
   };
   Several out;
   out.slice = static_cast<double>(cycles(many_, running) - cycles(few_, running)) /
@@ -119,7 +120,7 @@ KernelTiming::Several KernelTiming::measure(unsigned running) const {
 }
 
 KernelTiming::Single KernelTiming::measure_single() const {
-  const auto& [shorter, longer] = alone();
+  const SmCounters &shorter = run(few_, 1, 1), &longer = run(many_, 1, 1);
   Single out;
   out.per_slice =
       combine_work(longer, shorter, [](std::uint64_t a, std::uint64_t b) { return (a - b) / (long_run - short_run); });

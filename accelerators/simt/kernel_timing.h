@@ -12,13 +12,15 @@
 #include <vector>
 
 #include "accelerators/simt/gemm_kernel.h"
+#include "accelerators/simt/kernel_measurements.h"
 #include "accelerators/simt/sm_pipeline.h"
 
 namespace nibble {
 
-/// One kernel on one kind of multiprocessor. Every figure is measured when it is first asked for: thread blocks of two
-/// reductions, of 8 and 24 slices, and two numbers of thread blocks that follow each other, on a multiprocessor whose
-/// memory answers a fixed latency later; the differences are the steady state.
+/// One kernel on one kind of multiprocessor. Every figure is measured when it is first asked for, unless
+/// KernelMeasurements knows it: thread blocks of two reductions, of 8 and 24 slices, and two numbers of thread blocks
+/// that follow each other, on a multiprocessor whose memory answers a fixed latency later; the differences are the
+/// steady state.
 class KernelTiming {
  public:
   /// `latency`: cycles. Throws InputError where there is no such kernel, or a multiprocessor does not hold one of its
@@ -53,22 +55,19 @@ class KernelTiming {
   struct Several {
     double slice = 0, turnover = 0;
   };
-  /// One thread block of few_ and one of many_ slices.
-  struct Alone {
-    SmCounters few, many;
-  };
-  const Alone& alone() const;
   const Several& several(unsigned running) const;
+  const SmCounters& run(const GemmKernel& kernel, unsigned thread_blocks, unsigned resident) const;
   Several measure(unsigned running) const;
   Single measure_single() const;
 
   SmConfig config_;
+  GemmKernelConfig kernel_;
+  TensorCoreGeometry tensor_core_;
   GemmKernel few_, many_;  ///< of 8 and 24 slices
   std::uint64_t instruction_cycles_, latency_;
   unsigned resident_ = 0;
   double busy_ = 0;
   mutable std::vector<std::optional<Several>> several_;
-  mutable std::optional<Alone> alone_;
   mutable std::optional<Single> single_;
 };
 
