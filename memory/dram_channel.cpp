@@ -90,9 +90,14 @@ void DramChannel::push(std::uint64_t first, std::uint64_t count, bool is_write, 
   segments_[direction].push({pushed_[direction], count, id});
   if (feed_.empty()) {
     if (fed_ == served_) work_from_ = now_ + 1;
-    end_sprint();
+    if (direction != direction_) end_sprint();
     feed_.push({first, count, direction});
-    feed_at_once(direction);
+    if (sprint_ == nullptr) {
+      feed_at_once(direction);
+    } else if (fed_[direction] - served_[direction] < capacity_[direction]) {
+      sprint_->feed_at_once(now_ + 1);
+      quiet_until_ = 0;
+    }
   } else if (feed_.back().direction == direction && feed_.back().next + feed_.back().left == first) {
     feed_.back().left += count;
   } else {
@@ -144,7 +149,7 @@ void DramChannel::advance(Cycle until) {
     }
     bound_known_ = false;
     if (sprint_ != nullptr) {
-      sprint();
+      sprint(until);
       continue;
     }
     if (time < refresh_time) {

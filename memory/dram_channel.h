@@ -293,10 +293,16 @@ class DramChannel {
   };
   class Sprint;
   bool begin_sprint();
-  void sprint();
+  void sprint(Cycle until);
   void end_sprint();
-  std::int64_t sprint_supply() const;
-  static constexpr std::int64_t least_sprint = 24, longest_sprint = 1024;  ///< bursts that enter the window
+  /// What stands in front of the windows.
+  struct Ahead {
+    std::int64_t bursts = 0;    ///< of the direction, up to the first of the other one
+    bool other_behind = false;  ///< the other one has some
+  };
+  Ahead ahead() const;
+  static constexpr std::int64_t least_sprint = 24, longest_sprint = 1024;  ///< bursts that are served
+  static constexpr std::int64_t steps_after_short_sprint = 64;
   bool try_leap(Cycle until);
   bool leap(Cycle until);
   Cycle leap_length(Cycle supply, Cycle until) const;

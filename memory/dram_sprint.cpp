@@ -221,13 +221,24 @@ unsigned DramChannel::Sprint::serve() {
   } else if (of_bank_[index] != 0) {
     want_row(index);
   }
-  feed(time + 1);
+  if (!c_.feed_.empty()) feed(time + 1);
+  find_best_column();
+  return bank.overtakes;
+}
+
+void DramChannel::Sprint::find_best_column() {
   if (one_rank_) {
     find_column();
   } else {
     find<column>();
   }
-  return bank.overtakes;
+}
+
+void DramChannel::Sprint::feed_at_once(Cycle enter) {
+  while (!c_.feed_.empty() && c_.fed_[d_] - c_.served_[d_] < c_.capacity_[d_])
+    feed(enter);
+  find_best_column();
+  tell_best();
 }
 
 /// The burst at the head of the queue enters, and the best column command is to be found again.
@@ -259,15 +270,24 @@ void DramChannel::Sprint::feed(Cycle enter) {
   }
 }
 
-bool DramChannel::Sprint::run(std::int64_t supply) {
+bool DramChannel::Sprint::run(Cycle until, std::int64_t longest) {
   const Cycle refresh = c_.refresh_at_;
+  Ahead ahead = c_.ahead();
   bool lasts = true;
   while (lasts) {
     const Cycle row = std::min(best_[precharge_row].time, best_[activate_row].time);
-    if (std::min(row, best_[column].time) >= refresh) {
-      lasts = false;
-    } else if (best_[column].time < row) {
-      if (supply-- == 0) break;
+    const Cycle next = std::min(row, best_[column].time);
+    const bool column_next = best_[column].time < row;
+    const bool decided = column_next ? ahead.bursts > 1 || ahead.other_behind : ahead.bursts > 0;
+    if (next >= refresh) {
+      lasts = refresh > until && !decided;
+      break;
+    }
+    if (next > until && !decided) break;
+    if (column_next) {
+      lasts = ahead.bursts != 1 || !ahead.other_behind;
+      if (!lasts || longest-- == 0) break;
+      if (ahead.bursts > 0) --ahead.bursts;
       lasts = serve() < c_.row_hit_cap_;
     } else if (best_[precharge_row].time == row) {
       precharge();
@@ -279,9 +299,14 @@ bool DramChannel::Sprint::run(std::int64_t supply) {
     if (served_[rank] > 1) c_.column_count(ranks_[rank], served_[rank] - 1);
     served_[rank] = 0;
   }
+  tell_best();
+  return lasts;
+}
+
+/// For those who ask when something happens next.
+void DramChannel::Sprint::tell_best() {
   for (const Kind kind : {column, activate_row, precharge_row})
     c_.best_[kind] = {best_[kind].time, 0, true};
-  return lasts;
 }
 
 void DramChannel::Sprint::leave() {
@@ -322,9 +347,10 @@ void DramChannel::Sprint::give_back(unsigned slot) {
 /// A sprint takes the place of single steps from here on; false: it would not be worth its while. Taking the window
 /// over and giving it back costs as much as some ten single steps.
 bool DramChannel::begin_sprint() {
-  if (queued() <= least_sprint || fed_[1 - direction_] != served_[1 - direction_]) return false;
+  if (fed_[1 - direction_] != served_[1 - direction_]) return false;
   steps_to_sprint_ = 16;  // if nothing comes of it
-  if (sprint_supply() < least_sprint) return false;
+  const Ahead in_queue = ahead();
+  if (in_queue.other_behind && in_queue.bursts < least_sprint) return false;
   auto sprint = std::make_unique<Sprint>(*this);
   if (!sprint->fits()) return false;
   sprint->enter();
@@ -335,29 +361,28 @@ bool DramChannel::begin_sprint() {
 }
 
 /// Goes on with the sprint, or ends it.
-void DramChannel::sprint() {
-  const std::int64_t supply = std::min(sprint_supply(), sprint_left_), before = served_[direction_];
-  const bool lasts = supply > 0 && sprint_->run(supply);
+void DramChannel::sprint(Cycle until) {
+  const std::int64_t before = served_[direction_];
+  const bool lasts = sprint_->run(until, sprint_left_);
   sprint_left_ -= served_[direction_] - before;
-  if (!lasts) end_sprint();
+  if (!lasts || sprint_left_ <= 0) end_sprint();
 }
 
+/// One that was short is not soon followed by another one.
 void DramChannel::end_sprint() {
   if (sprint_ == nullptr) return;
   sprint_->leave();
   sprint_ = nullptr;
+  if (longest_sprint - sprint_left_ < least_sprint) steps_to_sprint_ = steps_after_short_sprint;
 }
 
-/// Bursts of the direction that can enter the window. One stays in the queue, so that nothing which is yet to arrive
-/// can change what is done.
-std::int64_t DramChannel::sprint_supply() const {
-  if (pushed_[1 - direction_] == fed_[1 - direction_]) return queued() - 1;
-  std::uint64_t supply = 0;
-  for (std::size_t i = 0; i < feed_.size() && feed_[i].direction == direction_; ++i) {
-    supply += feed_[i].left;
-    if (supply > longest_sprint) break;
-  }
-  return static_cast<std::int64_t>(supply) - 1;
+/// Bursts of the direction at the head of the queue, as far as a sprint may take them.
+DramChannel::Ahead DramChannel::ahead() const {
+  if (pushed_[1 - direction_] == fed_[1 - direction_]) return {queued(), false};
+  std::int64_t bursts = 0;
+  for (std::size_t i = 0; i < feed_.size() && feed_[i].direction == direction_ && bursts <= longest_sprint; ++i)
+    bursts += static_cast<std::int64_t>(feed_[i].left);
+  return {bursts, true};
 }
 
 }  // namespace nibble

@@ -18,9 +18,12 @@ class DramChannel::Sprint {
   bool fits() const;
   /// Takes over the window.
   void enter();
-  /// Until the next refresh, or until `supply` bursts have entered; false: the window has to be given back, because of
-  /// the refresh or of a row hit cap.
-  [[gnu::flatten, gnu::noinline]] bool run(std::int64_t supply);
+  /// Every command up to and including cycle `until`, and later ones that nothing which is yet to arrive can change,
+  /// but no more than `longest` columns. False: the window has to be given back, because of a refresh, of a row hit cap
+  /// or of a burst of the other direction that would enter its window.
+  [[gnu::flatten, gnu::noinline]] bool run(Cycle until, std::int64_t longest);
+  /// The queue was empty and has a request of the direction: its bursts enter as far as there is room.
+  [[gnu::flatten, gnu::noinline]] void feed_at_once(Cycle enter);
   /// Gives the window back.
   void leave();
 
@@ -64,6 +67,8 @@ class DramChannel::Sprint {
   void activate();
   unsigned serve();
   void feed(Cycle enter);
+  void find_best_column();
+  void tell_best();
   void give_back(unsigned slot);
 
   DramChannel& c_;
