@@ -6,6 +6,7 @@
 #include <map>
 #include <thread>
 
+#include "accelerators/simt/kernel_measurements.h"
 #include "cli/commands.h"
 #include "cli/isolated_run.h"
 #include "cli/simulate.h"
@@ -42,6 +43,27 @@ TEST_CASE("every piece of work gives its result once, large ones too", "[links-u
     CHECK(outcome.ok());
     CHECK(outcome.result == std::string(index * 40'000, static_cast<char>('a' + index)));
   }
+}
+
+TEST_CASE("kernels that one child measured are known to the next", "[links-unchecked]") {
+  const SmConfig multiprocessor;
+  const TensorCoreGeometry tensor_core;
+  const GemmKernelConfig kernel;
+  const auto all = outcomes(4, {1}, [&](std::size_t i) {
+    bool measured = false;
+    const KernelRun run{multiprocessor, tensor_core, kernel, 8 + i / 2, 1, 1, 400};
+    const SmCounters& counters = KernelMeasurements::of_this_process().of(run, [&] {
+      measured = true;
+      SmCounters made;
+      made.cycles = 1000 + i;
+      return made;
+    });
+    return std::to_string(counters.cycles) + (measured ? " measured" : " known");
+  });
+  CHECK(all.at(0).result == "1000 measured");
+  CHECK(all.at(1).result == "1000 known");
+  CHECK(all.at(2).result == "1002 measured");
+  CHECK(all.at(3).result == "1002 known");
 }
 
 TEST_CASE("results come in order of completion", "[links-unchecked]") {
