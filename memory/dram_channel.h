@@ -301,7 +301,8 @@ class DramChannel {
     bool other_behind = false;  ///< the other one has some
   };
   Ahead ahead() const;
-  static constexpr std::int64_t least_sprint = 24, longest_sprint = 1024;  ///< bursts that are served
+  // Bursts of a sprint; single steps from a short one to the next.
+  static constexpr std::int64_t least_sprint = 24, first_sprint = 96, longest_sprint = 1024;
   static constexpr std::int64_t steps_after_short_sprint = 64;
   bool try_leap(Cycle until);
   bool leap(Cycle until);
@@ -397,7 +398,9 @@ class DramChannel {
   Cycle quiet_until_ = 0;  ///< nothing is to be done before, unless something enters a window
   unsigned steps_to_leap_ = 0, failed_leaps_ = 0;
   std::int64_t steps_to_sprint_ = 0;  ///< single steps to take before the next sprint
-  std::int64_t sprint_left_ = 0;      ///< bursts after which leaps are tried again
+  std::int64_t sprint_served_ = 0;    ///< bursts of this sprint, or of the last one
+  /// After so many leaps are tried again; twice as many when none comes of it.
+  std::int64_t sprint_length_ = first_sprint;
   Cycle bound_ = never;
   bool bound_known_ = true;
   std::array<Bank, 64> banks_;

@@ -17,6 +17,7 @@ bool DramChannel::try_leap(Cycle until) {
       failed_leaps_ = 0;
       // As long as leaps cover more bursts than single steps do, they are waited for.
       steps_to_sprint_ = std::min<std::int64_t>(steps_to_sprint_ + served_[direction_] - before, 256);
+      sprint_length_ = first_sprint;
       return true;
     }
     failed_leaps_ = std::min(failed_leaps_ + 1, 4U);

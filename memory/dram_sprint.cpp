@@ -355,7 +355,7 @@ bool DramChannel::begin_sprint() {
   if (!sprint->fits()) return false;
   sprint->enter();
   sprint_ = std::move(sprint);
-  sprint_left_ = longest_sprint;
+  sprint_served_ = 0;
   steps_to_sprint_ = 0;
   return true;
 }
@@ -363,17 +363,18 @@ bool DramChannel::begin_sprint() {
 /// Goes on with the sprint, or ends it.
 void DramChannel::sprint(Cycle until) {
   const std::int64_t before = served_[direction_];
-  const bool lasts = sprint_->run(until, sprint_left_);
-  sprint_left_ -= served_[direction_] - before;
-  if (!lasts || sprint_left_ <= 0) end_sprint();
+  const bool lasts = sprint_->run(until, sprint_length_ - sprint_served_);
+  sprint_served_ += served_[direction_] - before;
+  if (!lasts || sprint_served_ == sprint_length_) end_sprint();
 }
 
-/// One that was short is not soon followed by another one.
+/// One that was short is not soon followed by another one; behind one that was long leaps have a try.
 void DramChannel::end_sprint() {
   if (sprint_ == nullptr) return;
   sprint_->leave();
   sprint_ = nullptr;
-  if (longest_sprint - sprint_left_ < least_sprint) steps_to_sprint_ = steps_after_short_sprint;
+  if (sprint_served_ < least_sprint) steps_to_sprint_ = steps_after_short_sprint;
+  if (sprint_served_ == sprint_length_) sprint_length_ = std::min(2 * sprint_length_, longest_sprint);
 }
 
 /// Bursts of the direction at the head of the queue, as far as a sprint may take them.
