@@ -42,15 +42,26 @@ void send(int fd, char kind, const std::string& text) {
   }
 }
 
+/// The result behind what this child measured of kernels.
+std::string with_measurements(const std::string& result) {
+  const std::string measured = KernelMeasurements::of_this_process().take_new();
+  return std::to_string(measured.size()) + ' ' + measured + result;
+}
+
+/// The result alone; this process and its next children know the measurements.
+std::string learn_measurements(const std::string& sent) {
+  const std::size_t begin = sent.find(' ') + 1, length = std::stoul(sent);
+  KernelMeasurements::of_this_process().learn(sent.substr(begin, length));
+  return sent.substr(begin + length);
+}
+
 /// In the child; does not return. The parent alone decides on a SIGINT.
 [[noreturn]] void serve(int fd, pid_t parent, const std::function<std::string()>& work) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(1);
   leave_interrupts_to_parent();
   try {
-    const std::string result = work();
-    const std::string measured = KernelMeasurements::of_this_process().take_new();
-    send(fd, sent_result, std::to_string(measured.size()) + ' ' + measured + result);
+    send(fd, sent_result, with_measurements(work()));
   } catch (const InputError& error) {
     send(fd, sent_input_error, error.what());
   } catch (const std::exception& error) {
@@ -83,11 +94,8 @@ Outcome outcome_of(const Child& child, int status, double time_limit_s) {
   }
   const std::string text = child.received.substr(1);
   switch (child.received.front()) {
-    case sent_result: {
-      const std::size_t begin = text.find(' ') + 1, length = std::stoul(text);
-      KernelMeasurements::of_this_process().learn(text.substr(begin, length));
-      return {FailureKind::none, {}, text.substr(begin + length)};
-    }
+    case sent_result:
+      return {FailureKind::none, {}, text};
     case sent_input_error:
       return {FailureKind::input, text, {}};
     default:
@@ -144,7 +152,9 @@ class Pool {
       Child child = std::move(children_[i]);
       children_.erase(children_.begin() + static_cast<std::ptrdiff_t>(i));
       const int status = reap(child);
-      done(child.index, outcome_of(child, status, options_.time_limit_s));
+      Outcome outcome = outcome_of(child, status, options_.time_limit_s);
+      if (outcome.ok()) outcome.result = learn_measurements(outcome.result);
+      done(child.index, std::move(outcome));
     }
   }
 
