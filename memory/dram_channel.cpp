@@ -89,19 +89,19 @@ void DramChannel::push(std::uint64_t first, std::uint64_t count, bool is_write, 
   pushed_[direction] += static_cast<std::int64_t>(count);
   segments_[direction].push({pushed_[direction], count, id});
   if (feed_.empty()) {
-    if (fed_ == served_) work_from_ = now_ + 1;
+    if (idle()) work_from_ = now_ + 1;
     if (direction != direction_) end_sprint();
-    feed_.push({first, count, direction});
+    feed_.push({first, first + count, direction});
     if (sprint_ == nullptr) {
       feed_at_once(direction);
     } else if (fed_[direction] - served_[direction] < capacity_[direction]) {
       sprint_->feed_at_once(now_ + 1);
       quiet_until_ = 0;
     }
-  } else if (feed_.back().direction == direction && feed_.back().next + feed_.back().left == first) {
-    feed_.back().left += count;
+  } else if (feed_.back().direction == direction && feed_.back().end == first) {
+    feed_.back().end += count;
   } else {
-    feed_.push({first, count, direction});
+    feed_.push({first, first + count, direction});
   }
   if (bound_known_ && bound_ > now_ + latency_[direction] + burst_)
     bound_ = std::min(bound_, bound_of_new(direction, static_cast<std::int64_t>(count)));
@@ -148,17 +148,12 @@ void DramChannel::advance(Cycle until) {
       return;
     }
     bound_known_ = false;
-    if (sprint_ != nullptr) {
+    if (time >= refresh_time) {
+      refresh(refresh_time, until);
+    } else if (sprint_ != nullptr) {
       sprint(until);
-      continue;
-    }
-    if (time < refresh_time) {
+    } else {
       issue(kind, until);
-      continue;
-    }
-    if (idle()) skip_idle_refreshes(until);
-    for (unsigned rank = 0; rank < ranks_.size(); ++rank) {
-      if (ranks_[rank].refresh_at <= refresh_time) refresh_step(rank);
     }
   }
 }
@@ -259,7 +254,7 @@ void DramChannel::precharge(unsigned index, Cycle time) {
   bank.act_ok = std::max(bank.act_ok, time + timing_.rp);
   bank.hit = {none, none};
   bank.left_for_other_row = true;
-  rank.pre_ok = time + timing_.ppd;
+  rank.pre_ok = std::max(rank.pre_ok, time + timing_.ppd);
   count_close(rank, time);
   ++counters_.precharges;
   ++rank.counters.precharges;
@@ -354,12 +349,16 @@ void DramChannel::column_timing(unsigned index, Cycle time) {
   rank.cas_ok = {time + after.rank[read], time + after.rank[write]};
   group.cas_ok = {time + after.group[read], time + after.group[write]};
   if (ranks_.size() == 1) return;
-  const Cycle data_end = time + latency_[d] + burst_;
   for (Rank& r : ranks_) {
     if (&r == &rank) continue;
     r.cas_ok[d] = std::max(r.cas_ok[d], time + burst_ + timing_.rtrs);
-    r.cas_ok[other] = std::max({r.cas_ok[other], time + 1, data_end + timing_.rtrs - latency_[other]});
+    r.cas_ok[other] = std::max(r.cas_ok[other], time + other_rank_gap(d));
   }
+}
+
+/// From a column command to one of the other direction in another rank.
+Cycle DramChannel::other_rank_gap(unsigned d) const {
+  return std::max<Cycle>(1, latency_[d] + burst_ + timing_.rtrs - latency_[1 - d]);
 }
 
 void DramChannel::column_to_precharge(unsigned index, Cycle time) {

@@ -197,8 +197,9 @@ class DramChannel {
     return piece.bank ^ bank_in_stripe_[local & stripe_mask_];
   }
   struct Feed {
-    std::uint64_t next = 0, left = 0;
+    std::uint64_t next = 0, end = 0;
     unsigned direction = 0;
+    std::uint64_t left() const { return end - next; }
   };
   struct Segment {
     std::int64_t end = 0;  ///< age after its last burst
@@ -338,6 +339,7 @@ class DramChannel {
   };
   AfterColumn after_column(unsigned direction) const;
   void column_timing(unsigned bank, Cycle time);
+  Cycle other_rank_gap(unsigned direction) const;
   void column_to_precharge(unsigned bank, Cycle time);
   void column_count(Rank& rank, Cycle count);
   void account(unsigned bank, Cycle time);
@@ -353,7 +355,7 @@ class DramChannel {
   void complete(std::int64_t first_age, Cycle count, Cycle first_end, Cycle spacing, std::uint64_t& segment);
   std::uint64_t segment_of(unsigned direction, std::int64_t age, std::uint64_t from) const;
   void close_if_unused(unsigned bank);
-  void refresh_step(unsigned rank);
+  void refresh(Cycle time, Cycle until);
   void refresh_all(unsigned rank);
   void close_for_refresh(unsigned rank);
   void refresh_banks(unsigned rank);

@@ -72,7 +72,7 @@ Cycle DramChannel::leap_supply(const Piece& piece, Index index, std::int64_t age
 Cycle DramChannel::extension(const Piece& last) const {
   const Feed& head = feed_.front();
   if (!last.extendable || last.next_local != head.next || last.jobs != every_job_) return 0;
-  return static_cast<Cycle>(std::min(head.left, block_mask_ + 1 - (head.next & block_mask_)));
+  return static_cast<Cycle>(std::min(head.left(), block_mask_ + 1 - (head.next & block_mask_)));
 }
 
 /// Whether a burst of that row may enter the window while a piece is served and cause no more than a row hit: its bank
@@ -94,7 +94,7 @@ Cycle DramChannel::quiet_entries(Index served, Cycle own, Cycle wanted) const {
   for (std::size_t i = 0; i < feed_.size() && quiet < wanted; ++i) {
     const Feed& item = feed_[i];
     if (item.direction != direction_) return quiet;
-    std::uint64_t local = item.next + skip, left = item.left - skip;
+    std::uint64_t local = item.next + skip, left = item.left() - skip;
     skip = 0;
     while (left > 0 && quiet < wanted) {
       const std::uint64_t length = std::min(left, block_mask_ + 1 - (local & block_mask_));
@@ -264,7 +264,7 @@ void DramChannel::apply(const Openings& openings) {
 /// scheduled singly.
 bool DramChannel::leap_rows(Piece& piece, const Job& first, Cycle until) {
   const Feed& head = feed_.front();
-  const auto entering = static_cast<Cycle>(std::min(head.left, block_mask_ + 1 - (head.next & block_mask_)));
+  const auto entering = static_cast<Cycle>(std::min(head.left(), block_mask_ + 1 - (head.next & block_mask_)));
   if (entering < stripe_) return false;
   const Cycle start = best_[column].time;
   Openings openings;
@@ -290,7 +290,7 @@ bool DramChannel::leap_runs(Piece& piece, const Job& first, Cycle until) {
   if (waiting % stripe_ != 0 || first.residue != 0 || map_.hashed()) return false;
   Cycle supply = 0;
   for (std::size_t i = 0; i < feed_.size() && feed_[i].direction == direction_; ++i)
-    supply += static_cast<Cycle>(feed_[i].left);
+    supply += static_cast<Cycle>(feed_[i].left());
   const Cycle most = supply < least ? 0 : leap_length(supply, until);
   if (most < least || in_turn(piece, first, waiting) != waiting) return false;
 
@@ -339,14 +339,14 @@ Cycle DramChannel::next_run(const Taken& taken, Cycle limit) const {
   const Feed& feed = feed_[taken.feeds];
   const std::uint64_t local = feed.next + taken.bursts;
   if ((local & stripe_mask_) != 0) return 0;
-  const auto run = static_cast<Cycle>(std::min(feed.left - taken.bursts, block_mask_ + 1 - (local & block_mask_)));
+  const auto run = static_cast<Cycle>(std::min(feed.left() - taken.bursts, block_mask_ + 1 - (local & block_mask_)));
   return std::min(run, limit) & ~(stripe_ - 1);
 }
 
 void DramChannel::take(Taken& taken, std::uint64_t bursts) const {
   taken.bursts += bursts;
   taken.end = feed_[taken.feeds].next + taken.bursts;
-  if (taken.bursts == feed_[taken.feeds].left) taken = {taken.feeds + 1, 0, taken.end};
+  if (taken.bursts == feed_[taken.feeds].left()) taken = {taken.feeds + 1, 0, taken.end};
 }
 
 /// Whether the banks of a stripe are not in use and their rows can be read or written from `slot` on, one after
@@ -382,10 +382,7 @@ void DramChannel::enter_window(const Job& first, Cycle start, Cycle count, Cycle
   complete(first.next, count, start + latency_[d] + burst_, stripe_spacing(), segment);
   for (std::size_t i = 0; i < taken.feeds; ++i)
     feed_.pop();
-  if (taken.bursts != 0) {
-    feed_.front().next += taken.bursts;
-    feed_.front().left -= taken.bursts;
-  }
+  if (taken.bursts != 0) feed_.front().next += taken.bursts;
   fed_[d] += count;
   Piece& piece = pieces_[static_cast<std::size_t>(first.piece)];
   piece.end = fed_[d];

@@ -2,19 +2,29 @@
 /// The part of DramChannel that refreshes.
 #include <algorithm>
 
-#include "memory/dram_channel.h"
+#include "memory/dram_sprint.h"
 
 namespace nibble {
 
-[[gnu::noinline]] void DramChannel::refresh_step(unsigned rank) {
-  if (!bank_refresh_) {
-    refresh_all(rank);
-  } else if (!ranks_[rank].closing) {
-    close_for_refresh(rank);
-  } else {
-    refresh_banks(rank);
+/// The steps that are due at `time`. Whatever the banks needed is to be found again.
+[[gnu::noinline]] void DramChannel::refresh(Cycle time, Cycle until) {
+  if (idle()) skip_idle_refreshes(until);
+  for (unsigned rank = 0; rank < ranks_.size(); ++rank) {
+    if (ranks_[rank].refresh_at > time) continue;
+    if (!bank_refresh_) {
+      refresh_all(rank);
+    } else if (!ranks_[rank].closing) {
+      close_for_refresh(rank);
+    } else {
+      refresh_banks(rank);
+    }
   }
   find_refresh();
+  if (sprint_ == nullptr) {
+    classify_all();
+  } else {
+    sprint_->find_needs();
+  }
 }
 
 /// All banks: closed together as soon as each allows it.
@@ -47,7 +57,6 @@ void DramChannel::refresh_all(unsigned rank_index) {
     bank.hit = {none, none};
     bank.left_for_other_row = false;
   }
-  classify_all();
   ++counters_.refreshes;
   ++rank.counters.refreshes;
   log(DramCommand::Kind::refresh_all, rank_index, 0, 0, precharged);
@@ -84,9 +93,7 @@ void DramChannel::close_for_refresh(unsigned rank_index) {
     rank.refresh_ready = std::max(rank.refresh_ready, ready);
     bank.act_ok = never;
     bank.left_for_other_row = false;
-    classify(index);
   }
-  best_[precharge_row].known = false;
   rank.closing = true;
   rank.refresh_at = rank.refresh_ready;
 }
@@ -104,12 +111,10 @@ void DramChannel::refresh_banks(unsigned rank_index) {
   for (unsigned set = first; set < banks; set += refresh_sets_) {
     const unsigned index = rank_index * banks + set;
     banks_[index].act_ok = notes_[index].refreshed_at = time + timing_.rfc_bank;
-    classify(index);
   }
   rank.activates[rank.oldest_activate] = time;
   rank.oldest_activate = (rank.oldest_activate + 1) % 4;
   rank.act_ok = std::max(time + timing_.rrefd, rank.activates[rank.oldest_activate] + timing_.faw);
-  best_[activate_row].known = false;
   ++counters_.refreshes;
   ++rank.counters.refreshes;
   log(DramCommand::Kind::refresh_bank, rank_index, rank_index * banks + first, 0, time);

@@ -5,53 +5,45 @@
 
 namespace nibble {
 
-/// Whether the ages of all bursts lie within 64, and no bank has reached the row hit cap.
-bool DramChannel::Sprint::fits() const {
-  for (std::uint64_t banks = c_.active_[d_]; banks != 0; banks &= banks - 1) {
-    const Bank& bank = c_.banks_[lowest_bit(banks)];
-    const std::int64_t age = c_.jobs_[static_cast<std::size_t>(bank.head[d_])].next;
-    if (bank.overtakes >= c_.row_hit_cap_ || c_.fed_[d_] - age > 64) return false;
-  }
-  return true;
-}
-
-void DramChannel::Sprint::enter() {
-  next_ = static_cast<std::uint64_t>(c_.fed_[d_]);
-  for (unsigned group = 0; group <= c_.banks_[c_.bank_count_ - 1].group; ++group) {
-    group_floor_[activate_row][group] = c_.groups_[group].act_ok;
-    group_floor_[column][group] = c_.groups_[group].cas_ok[d_];
-  }
-  for (std::uint64_t banks = c_.active_[d_]; banks != 0; banks &= banks - 1) {
-    const unsigned index = lowest_bit(banks);
+void DramChannel::Sprint::find_needs() {
+  hits_ = unripe_ = unripe_banks_ = open_ = closing_ = 0;
+  ripe_ = never;
+  wants_ = {};
+  best_.fill(no_command);
+  for (unsigned index = 0; index < c_.bank_count_; ++index) {
     const Bank& bank = c_.banks_[index];
-    for (Index i = bank.head[d_]; i != none; i = c_.jobs_[static_cast<std::size_t>(i)].following) {
-      const Job& job = c_.jobs_[static_cast<std::size_t>(i)];
-      const Piece& piece = c_.pieces_[static_cast<std::size_t>(job.piece)];
-      for (std::int64_t age = job.next; age < piece.end; age += c_.stripe_) {
-        put(static_cast<unsigned>(age & 63),
-            {job.row, age, job.enter, piece.local(age), job.segment, static_cast<unsigned>(job.piece),
-             static_cast<std::uint8_t>(index), bank.group});
-      }
-    }
-    if (hits_[index] != 0) {
-      want_column(index);
-    } else {
+    group_activates_[bank.group] = c_.groups_[bank.group].act_ok;
+    group_columns_[bank.group] = c_.groups_[bank.group].cas_ok[d_];
+  }
+  for (unsigned index = 0; index < c_.bank_count_; ++index) {
+    BankBursts& bank = banks_[index];
+    bank.row = c_.banks_[index].row;
+    bank.close_at = never;
+    open_ |= static_cast<std::uint64_t>(bank.row >= 0) << index;
+    bank.hits = of_row(bank.all, bank.row);
+    hits_ |= bank.hits;
+    if (bank.hits != 0) {
+      open_columns(index, oldest(bank.hits));
+    } else if (bank.all != 0) {
       want_row(index);
     }
   }
-  const Index last = c_.last_piece_[d_];
-  const Piece& piece = c_.pieces_[static_cast<std::size_t>(last)];
-  if (last == none || !piece.extendable) return;
-  following_ = piece.next_local;
-  number_ = static_cast<unsigned>(last);
-  place_ = {piece.bank, static_cast<std::uint64_t>(piece.row)};
+  tell_best();
 }
 
-void DramChannel::Sprint::put(unsigned slot, const Slot& burst) {
-  slots_[slot] = burst;
+/// Those that are of this row.
+std::uint64_t DramChannel::Sprint::of_row(std::uint64_t slots, std::int64_t row) const {
+  std::uint64_t result = 0;
+  for (; slots != 0; slots &= slots - 1) {
+    const unsigned slot = lowest_bit(slots);
+    result |= static_cast<std::uint64_t>(slots_[slot].row == row) << slot;
+  }
+  return result;
+}
+
+void DramChannel::Sprint::put(unsigned slot, unsigned bank) {
   waiting_ |= bit(slot);
-  of_bank_[burst.bank] |= bit(slot);
-  if (c_.banks_[burst.bank].row == burst.row) hits_[burst.bank] |= bit(slot);
+  banks_[bank].all |= bit(slot);
 }
 
 /// Moves all bursts to the slots in front of the next one.
@@ -62,182 +54,302 @@ void DramChannel::Sprint::close_up() {
     rest &= ~bit(last);
     if (last != place) move(slot_at(last), slot_at(place));
   }
-  find<precharge_row>();
-  find<activate_row>();
-  find<column>();
+  find_row<precharge_row>();
+  find_row<activate_row>();
 }
 
 void DramChannel::Sprint::move(unsigned from, unsigned to) {
-  const unsigned bank = slots_[from].bank;
+  BankBursts& bank = banks_[slots_[from].bank];
   const auto move_bit = [&](std::uint64_t& set) { set = (set & ~bit(from)) | (set >> from & 1) << to; };
   move_bit(waiting_);
+  move_bit(hits_);
   move_bit(unripe_);
-  move_bit(of_bank_[bank]);
-  move_bit(hits_[bank]);
+  move_bit(bank.all);
+  move_bit(bank.hits);
   for (std::uint64_t& set : wants_)
     move_bit(set);
   slots_[to] = slots_[from];
 }
 
-template <DramChannel::Kind kind>
-Cycle DramChannel::Sprint::time_of(unsigned slot) const {
+/// When the burst, which hits, could have its column command.
+Cycle DramChannel::Sprint::column_time(unsigned slot) const {
   const Slot& burst = slots_[slot];
-  const Rank& rank = ranks_[one_rank_ ? 0 : c_.banks_[burst.bank].rank];
-  const Cycle ready = std::max(c_.ready_[burst.bank], c_.floor_of(kind, rank));
-  return kind == precharge_row ? ready : std::max(ready, group_floor_[kind][burst.group]);
+  return std::max(
+      {c_.banks_[burst.bank].cas_ok[d_], columns_from_, rank_of(burst.bank).cas_ok[d_], group_columns_[burst.group]});
+}
+
+/// When the bank of the burst, which is ready for a row command from ready_ on, could have it.
+Cycle DramChannel::Sprint::row_time(Kind kind, unsigned slot) const {
+  const Slot& burst = slots_[slot];
+  const Rank& rank = rank_of(burst.bank);
+  const Cycle ready = c_.ready_[burst.bank];
+  return kind == precharge_row ? std::max(ready, rank.pre_ok)
+                               : std::max({ready, rank.act_ok, group_activates_[burst.group]});
+}
+
+/// The earliest cycle of a column command as far as the ranks go.
+Cycle DramChannel::Sprint::column_floor() const {
+  Cycle floor = ranks_[0].cas_ok[d_];
+  for (std::size_t i = 1; i < rank_count_; ++i)
+    floor = std::min(floor, ranks_[i].cas_ok[d_]);
+  return std::max(floor, columns_from_);
 }
 
 /// The oldest whose bank is ready goes as soon as its rank and its group allow, unless another one's do earlier.
 void DramChannel::Sprint::find_column() {
-  const Cycle floor = ranks_[0].cas_ok[d_];
-  if (ripe_ <= floor) {
-    ripe_ = never;
-    for (std::uint64_t mask = unripe_; mask != 0; mask &= mask - 1) {
-      const unsigned slot = lowest_bit(mask);
-      const Cycle ready = c_.ready_[slots_[slot].bank];
-      if (ready > floor) {
-        ripe_ = std::min(ripe_, ready);
-      } else {
-        unripe_ ^= bit(slot);
-      }
-    }
-  }
-  for (std::uint64_t mask = by_age(wants_[column] & ~unripe_); mask != 0; mask &= mask - 1) {
-    const unsigned slot = slot_at(lowest_bit(mask));
-    if (group_floor_[column][slots_[slot].group] > floor) continue;
-    best_[column] = {floor, slot};
+  const Cycle floor = column_floor();
+  if (ripe_ <= floor) ripen(floor);
+  for (std::uint64_t mask = by_age(hits_ & ~unripe_); mask != 0; mask &= mask - 1) {
+    const unsigned place = lowest_bit(mask);
+    const Slot& burst = slots_[slot_at(place)];
+    if (group_columns_[burst.group] > floor || (rank_count_ != 1 && rank_of(burst.bank).cas_ok[d_] > floor)) continue;
+    best_[column] = key_at(floor, place);
     return;
   }
-  find<column>();
+  find_late_column();
+}
+
+/// Of each bank the oldest that hits.
+void DramChannel::Sprint::find_late_column() {
+  Key best = no_command;
+  for (std::uint64_t mask = by_age(hits_); mask != 0;) {
+    const unsigned place = lowest_bit(mask), slot = slot_at(place);
+    best = std::min(best, key_at(column_time(slot), place));
+    mask &= ~by_age(banks_[slots_[slot].bank].hits);
+  }
+  best_[column] = best;
+}
+
+/// The banks that are ready by now.
+void DramChannel::Sprint::ripen(Cycle floor) {
+  ripe_ = never;
+  for (std::uint64_t banks = unripe_banks_; banks != 0; banks &= banks - 1) {
+    const unsigned index = lowest_bit(banks);
+    const Cycle ready = c_.banks_[index].cas_ok[d_];
+    if (ready > floor) {
+      ripe_ = std::min(ripe_, ready);
+    } else {
+      unripe_banks_ ^= bit(index);
+      unripe_ &= ~banks_[index].hits;
+    }
+  }
 }
 
 template <DramChannel::Kind kind>
-void DramChannel::Sprint::find() {
+void DramChannel::Sprint::find_row() {
   Cycle floor = c_.floor_of(kind, ranks_[0]);
-  for (std::size_t i = 1; !one_rank_ && i < c_.ranks_.size(); ++i)
+  for (std::size_t i = 1; i < rank_count_; ++i)
     floor = std::min(floor, c_.floor_of(kind, ranks_[i]));
-  Best best;
+  Key best = no_command;
   for (std::uint64_t mask = by_age(wants_[kind]); mask != 0; mask &= mask - 1) {
-    const unsigned slot = slot_at(lowest_bit(mask));
-    const Cycle time = time_of<kind>(slot);
-    if (time < best.time) best = {time, slot};
+    const unsigned place = lowest_bit(mask);
+    const Cycle time = row_time(kind, slot_at(place));
+    best = std::min(best, key_at(time, place));
     if (time == floor) break;
   }
   best_[kind] = best;
 }
 
+/// No burst of the bank hits: it is to be opened for the oldest one.
+void DramChannel::Sprint::want_row(unsigned index) {
+  const Bank& bank = c_.banks_[index];
+  const unsigned slot = oldest(banks_[index].all);
+  Cycle ready = std::min(std::max(bank.act_ok, slots_[slot].enter), far);
+  if (bank.row >= 0) {
+    const Cycle ready_to_close = std::max(bank.pre_ok, slots_[slot].enter);
+    if (!closes_at_once_) return want<precharge_row>(slot, ready_to_close);
+    const Cycle close = std::max(ready_to_close, rank_of(index).pre_ok);
+    banks_[index].close_at = close;
+    closing_ |= bit(index);
+    ready = std::max(ready, close + c_.timing_.rp);
+  }
+  want<activate_row>(slot, ready);
+}
+
 template <DramChannel::Kind kind>
 void DramChannel::Sprint::want(unsigned slot, Cycle ready) {
   wants_[kind] |= bit(slot);
-  c_.ready_[slots_[slot].bank] = std::max(ready, slots_[slot].enter);
-  improve<kind>(slot);
+  c_.ready_[slots_[slot].bank] = ready;
+  best_[kind] = std::min(best_[kind], key_of(row_time(kind, slot), slot));
 }
 
-template <DramChannel::Kind kind>
-void DramChannel::Sprint::improve(unsigned slot) {
-  const Cycle time = time_of<kind>(slot);
-  Best& best = best_[kind];
-  if (time < best.time || (time == best.time && older(slot, best.slot))) best = {time, slot};
-}
-
-/// The best command is to be found again.
-unsigned DramChannel::Sprint::mark_column(unsigned bank) {
-  const unsigned slot = oldest(hits_[bank]);
-  const Cycle ready = std::max(c_.banks_[bank].cas_ok[d_], slots_[slot].enter);
-  c_.ready_[bank] = ready;
-  wants_[column] |= bit(slot);
-  if (ready > ranks_[0].cas_ok[d_]) {
-    unripe_ |= bit(slot);
+/// The bank has hits, `first` the oldest of them.
+void DramChannel::Sprint::open_columns(unsigned index, unsigned first) {
+  const Cycle ready = c_.banks_[index].cas_ok[d_];
+  if (ready > column_floor()) {
+    unripe_banks_ |= bit(index);
+    unripe_ |= banks_[index].hits;
     ripe_ = std::min(ripe_, ready);
   }
-  return slot;
+  best_[column] = std::min(best_[column], key_of(column_time(first), first));
 }
 
-void DramChannel::Sprint::want_column(unsigned bank) {
-  improve<column>(mark_column(bank));
+/// A burst that hits entered before the bank, which had `others`, was closed.
+void DramChannel::Sprint::stay_open(unsigned index, std::uint64_t others) {
+  closing_ &= ~bit(index);
+  banks_[index].close_at = never;
+  for (const Kind kind : {activate_row, precharge_row})
+    wants_[kind] &= ~others;
+  if ((others >> slot_of(best_[activate_row]) & 1) != 0) find_row<activate_row>();
+  if ((others >> slot_of(best_[precharge_row]) & 1) != 0) find_row<precharge_row>();
 }
 
-void DramChannel::Sprint::want_row(unsigned index) {
-  const Bank& bank = c_.banks_[index];
-  const unsigned slot = oldest(of_bank_[index]);
-  if (bank.row >= 0) {
-    want<precharge_row>(slot, bank.pre_ok);
-  } else {
-    want<activate_row>(slot, bank.act_ok);
-  }
-}
-
-/// Precharges of one cycle do not touch each other unless tPPD holds them apart.
+/// With tPPD; see want_row() for the others.
 void DramChannel::Sprint::precharge() {
-  const Best first = best_[precharge_row];
-  std::uint64_t slots = c_.timing_.ppd != 0 ? bit(first.slot) : wants_[precharge_row];
-  for (; slots != 0; slots &= slots - 1) {
-    const unsigned slot = lowest_bit(slots), index = slots_[slot].bank;
-    if (c_.ready_[index] > first.time) continue;
-    c_.precharge(index, first.time);
-    wants_[precharge_row] ^= bit(slot);
-    want<activate_row>(slot, c_.banks_[index].act_ok);
-  }
-  find<precharge_row>();
+  const unsigned slot = slot_of(best_[precharge_row]), index = slots_[slot].bank;
+  c_.precharge(index, time_of(best_[precharge_row]));
+  banks_[index].row = -1;
+  open_ &= ~bit(index);
+  wants_[precharge_row] ^= bit(slot);
+  want<activate_row>(slot, std::min(std::max(c_.banks_[index].act_ok, slots_[slot].enter), far));
+  find_row<precharge_row>();
 }
 
 void DramChannel::Sprint::activate() {
-  const Best first = best_[activate_row];
-  const Slot& burst = slots_[first.slot];
+  const unsigned first = slot_of(best_[activate_row]);
+  const Cycle time = time_of(best_[activate_row]);
+  const Slot& burst = slots_[first];
   const unsigned index = burst.bank;
-  c_.open_row(index, burst.row, c_.ready_[index], first.time);
-  wants_[activate_row] ^= bit(first.slot);
-  std::uint64_t hits = 0;
-  for (std::uint64_t mask = of_bank_[index]; mask != 0; mask &= mask - 1) {
-    const unsigned slot = lowest_bit(mask);
-    if (slots_[slot].row == burst.row) hits |= bit(slot);
+  if ((closing_ >> index & 1) != 0 && open_stays(rank_of(index))) {
+    close(index);
+  } else if (closing_ != 0 && !open_stays(rank_of(index))) {
+    close_all(time);
   }
-  hits_[index] = hits;
-  group_floor_[activate_row][burst.group] = c_.groups_[burst.group].act_ok;
-  want_column(index);
-  find<activate_row>();
+  c_.open_row(index, burst.row, c_.ready_[index], time);
+  open_ |= bit(index);
+  wants_[activate_row] ^= bit(first);
+  BankBursts& bank = banks_[index];
+  bank.row = burst.row;
+  bank.hits = of_row(bank.all, burst.row);
+  hits_ |= bank.hits;
+  group_activates_[burst.group] = c_.groups_[burst.group].act_ok;
+  open_columns(index, first);
+  find_row<activate_row>();
+}
+
+/// The precharge that is noted takes place.
+void DramChannel::Sprint::close(unsigned index) {
+  BankBursts& bank = banks_[index];
+  c_.precharge(index, bank.close_at);
+  bank.row = -1;
+  bank.close_at = never;
+  closing_ &= ~bit(index);
+  open_ &= ~bit(index);
+}
+
+/// All precharges up to and including `until`, in order of time: the last one ends the time that a rank is active.
+void DramChannel::Sprint::close_all(Cycle until) {
+  for (;;) {
+    unsigned first = 0;
+    Cycle time = never;
+    for (std::uint64_t banks = closing_; banks != 0; banks &= banks - 1) {
+      const unsigned index = lowest_bit(banks);
+      if (banks_[index].close_at >= time) continue;
+      time = banks_[index].close_at;
+      first = index;
+    }
+    if (time > until) return;
+    close(first);
+  }
+}
+
+Cycle DramChannel::Sprint::next_close() const {
+  Cycle time = never;
+  for (std::uint64_t banks = closing_; banks != 0; banks &= banks - 1)
+    time = std::min(time, banks_[lowest_bit(banks)].close_at);
+  return time;
+}
+
+/// The row commands up to and including `until` that were left behind.
+void DramChannel::Sprint::catch_up(Cycle until) {
+  for (;;) {
+    const Cycle precharges = time_of(best_[precharge_row]), activates = time_of(best_[activate_row]);
+    if (std::min(precharges, activates) > until) break;
+    if (precharges <= activates) {
+      precharge();
+    } else {
+      activate();
+    }
+  }
+  close_all(until);
 }
 
 /// Returns the bank's count of overtakes.
 unsigned DramChannel::Sprint::serve() {
-  const unsigned slot = best_[column].slot;
-  const Cycle time = best_[column].time;
+  const unsigned slot = slot_of(best_[column]);
+  const Cycle time = time_of(best_[column]);
   const Slot& burst = slots_[slot];
   const unsigned index = burst.bank;
-  Bank& bank = c_.banks_[index];
-  bank.overtakes = oldest(of_bank_[index]) == slot ? 0 : bank.overtakes + 1;
+  BankBursts& bank = banks_[index];
+  unsigned& overtakes = c_.banks_[index].overtakes;
+  const bool overtakes_one = (by_age(bank.all) & (by_age(bit(slot)) - 1)) != 0;
+  overtakes = (overtakes + 1) * static_cast<unsigned>(overtakes_one);
   c_.account(index, time);
-  c_.column_timing(index, time);
-  group_floor_[column][burst.group] = c_.groups_[burst.group].cas_ok[d_];
-  if (served_[bank.rank]++ == 0) c_.column_count(ranks_[bank.rank], 1);  // at once, because of a change of direction
-  c_.complete_one(burst.segment, burst.age, time + c_.latency_[d_] + c_.burst_);
+  column_timing(index, burst.group, time);
+  complete(burst.segment, time + column_to_end_);
   waiting_ ^= bit(slot);
+  hits_ ^= bit(slot);
   unripe_ &= ~bit(slot);
-  wants_[column] ^= bit(slot);
-  of_bank_[index] ^= bit(slot);
-  hits_[index] ^= bit(slot);
-  if (hits_[index] != 0) {
-    mark_column(index);
-  } else if (of_bank_[index] != 0) {
-    want_row(index);
-  }
+  bank.all ^= bit(slot);
+  bank.hits ^= bit(slot);
+  if (bank.hits == 0 && bank.all != 0) want_row(index);
   if (!c_.feed_.empty()) feed(time + 1);
-  find_best_column();
-  return bank.overtakes;
+  find_column();
+  return overtakes;
 }
 
-void DramChannel::Sprint::find_best_column() {
-  if (one_rank_) {
-    find_column();
-  } else {
-    find<column>();
+/// What a column command forbids to later ones of its direction; see settle() for the other one.
+void DramChannel::Sprint::column_timing(unsigned index, unsigned group, Cycle time) {
+  Bank& bank = c_.banks_[index];
+  bank.pre_ok = std::max(bank.pre_ok, time + after_column_.precharge);
+  for (std::size_t i = 0; rank_count_ != 1 && i < rank_count_; ++i)
+    ranks_[i].cas_ok[d_] = std::max(ranks_[i].cas_ok[d_], time + c_.burst_ + c_.timing_.rtrs);
+  ranks_[bank.rank].cas_ok[d_] = time + after_column_.rank[d_];
+  group_columns_[group] = c_.groups_[group].cas_ok[d_] = time + after_column_.group[d_];
+  served_groups_ |= bit(group);
+  last_column_[bank.rank] = time;
+  if (served_[bank.rank]++ == 0) c_.column_count(ranks_[bank.rank], 1);  // at once, because of a change of direction
+}
+
+/// Counts the columns of a run, and tells what they forbid to the other direction.
+void DramChannel::Sprint::settle() {
+  const unsigned other = 1 - d_;
+  for (; served_groups_ != 0; served_groups_ &= served_groups_ - 1) {
+    std::array<Cycle, 2>& group = c_.groups_[lowest_bit(served_groups_)].cas_ok;
+    group[other] = group[d_] - after_column_.group[d_] + after_column_.group[other];
   }
+  for (std::size_t i = 0; i < rank_count_; ++i) {
+    Cycle& ready = ranks_[i].cas_ok[other];
+    if (served_[i] != 0) ready = last_column_[i] + after_column_.rank[other];
+    for (std::size_t k = 0; k < rank_count_; ++k) {
+      if (served_[k] == 0 || (served_[i] != 0 && last_column_[k] <= last_column_[i])) continue;
+      ready = std::max(ready, last_column_[k] + c_.other_rank_gap(d_));
+    }
+  }
+  for (std::size_t i = 0; i < rank_count_; ++i) {
+    if (served_[i] > 1) c_.column_count(ranks_[i], served_[i] - 1);
+    served_[i] = 0;
+  }
+  Ring<Segment>& segments = c_.segments_[d_];
+  for (; !segments.empty() && segments.front().remaining == 0; ++c_.popped_[d_])
+    segments.pop();
+  c_.choose_direction();  // as single steps would behind every command
+}
+
+/// One burst of the segment of that number. The segments that are done are removed at the end of a run.
+void DramChannel::Sprint::complete(std::uint64_t number, Cycle end) {
+  Segment& segment = c_.segments_[d_][static_cast<std::size_t>(number - c_.popped_[d_])];
+  if (--segment.remaining != 0) return;
+  Done& done = c_.done_.emplace_back();
+  done.id = segment.id;
+  done.at = end;
 }
 
 void DramChannel::Sprint::feed_at_once(Cycle enter) {
+  columns_from_ = std::max(columns_from_, enter);
   while (!c_.feed_.empty() && c_.fed_[d_] - c_.served_[d_] < c_.capacity_[d_])
     feed(enter);
-  find_best_column();
+  find_column();
   tell_best();
 }
 
@@ -245,7 +357,7 @@ void DramChannel::Sprint::feed_at_once(Cycle enter) {
 void DramChannel::Sprint::feed(Cycle enter) {
   Feed& head = c_.feed_.front();
   const std::uint64_t local = head.next++;
-  if (--head.left == 0) c_.feed_.pop();
+  if (head.next == head.end) c_.feed_.pop();
   if (local != following_) {
     place_ = c_.map_.place(local & ~c_.stripe_mask_);
     number_ = std::max(number_ + 1, first_number);
@@ -254,136 +366,82 @@ void DramChannel::Sprint::feed(Cycle enter) {
   const unsigned slot = next_slot();
   if ((waiting_ >> slot & 1) != 0) close_up();
   const unsigned index = place_.bank ^ c_.bank_in_stripe_[local & c_.stripe_mask_];
-  const std::uint64_t others = of_bank_[index], other_hits = hits_[index];
-  put(slot, {static_cast<std::int64_t>(place_.row), c_.fed_[d_], enter, local, c_.entering_segment(d_, c_.fed_[d_]),
-             number_, static_cast<std::uint8_t>(index), c_.banks_[index].group});
-  ++c_.fed_[d_];
+  BankBursts& bank = banks_[index];
+  const std::int64_t age = c_.fed_[d_]++;
+  Slot& burst = slots_[slot];
+  burst.row = static_cast<std::int64_t>(place_.row);
+  burst.age = age;
+  burst.enter = enter;
+  burst.local = local;
+  burst.segment = c_.entering_segment(d_, age);
+  burst.piece = number_;
+  burst.bank = static_cast<std::uint8_t>(index);
+  burst.group = c_.group_of_[index];
+  const bool alone = bank.all == 0, first_hit = bank.hits == 0;
+  const bool hit = (bank.row == burst.row) & (bank.close_at >= enter);  // without branches: as good as random
+  put(slot, index);
+  const std::uint64_t hits = std::uint64_t{hit} << slot;
+  hits_ |= hits;
+  bank.hits |= hits;
+  unripe_ |= (unripe_banks_ >> index & std::uint64_t{hit}) << slot;
   ++next_;
-  if (hits_[index] == other_hits) {
-    if (others == 0) want_row(index);
-  } else if (other_hits == 0) {
-    if (others != 0) {
-      wants_[precharge_row] &= ~others;
-      find<precharge_row>();
-    }
-    mark_column(index);
+  if (!first_hit) return;
+  if (hit) {
+    if (!alone) stay_open(index, bank.all);
+  } else if (alone) {
+    want_row(index);
   }
 }
 
 bool DramChannel::Sprint::run(Cycle until, std::int64_t longest) {
   const Cycle refresh = c_.refresh_at_;
   Ahead ahead = c_.ahead();
-  bool lasts = true;
+  // Up to which cycle commands are taken: what waits in front of the windows keeps arrivals away from them.
+  const auto limit = [&](std::int64_t taken) {
+    return ahead.bursts > taken || (taken != 0 && ahead.other_behind) ? refresh : std::min(refresh, until + 1);
+  };
+  Cycle column_limit = limit(1), row_limit = limit(0);
+  Cycle reached = 0;  // row commands are caught up with to there
+  bool lasts = true, capped = false;
   while (lasts) {
-    const Cycle row = std::min(best_[precharge_row].time, best_[activate_row].time);
-    const Cycle next = std::min(row, best_[column].time);
-    const bool column_next = best_[column].time < row;
-    const bool decided = column_next ? ahead.bursts > 1 || ahead.other_behind : ahead.bursts > 0;
-    if (next >= refresh) {
-      lasts = refresh > until && !decided;
-      break;
-    }
-    if (next > until && !decided) break;
-    if (column_next) {
+    const Cycle columns = time_of(best_[column]);
+    const Cycle activates = time_of(best_[activate_row]), precharges = time_of(best_[precharge_row]);
+    if (columns < activates + rcd_ && columns < precharges) {
+      if (columns >= column_limit) break;
       lasts = ahead.bursts != 1 || !ahead.other_behind;
       if (!lasts || longest-- == 0) break;
-      if (ahead.bursts > 0) --ahead.bursts;
-      lasts = serve() < c_.row_hit_cap_;
-    } else if (best_[precharge_row].time == row) {
-      precharge();
+      if (ahead.bursts > 0 && --ahead.bursts <= 1) {
+        column_limit = limit(1);
+        row_limit = limit(0);
+      }
+      reached = columns;
+      capped = serve() >= c_.row_hit_cap_;
+      lasts = !capped;
     } else {
-      activate();
+      if (std::min(precharges, activates) >= row_limit) break;
+      if (precharges <= activates) {
+        precharge();
+      } else {
+        activate();
+      }
     }
   }
-  for (std::size_t rank = 0; rank < c_.ranks_.size(); ++rank) {
-    if (served_[rank] > 1) c_.column_count(ranks_[rank], served_[rank] - 1);
-    served_[rank] = 0;
+  if (!capped) {
+    const Cycle columns = time_of(best_[column]);
+    reached = std::max(reached, ahead.bursts > 0 ? columns : std::min(columns, until));
   }
+  catch_up(std::min(reached, refresh - 1));
+  settle();
   tell_best();
   return lasts;
 }
 
 /// For those who ask when something happens next.
 void DramChannel::Sprint::tell_best() {
-  for (const Kind kind : {column, activate_row, precharge_row})
-    c_.best_[kind] = {best_[kind].time, 0, true};
-}
-
-void DramChannel::Sprint::leave() {
-  for (std::uint64_t banks = c_.active_[d_]; banks != 0; banks &= banks - 1) {
-    Bank& bank = c_.banks_[lowest_bit(banks)];
-    bank.head = bank.tail = bank.hit = {none, none};
-  }
-  c_.active_[d_] = 0;
-  c_.free_job_ = none;
-  for (std::size_t i = c_.jobs_.size(); --i != 0; c_.free_job_ = static_cast<Index>(i))
-    c_.jobs_[i].following = c_.free_job_;
-  c_.pieces_.resize(1);
-  c_.free_pieces_.clear();
-  c_.last_piece_ = {none, none};
-  for (std::uint64_t mask = by_age(waiting_); mask != 0; mask &= mask - 1)
-    give_back(slot_at(lowest_bit(mask)));
-  c_.classify_all();
-}
-
-/// A burst that waits becomes part of a piece and of a job.
-void DramChannel::Sprint::give_back(unsigned slot) {
-  const Slot& burst = slots_[slot];
-  Index& last = c_.last_piece_[d_];
-  if (burst.piece != given_) {
-    given_ = burst.piece;
-    last = static_cast<Index>(c_.pieces_.size());
-    c_.pieces_.emplace_back();
-    c_.begin(c_.pieces_.back(), burst.local);
-  }
-  Piece& piece = c_.pieces_[static_cast<std::size_t>(last)];
-  piece.end = burst.age + 1;
-  piece.next_local = burst.local + 1;
-  piece.extendable = piece.end == c_.fed_[d_] && piece.next_local == following_;
-  if ((piece.jobs >> (burst.local & c_.stripe_mask_) & 1) != 0) return;  // the next one of a job
-  c_.link_job(last, d_, burst.local, burst.age, burst.enter, burst.segment);
-}
-
-/// A sprint takes the place of single steps from here on; false: it would not be worth its while. Taking the window
-/// over and giving it back costs as much as some ten single steps.
-bool DramChannel::begin_sprint() {
-  if (fed_[1 - direction_] != served_[1 - direction_]) return false;
-  steps_to_sprint_ = 16;  // if nothing comes of it
-  const Ahead in_queue = ahead();
-  if (in_queue.other_behind && in_queue.bursts < least_sprint) return false;
-  auto sprint = std::make_unique<Sprint>(*this);
-  if (!sprint->fits()) return false;
-  sprint->enter();
-  sprint_ = std::move(sprint);
-  sprint_served_ = 0;
-  steps_to_sprint_ = 0;
-  return true;
-}
-
-/// Goes on with the sprint, or ends it.
-void DramChannel::sprint(Cycle until) {
-  const std::int64_t before = served_[direction_];
-  const bool lasts = sprint_->run(until, sprint_length_ - sprint_served_);
-  sprint_served_ += served_[direction_] - before;
-  if (!lasts || sprint_served_ == sprint_length_) end_sprint();
-}
-
-/// One that was short is not soon followed by another one; behind one that was long leaps have a try.
-void DramChannel::end_sprint() {
-  if (sprint_ == nullptr) return;
-  sprint_->leave();
-  sprint_ = nullptr;
-  if (sprint_served_ < least_sprint) steps_to_sprint_ = steps_after_short_sprint;
-  if (sprint_served_ == sprint_length_) sprint_length_ = std::min(2 * sprint_length_, longest_sprint);
-}
-
-/// Bursts of the direction at the head of the queue, as far as a sprint may take them.
-DramChannel::Ahead DramChannel::ahead() const {
-  if (pushed_[1 - direction_] == fed_[1 - direction_]) return {queued(), false};
-  std::int64_t bursts = 0;
-  for (std::size_t i = 0; i < feed_.size() && feed_[i].direction == direction_ && bursts <= longest_sprint; ++i)
-    bursts += static_cast<std::int64_t>(feed_[i].left);
-  return {bursts, true};
+  const auto tell = [this](Kind kind, Cycle time) { c_.best_[kind] = {time < far ? time : never, 0, true}; };
+  tell(column, time_of(best_[column]));
+  tell(activate_row, time_of(best_[activate_row]));
+  tell(precharge_row, std::min(time_of(best_[precharge_row]), next_close()));
 }
 
 }  // namespace nibble

@@ -17,7 +17,7 @@ void DramChannel::feed(Cycle enter) {
     const std::uint64_t first = head.next;
     Piece& piece = piece_for(direction, first);
     const std::uint64_t to_block_end = block_mask_ + 1 - (first & block_mask_);
-    const auto count = std::min({static_cast<std::uint64_t>(room), head.left, to_block_end});
+    const auto count = std::min({static_cast<std::uint64_t>(room), head.left(), to_block_end});
     if (piece.jobs != every_job_) {
       const std::uint64_t touched = std::min(count, stripe_mask_ + 1);
       for (std::uint64_t k = 0; k < touched; ++k) {
@@ -31,8 +31,7 @@ void DramChannel::feed(Cycle enter) {
     piece.end = fed_[direction];
     piece.next_local = head.next = first + count;
     piece.extendable = (piece.next_local & block_mask_) != 0;
-    head.left -= count;
-    if (head.left == 0) feed_.pop();
+    if (head.next == head.end) feed_.pop();
   }
 }
 
@@ -121,15 +120,14 @@ bool DramChannel::link_job(Index piece_index, unsigned direction, std::uint64_t 
 /// Number of the segment of a burst that enters the window after all others.
 std::uint64_t DramChannel::entering_segment(unsigned direction, std::int64_t age) {
   std::uint64_t& segment = entered_[direction];
-  if (age >= entered_end_[direction]) {
-    const Ring<Segment>& segments = segments_[direction];
-    std::size_t i = segment < popped_[direction] ? 0 : static_cast<std::size_t>(segment + 1 - popped_[direction]);
-    while (segments[i].end <= age)
-      ++i;
-    segment = popped_[direction] + i;
-    entered_end_[direction] = segments[i].end;
-  }
-  return segment;
+  std::int64_t& end = entered_end_[direction];
+  if (age < end) return segment;
+  const Ring<Segment>& segments = segments_[direction];
+  const std::uint64_t popped = popped_[direction];
+  std::uint64_t number = std::max(segment + 1, popped);
+  while ((end = segments[static_cast<std::size_t>(number - popped)].end) <= age)
+    ++number;
+  return segment = number;
 }
 
 void DramChannel::remove_job(unsigned direction, Index index) {

@@ -24,7 +24,7 @@ class Ring {
   const T& front() const { return cells_[head_]; }
   T& back() { return (*this)[size_ - 1]; }
   void push(const T& item) {
-    if (size_ == cells_.size()) grow();
+    if (size_ > mask_) grow();
     cells_[(head_ + size_++) & mask_] = item;
   }
   void pop() {
