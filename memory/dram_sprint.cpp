@@ -7,7 +7,7 @@ namespace nibble {
 
 void DramChannel::Sprint::find_needs() {
   hits_ = unripe_ = unripe_banks_ = open_ = closing_ = 0;
-  ripe_ = never;
+  ripe_ = next_close_ = never;
   wants_ = {};
   best_.fill(no_command);
   for (unsigned index = 0; index < c_.bank_count_; ++index) {
@@ -56,6 +56,7 @@ void DramChannel::Sprint::close_up() {
   }
   find_row<precharge_row>();
   find_row<activate_row>();
+  find_column();
 }
 
 void DramChannel::Sprint::move(unsigned from, unsigned to) {
@@ -160,6 +161,7 @@ void DramChannel::Sprint::want_row(unsigned index) {
     if (!closes_at_once_) return want<precharge_row>(slot, ready_to_close);
     const Cycle close = std::max(ready_to_close, rank_of(index).pre_ok);
     banks_[index].close_at = close;
+    next_close_ = std::min(next_close_, close);
     closing_ |= bit(index);
     ready = std::max(ready, close + c_.timing_.rp);
   }
@@ -241,23 +243,16 @@ void DramChannel::Sprint::close(unsigned index) {
 void DramChannel::Sprint::close_all(Cycle until) {
   for (;;) {
     unsigned first = 0;
-    Cycle time = never;
+    next_close_ = never;
     for (std::uint64_t banks = closing_; banks != 0; banks &= banks - 1) {
       const unsigned index = lowest_bit(banks);
-      if (banks_[index].close_at >= time) continue;
-      time = banks_[index].close_at;
+      if (banks_[index].close_at >= next_close_) continue;
+      next_close_ = banks_[index].close_at;
       first = index;
     }
-    if (time > until) return;
+    if (next_close_ > until) return;
     close(first);
   }
-}
-
-Cycle DramChannel::Sprint::next_close() const {
-  Cycle time = never;
-  for (std::uint64_t banks = closing_; banks != 0; banks &= banks - 1)
-    time = std::min(time, banks_[lowest_bit(banks)].close_at);
-  return time;
 }
 
 /// The row commands up to and including `until` that were left behind.
@@ -313,6 +308,8 @@ void DramChannel::Sprint::column_timing(unsigned index, unsigned group, Cycle ti
 
 /// Counts the columns of a run, and tells what they forbid to the other direction.
 void DramChannel::Sprint::settle() {
+  c_.choose_direction();  // as single steps would behind every command
+  if (served_groups_ == 0) return;
   const unsigned other = 1 - d_;
   for (; served_groups_ != 0; served_groups_ &= served_groups_ - 1) {
     std::array<Cycle, 2>& group = c_.groups_[lowest_bit(served_groups_)].cas_ok;
@@ -333,7 +330,6 @@ void DramChannel::Sprint::settle() {
   Ring<Segment>& segments = c_.segments_[d_];
   for (; !segments.empty() && segments.front().remaining == 0; ++c_.popped_[d_])
     segments.pop();
-  c_.choose_direction();  // as single steps would behind every command
 }
 
 /// One burst of the segment of that number. The segments that are done are removed at the end of a run.
@@ -347,13 +343,16 @@ void DramChannel::Sprint::complete(std::uint64_t number, Cycle end) {
 
 void DramChannel::Sprint::feed_at_once(Cycle enter) {
   columns_from_ = std::max(columns_from_, enter);
-  while (!c_.feed_.empty() && c_.fed_[d_] - c_.served_[d_] < c_.capacity_[d_])
+  while (!c_.feed_.empty() && c_.fed_[d_] - c_.served_[d_] < c_.capacity_[d_]) {
     feed(enter);
-  find_column();
+    const unsigned slot = slot_at(63);
+    if (banks_[slots_[slot].bank].hits == bit(slot))
+      best_[column] = std::min(best_[column], key_of(column_time(slot), slot));
+  }
   tell_best();
 }
 
-/// The burst at the head of the queue enters, and the best column command is to be found again.
+/// The burst at the head of the queue enters. The best column command is to be found again, or compared with its own.
 void DramChannel::Sprint::feed(Cycle enter) {
   Feed& head = c_.feed_.front();
   const std::uint64_t local = head.next++;
@@ -441,7 +440,7 @@ void DramChannel::Sprint::tell_best() {
   const auto tell = [this](Kind kind, Cycle time) { c_.best_[kind] = {time < far ? time : never, 0, true}; };
   tell(column, time_of(best_[column]));
   tell(activate_row, time_of(best_[activate_row]));
-  tell(precharge_row, std::min(time_of(best_[precharge_row]), next_close()));
+  tell(precharge_row, std::min(time_of(best_[precharge_row]), next_close_));
 }
 
 }  // namespace nibble

@@ -88,7 +88,6 @@ class DramChannel::Sprint {
   void activate();
   void close(unsigned bank);
   void close_all(Cycle until);
-  Cycle next_close() const;
   bool open_stays(const Rank& rank) const { return (open_ & ~closing_ & rank.banks) != 0; }
   void catch_up(Cycle until);
   unsigned serve();
@@ -121,7 +120,8 @@ class DramChannel::Sprint {
   // Sets of banks:
   std::uint64_t unripe_banks_ = 0;
   std::uint64_t open_ = 0;
-  std::uint64_t closing_ = 0;  ///< with a precharge that is noted
+  std::uint64_t closing_ = 0;  ///< with a precharge that is noted ...
+  Cycle next_close_ = never;   ///< ... none of them before this cycle
   // Sets of groups:
   std::uint64_t served_groups_ = 0;                        ///< in this run
   std::array<Cycle, 64> group_columns_, group_activates_;  ///< from when on each group allows one
