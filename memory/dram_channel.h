@@ -74,14 +74,15 @@ struct DramCommand {
 /// Writes are served when there are write_high of them, or no reads, or the reads had streak_cap bursts in a row; until
 /// write_low are left (none after a streak) and a read waits, or the banks of the rest are so far from ready that a
 /// read comes first, or the writes had streak_cap bursts in a row, after which as many reads go first as the read
-/// window holds. Every tREFI a rank is closed and refreshed before anything else, or every tREFI / (banks /
-/// refresh_banks) the next refresh_banks of its banks. The command bus is not a resource: at most three commands share
-/// the burst_cycles of a burst.
+/// window holds. Row commands for bursts that wait when the direction changes count from when those entered, even
+/// before the change, as if each bank had worked on its next burst. Every tREFI a rank is closed and refreshed before
+/// anything else, or every tREFI / (banks / refresh_banks) the next refresh_banks of its banks. The command bus is not
+/// a resource: at most three commands share the burst_cycles of a burst.
 ///
 /// How it is fast. Between two row commands a stream only repeats itself, so such a stretch of column commands is
 /// served in closed form: a leap. Where rows change too often for that, and the queue holds enough bursts of one
-/// direction, single commands are taken at a run from a window that is held as sets of bits: a sprint. With leaps off
-/// the same state machine takes every burst singly, and the outcome is the same to the cycle.
+/// direction, single commands are taken at a run from a window that is held as sets of bits: a sprint (dram_sprint.h).
+/// With leaps off the same state machine takes every burst singly, and the outcome is the same to the cycle.
 class DramChannel {
  public:
   DramChannel(const DramDevice& device, const AddressMap& map);
@@ -396,6 +397,7 @@ class DramChannel {
   unsigned streak_ = 0;           ///< bursts served while the other direction waited
   unsigned last_direction_ = read, last_rank_ = 0;
   Cycle data_end_ = 0;     ///< of the last burst
+  Cycle entered_at_ = 0;   ///< when the last burst entered a window
   Cycle work_from_ = 0;    ///< from when on there has always been a waiting burst
   Cycle quiet_until_ = 0;  ///< nothing is to be done before, unless something enters a window
   unsigned steps_to_leap_ = 0, failed_leaps_ = 0;

@@ -6,14 +6,16 @@
 
 namespace nibble {
 
-/// Moves bursts from the head of the queue into the windows while there is room.
+/// Moves bursts from the head of the queue into the windows while there is room; none enters before one ahead of it.
 void DramChannel::feed(Cycle enter) {
+  enter = std::max(enter, entered_at_);
   while (!feed_.empty()) {
     Feed& head = feed_.front();
     const unsigned direction = head.direction;
     const std::int64_t room =
         per_bank_ ? room_for(direction, head.next) : capacity_[direction] - (fed_[direction] - served_[direction]);
     if (room <= 0) return;
+    entered_at_ = enter;
     const std::uint64_t first = head.next;
     Piece& piece = piece_for(direction, first);
     const std::uint64_t to_block_end = block_mask_ + 1 - (first & block_mask_);

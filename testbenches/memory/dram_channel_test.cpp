@@ -1,260 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The DRAM scheduler without a kernel: leaps against single steps, cuts, conservation, starvation, closed forms.
+/// The DRAM scheduler without a kernel: distances of commands, cuts, conservation, starvation, closed forms.
 #include <array>
-#include <catch2/catch.hpp>
 #include <map>
 #include <set>
 
-#include "core/random.h"
-#include "memory/dram_channel.h"
-#include "testbenches/memory/dram_devices.h"
+#include "testbenches/memory/dram_requests.h"
 
 using namespace nibble;
 using namespace nibble::test;
-
-namespace {
-
-struct Request {
-  std::uint64_t first, count;
-  bool write;
-  Cycle at;
-};
-
-struct Outcome {
-  std::vector<Cycle> end;  ///< per request
-  DramCounters counters;
-  Cycle last = 0;
-};
-
-/// Pushes the requests at their cycles and runs dry, waking up now and then as a kernel would.
-Outcome run(const DramDevice& device, const std::vector<Request>& requests, bool leaps, std::uint64_t wake_seed = 0) {
-  const AddressMap map(device.mapping, device.geometry);
-  DramChannel channel(device, map);
-  channel.set_leaps(leaps);
-  Random random(wake_seed);
-  for (std::uint32_t id = 0; id < requests.size(); ++id) {
-    const Request& r = requests[id];
-    while (wake_seed != 0 && channel.now() + 40 < r.at && random.below(3) != 0) {
-      channel.advance(channel.now() + static_cast<Cycle>(random.below(40)));
-      if (random.below(2) != 0) channel.finish_bound();
-    }
-    channel.push(r.first, r.count, r.write, id, r.at);
-  }
-  Outcome outcome;
-  outcome.end.assign(requests.size(), -1);
-  while (!channel.idle())
-    channel.advance(wake_seed != 0 ? channel.now() + 1 + static_cast<Cycle>(random.below(300))
-                                   : channel.finish_bound());
-  for (const auto& done : channel.done()) {
-    REQUIRE(outcome.end[done.id] == -1);
-    outcome.end[done.id] = done.at;
-    outcome.last = std::max(outcome.last, done.at);
-  }
-  channel.advance((outcome.last / 100000 + 2) * 100000);  // a common horizon, so that the refreshes are comparable
-  outcome.counters = channel.counters_now();
-  return outcome;
-}
-
-void check_equal(const Outcome& a, const Outcome& b) {
-  const auto differs = std::mismatch(a.end.begin(), a.end.end(), b.end.begin());
-  if (differs.first != a.end.end()) {
-    FAIL_CHECK("request " << differs.first - a.end.begin() << " ends at " << *differs.first << " and "
-                          << *differs.second);
-  }
-  CHECK(a.counters.reads == b.counters.reads);
-  CHECK(a.counters.writes == b.counters.writes);
-  CHECK(a.counters.activates == b.counters.activates);
-  CHECK(a.counters.precharges == b.counters.precharges);
-  CHECK(a.counters.refreshes == b.counters.refreshes);
-  CHECK(a.counters.misses == b.counters.misses);
-  CHECK(a.counters.conflicts == b.counters.conflicts);
-  CHECK(a.counters.turnarounds == b.counters.turnarounds);
-  CHECK(a.counters.lost == b.counters.lost);
-}
-
-/// Streams, jumps, single bursts, pauses; `writes` of 8 requests write.
-std::vector<Request> mix(std::uint64_t seed, const DramDevice& device, unsigned count, unsigned writes) {
-  Random random(seed);
-  const std::uint64_t bursts = device.geometry.channel_bytes() / device.geometry.burst_bytes();
-  std::vector<Request> requests;
-  Cycle at = 0;
-  std::uint64_t streams[3] = {0, bursts / 2, bursts / 3};
-  for (unsigned i = 0; i < count; ++i) {
-    Request r{};
-    r.write = random.below(8) < writes;
-    const std::uint64_t lengths[] = {1, 1, 3, 16, 40, 128, 500, 2000};
-    r.count = 1 + random.below(lengths[random.below(8)]);
-    if (random.below(4) != 0) {
-      std::uint64_t& stream = streams[random.below(3)];
-      r.first = stream;
-      stream = (stream + r.count) % (bursts - 4096);
-    } else {
-      r.first = random.below(bursts - r.count);
-    }
-    if (random.below(3) == 0) at += static_cast<Cycle>(random.below(random.below(10) == 0 ? 20000 : 900));
-    r.at = at;
-    requests.push_back(r);
-  }
-  return requests;
-}
-
-}  // namespace
-
-TEST_CASE("leaps end every request in the same cycle, with the same commands, as single steps") {
-  for (DramDevice device : test_devices()) {
-    for (const unsigned writes : {0U, 1U, 4U, 8U}) {
-      for (std::uint64_t seed = 1; seed <= 6; ++seed) {
-        CAPTURE(device.standard, device.mapping, writes, seed, device.queues.reads);
-        const auto requests = mix(seed, device, 120, writes);
-        const Outcome single = run(device, requests, false);
-        const Outcome leaping = run(device, requests, true);
-        check_equal(single, leaping);
-        CHECK(leaping.counters.active_cycles == single.counters.active_cycles);
-        check_equal(single, run(device, requests, true, seed));
-      }
-    }
-  }
-}
-
-namespace {
-
-/// The ends of the requests, and the counters, with so many of them in the channel at a time.
-Outcome under_load(const DramDevice& device, const std::vector<Request>& requests, bool leaps, std::uint64_t depth) {
-  const AddressMap map(device.mapping, device.geometry);
-  DramChannel channel(device, map);
-  channel.set_leaps(leaps);
-  Outcome outcome;
-  outcome.end.assign(requests.size(), -1);
-  std::uint64_t finished = 0;
-  const auto collect = [&] {
-    for (const auto& done : channel.done())
-      outcome.end[done.id] = done.at;
-    finished += channel.done().size();
-    channel.done().clear();
-  };
-  for (std::uint32_t id = 0; id < requests.size(); ++id) {
-    for (; id - finished >= depth; collect())
-      channel.advance(channel.finish_bound());
-    channel.push(requests[id].first, requests[id].count, requests[id].write, id, channel.now() + 1);
-  }
-  for (; !channel.idle(); collect())
-    channel.advance(channel.finish_bound());
-  channel.advance(channel.now() + 1000);
-  outcome.counters = channel.counters_now();
-  return outcome;
-}
-
-/// Four streams and jumps between them.
-std::vector<Request> streams_and_jumps(const DramDevice& device, std::uint64_t seed, std::uint64_t longest) {
-  Random random(seed);
-  const std::uint64_t bursts = device.geometry.channel_bytes() / device.geometry.burst_bytes() - 4096;
-  std::array<std::uint64_t, 4> streams{};
-  for (std::uint64_t& stream : streams)
-    stream = random.below(bursts);
-  std::vector<Request> requests;
-  for (unsigned i = 0; i < (longest > 64 ? 100 : 300); ++i) {
-    const std::uint64_t length = 1 + random.below(longest), k = random.below(5);
-    const std::uint64_t first = k < 4 ? streams[k] : random.below(bursts);
-    if (k < 4) streams[k] = (first + length) % bursts;
-    requests.push_back({first, length, random.below(16) < seed % 3 * 5, 0});
-  }
-  return requests;
-}
-
-}  // namespace
-
-TEST_CASE("leaps end every request as single steps do while the windows are full and the directions take turns") {
-  for (const char* name : {"reference-ddr4-a", "reference-ddr4-b", "gddr6-16", "hbm3"}) {
-    DramDevice device = load_device(name);
-    for (const unsigned streak_cap : {16U, 1024U}) {
-      device.queues.streak_cap = streak_cap;
-      for (std::uint64_t seed = 1; seed <= 250; ++seed) {
-        CAPTURE(name, streak_cap, seed);
-        const auto requests = streams_and_jumps(device, seed, seed % 4 == 0 ? 700 : 64);
-        check_equal(under_load(device, requests, true, 128), under_load(device, requests, false, 128));
-      }
-    }
-  }
-}
-
-namespace {
-
-/// Two streams in turns of `turn` single bursts, `jumps` of 8 turns at a random place; `writing`: 500 bursts of each
-/// direction in turns.
-std::vector<Request> turns(const DramDevice& device, std::uint64_t turn, std::uint64_t jumps, bool writing) {
-  Random random(turn);
-  const std::uint64_t bursts = device.geometry.channel_bytes() / device.geometry.burst_bytes();
-  std::vector<Request> requests;
-  for (std::uint64_t i = 0; i < 2000 / turn; ++i) {
-    std::uint64_t first = i % 2 * (bursts / 4) + i / 2 * turn;
-    if (random.below(8) < jumps) first = random.below(bursts - turn);
-    for (std::uint64_t k = 0; k < turn; ++k)
-      requests.push_back({first + k, 1, writing && requests.size() / 500 % 2 == 1, 0});
-  }
-  return requests;
-}
-
-}  // namespace
-
-TEST_CASE("sprints end every request of tiles and of jumps in the same cycle as single steps") {
-  std::vector<DramDevice> devices = test_devices();
-  devices.push_back(load_device("reference-ddr4-b"));
-  devices.back().queues.row_hit_cap = 2;
-  for (const DramDevice& device : devices) {
-    for (const std::uint64_t turn : {1, 4, 8, 64}) {
-      for (const std::uint64_t jumps : {0, 1, 8}) {
-        for (const bool writing : {false, true}) {
-          const auto requests = turns(device, turn, jumps, writing);
-          CAPTURE(device.standard, device.mapping, turn, jumps, writing);
-          const Outcome single = under_load(device, requests, false, 128);
-          const Outcome leaping = under_load(device, requests, true, 128);
-          check_equal(single, leaping);
-          CHECK(leaping.counters.active_cycles == single.counters.active_cycles);
-        }
-      }
-    }
-  }
-}
-
-namespace {
-
-/// Single bursts and short runs of a few streams, jumps between them, and pauses; `writes` of 8 requests write.
-std::vector<Request> streams_and_pauses(const DramDevice& device, std::uint64_t seed, unsigned writes) {
-  Random random(seed);
-  const std::uint64_t bursts = device.geometry.channel_bytes() / device.geometry.burst_bytes() - 4096;
-  std::array<std::uint64_t, 2> streams{random.below(bursts), random.below(bursts)};
-  const std::uint64_t length = 1 + random.below(4);
-  std::vector<Request> requests;
-  Cycle at = 0;
-  for (unsigned i = 0; i < 600; ++i) {
-    std::uint64_t& stream = streams[i % 2];
-    requests.push_back({stream, length, random.below(8) < writes, at});
-    stream = random.below(100) == 0 ? random.below(bursts) : (stream + length) % bursts;
-    if (random.below(40) == 0) at += static_cast<Cycle>(random.below(900));
-  }
-  return requests;
-}
-
-}  // namespace
-
-TEST_CASE(
-    "leaps and sprints end every request as single steps do when the directions take short turns between pauses") {
-  for (DramDevice device : test_devices()) {
-    for (const unsigned streak_cap : {4U, 16U}) {
-      device.queues.streak_cap = streak_cap;
-      for (const unsigned writes : {1U, 4U}) {
-        // With 35 and 45 the reads that a forced turn lets go first were once still counted when it was long over.
-        for (const std::uint64_t seed : {1, 2, 3, 35, 45}) {
-          CAPTURE(device.standard, device.mapping, streak_cap, writes, seed);
-          const auto requests = streams_and_pauses(device, seed, writes);
-          const Outcome single = run(device, requests, false);
-          check_equal(single, run(device, requests, true));
-          check_equal(single, run(device, requests, true, seed));
-        }
-      }
-    }
-  }
-}
 
 namespace {
 
@@ -310,6 +63,26 @@ TEST_CASE("a refresh closes the rank and holds it for tRFC") {
   CHECK(outcome.end[1] == due + t.rp_all + t.rfc + t.rcd_read + t.cl + 4);
   const Outcome idle = run(d, {{at(d, 0, 0, 0), 1, false, 10 * due + 5}}, true);
   CHECK(idle.end[0] == 10 * due + t.rfc + t.rcd_read + t.cl + 4);
+}
+
+TEST_CASE("with queues of each bank no burst enters before one in front of it") {
+  DramDevice d = load_device("reference-ddr4-b");
+  d.mapping = "row bank bankgroup column";
+  d.queues.queue = QueueKind::per_bank;
+  d.queues.reads = d.queues.writes = 1;
+  // The second row of bank 0 holds its only entry; the third one waits, and behind it what comes for other banks.
+  const std::vector<Request> requests{{at(d, 0, 0, 0), 1, false, 0},
+                                      {at(d, 1, 0, 0), 1, false, 8},
+                                      {at(d, 2, 0, 0), 1, false, 8},
+                                      {at(d, 0, 0, 1), 1, false, 8},
+                                      {at(d, 0, 0, 2), 1, false, 36}};
+  for (const std::uint64_t wake_seed : {0, 1, 2, 3}) {
+    const Outcome outcome = run(d, requests, true, wake_seed);
+    const Cycle column = outcome.end[1] - d.timing.cl - d.geometry.burst_cycles();
+    const Cycle opened = column + 1 + d.timing.rcd_read + d.timing.cl + d.geometry.burst_cycles();
+    CHECK(outcome.end[3] == opened);
+    CHECK(outcome.end[4] == opened + d.timing.rrd_l);
+  }
 }
 
 TEST_CASE("tPPD holds precharges apart") {
