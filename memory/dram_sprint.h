@@ -51,7 +51,7 @@ class DramChannel::Sprint {
   /// A command of a burst as one number: the earlier one is the smaller, among equals the older burst's.
   using Key = std::uint64_t;
   static constexpr unsigned place_bits = 12;  ///< above the bursts of a sprint and those it began with
-  static_assert(longest_sprint + 4 * 64 < std::int64_t{1} << place_bits);
+  static_assert(longest_sprint + std::int64_t{4} * 64 < std::int64_t{1} << place_bits);
   static constexpr Key no_command = ~Key{0};
   static constexpr Cycle far = Cycle{1} << 50;  ///< later than anything, and a Key has room for it
   static Cycle time_of(Key key) { return static_cast<Cycle>(key >> place_bits); }
