@@ -199,11 +199,10 @@ void DramChannel::Sprint::stay_open(unsigned index, std::uint64_t others) {
 /// With tPPD; see want_row() for the others.
 void DramChannel::Sprint::precharge() {
   const unsigned slot = slot_of(best_[precharge_row]), index = slots_[slot].bank;
-  c_.precharge(index, time_of(best_[precharge_row]));
-  banks_[index].row = -1;
-  open_ &= ~bit(index);
+  banks_[index].close_at = time_of(best_[precharge_row]);
   wants_[precharge_row] ^= bit(slot);
-  want<activate_row>(slot, std::min(std::max(c_.banks_[index].act_ok, slots_[slot].enter), far));
+  close(index);
+  want_row(index);
   find_row<precharge_row>();
 }
 
@@ -212,10 +211,12 @@ void DramChannel::Sprint::activate() {
   const Cycle time = time_of(best_[activate_row]);
   const Slot& burst = slots_[first];
   const unsigned index = burst.bank;
-  if ((closing_ >> index & 1) != 0 && open_stays(rank_of(index))) {
-    close(index);
-  } else if (closing_ != 0 && !open_stays(rank_of(index))) {
-    close_all(time);
+  if (closing_ != 0) {
+    if (!open_stays(rank_of(index))) {
+      close_all(time);
+    } else if ((closing_ >> index & 1) != 0) {
+      close(index);
+    }
   }
   c_.open_row(index, burst.row, c_.ready_[index], time);
   open_ |= bit(index);
@@ -229,7 +230,7 @@ void DramChannel::Sprint::activate() {
   find_row<activate_row>();
 }
 
-/// The precharge that is noted takes place.
+/// The precharge at close_at takes place.
 void DramChannel::Sprint::close(unsigned index) {
   BankBursts& bank = banks_[index];
   c_.precharge(index, bank.close_at);

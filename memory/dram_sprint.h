@@ -34,7 +34,7 @@ class DramChannel::Sprint {
   void leave();
 
  private:
-  struct alignas(64) Slot {
+  struct alignas(64) Slot {  ///< as in Job and Piece
     std::int64_t row, age;
     Cycle enter;
     std::uint64_t local;
@@ -62,7 +62,7 @@ class DramChannel::Sprint {
 
   unsigned next_slot() const { return static_cast<unsigned>(next_ & 63); }
   /// Oldest first.
-  std::uint64_t by_age(std::uint64_t slots) const { return slots >> (next_ & 63) | slots << (-next_ & 63); }
+  std::uint64_t by_age(std::uint64_t slots) const { return rotate_right(slots, static_cast<std::int64_t>(next_)); }
   unsigned slot_at(unsigned place) const { return static_cast<unsigned>((next_ + place) & 63); }
   unsigned oldest(std::uint64_t slots) const { return slot_at(lowest_bit(by_age(slots))); }
 
@@ -88,6 +88,7 @@ class DramChannel::Sprint {
   void activate();
   void close(unsigned bank);
   void close_all(Cycle until);
+  /// No: the last of the precharges that are noted may end the time that the rank is active, so their order counts.
   bool open_stays(const Rank& rank) const { return (open_ & ~closing_ & rank.banks) != 0; }
   void catch_up(Cycle until);
   unsigned serve();
